@@ -1,0 +1,286 @@
+"""The one door for mutation: only what is here changes a graph, and it says what it changed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+
+import onnx_ir as ir
+
+from sardonyx.compiler.errors import RewriteError
+from sardonyx.compiler.ir import provenance
+from sardonyx.compiler.ir.builder import Builder
+from sardonyx.compiler.ir.types import Types, describe
+
+
+@dataclass(frozen=True)
+class Change:
+    """One applied edit.
+
+    Attributes:
+        rule: Name of the rule or pass that asked for it.
+        site: Where it happened, in the user's terms.
+        added: The nodes that are new.
+        erased: Operator names of the nodes that are gone.
+        readers: Nodes whose operands changed.
+    """
+
+    rule: str
+    site: str
+    added: tuple[ir.Node, ...] = ()
+    erased: tuple[str, ...] = ()
+    readers: tuple[ir.Node, ...] = ()
+
+
+@dataclass
+class Editor:
+    """Changes one model.
+
+    Attributes:
+        model: The model that is edited.
+        types: Its type facts.
+        changes: How many edits were applied so far.
+        listeners: Called with each applied change.
+    """
+
+    model: ir.Model
+    types: Types
+    changes: int = 0
+    listeners: list[Callable[[Change], None]] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        graphs = (self.model.graph, *self.model.graph.subgraphs())
+        self._constant_names = set(self.model.graph.initializers)
+        for graph in graphs:
+            self._constant_names.update(graph.initializers)
+        self._serial = 0
+
+    def builder(self) -> Builder:
+        """Return a builder of nodes for this model."""
+        return Builder(self.types, self.model.opset_imports)
+
+    def replace(
+        self,
+        old: Sequence[ir.Value],
+        new: Sequence[ir.Value],
+        built: Builder,
+        rule: str,
+        matched: Iterable[ir.Node] = (),
+    ) -> Change:
+        """Put `new` in the place of `old` for all readers, and erase what nobody reads any more.
+
+        The nodes of `built` go in before the last producer of `old`. A graph output keeps its
+        name. New nodes carry the provenance of `matched` (by default the producers of `old`).
+
+        Raises:
+            RewriteError: The types differ, or the counts do.
+        """
+        _check_replacement(old, new, rule)
+        producers = list(dict.fromkeys(p for v in old if (p := v.producer()) is not None))
+        anchor = _last(producers)
+        matched = list(matched) or producers
+        where = provenance.site(producers[-1])
+        readers = [user for value in old for user, _ in value.uses()]
+        self._insert(anchor, built, rule, matched)
+        for before, after in zip(old, new, strict=True):
+            _refine_type(after, before)
+            self._redirect(before, after, anchor)
+        erased = self._erase_unread(matched + producers)
+        return self._done(Change(rule, where, tuple(built.nodes), tuple(erased), tuple(readers)))
+
+    def set_operand(self, node: ir.Node, index: int, value: ir.Value | None, rule: str) -> Change:
+        """Make `node` read `value` as its operand number `index`; None leaves it out."""
+        before = node.inputs[index]
+        node.replace_input_with(index, value)
+        producer = before.producer() if before is not None else None
+        erased = self._erase_unread([producer] if producer is not None else [])
+        self._drop_unread_constant(before)
+        return self._done(Change(rule, provenance.site(node), (), tuple(erased), (node,)))
+
+    def set_constants(self, built: Builder) -> None:
+        """Give the constants of a builder names and make them initializers of the main graph."""
+        for value in built.constants:
+            if value.graph is None and not value.is_initializer() and value.uses():
+                self._register_constant(value)
+
+    def erase(self, nodes: Iterable[ir.Node], rule: str) -> Change:
+        """Erase nodes that nobody reads, and whatever only they read.
+
+        Raises:
+            RewriteError: One of them still has a reader or gives a graph output.
+        """
+        nodes = list(nodes)
+        for node in nodes:
+            if not _is_unread(node):
+                raise RewriteError(
+                    f"{rule} erases a node that is still read.", where=provenance.site(node)
+                )
+        where = provenance.site(nodes[0]) if nodes else ""
+        return self._done(Change(rule, where, (), tuple(self._erase_unread(nodes))))
+
+    def drop_unread_constants(self) -> int:
+        """Remove initializers that nobody reads from all graphs; returns how many there were."""
+        dropped = 0
+        for graph in (self.model.graph, *self.model.graph.subgraphs()):
+            for value in list(graph.initializers.values()):
+                dropped += self._drop_unread_constant(value)
+        return dropped
+
+    def _insert(self, anchor: ir.Node, built: Builder, rule: str, matched: list[ir.Node]) -> None:
+        graph = anchor.graph
+        if graph is None:
+            raise RewriteError(f"{rule} replaces a node that is in no graph.")
+        provenance.merge(built.nodes, matched, rule)
+        graph.insert_before(anchor, built.nodes)
+        for value in built.constants:
+            if value.uses() and not value.is_initializer():
+                self._register_constant(value)
+
+    def _register_constant(self, value: ir.Value) -> None:
+        reader = next(iter(value.uses())).node
+        base = f"{reader.outputs[0].name}.{reader.op_type.lower()}"
+        name = base
+        while name in self._constant_names:
+            self._serial += 1
+            name = f"{base}.{self._serial}"
+        self._constant_names.add(name)
+        value.name = name
+        if value.const_value is not None:
+            value.const_value.name = name
+        self.model.graph.register_initializer(value)
+
+    def _redirect(self, before: ir.Value, after: ir.Value, anchor: ir.Node) -> None:
+        """Send the readers of `before` to `after`, and keep the name of a graph output."""
+        if before.is_graph_output():
+            is_free = (
+                after.producer() is not None
+                and not after.is_graph_output()
+                and after.graph is before.graph
+            )
+            if not is_free:
+                after = self._identity(after, anchor)
+            before_name = before.name
+            before.name = None
+            before.replace_all_uses_with(after, replace_graph_outputs=True)
+            after.name = before_name
+        else:
+            before.replace_all_uses_with(after)
+
+    def _identity(self, value: ir.Value, anchor: ir.Node) -> ir.Value:
+        """A graph output must be made by a node of its graph, and may be listed only once."""
+        node = ir.Node("", "Identity", [value])
+        node.outputs[0].type = value.type
+        node.outputs[0].shape = value.shape.copy() if value.shape is not None else None
+        provenance.merge([node], [anchor], "graph_output")
+        assert anchor.graph is not None
+        anchor.graph.insert_before(anchor, node)
+        return node.outputs[0]
+
+    def _erase_unread(self, nodes: Iterable[ir.Node]) -> list[str]:
+        erased: list[str] = []
+        pending = list(nodes)
+        while pending:
+            node = pending.pop()
+            if node.graph is None or not _is_unread(node):
+                continue
+            read = [v for v in node.inputs if v is not None]
+            read += [v for graph in _subgraphs(node) for v in _captured(graph)]
+            node.graph.remove(node, safe=True)
+            erased.append(node.op_type)
+            for value in dict.fromkeys(read):
+                producer = value.producer()
+                if producer is not None:
+                    pending.append(producer)
+                self._drop_unread_constant(value)
+        return erased
+
+    def _drop_unread_constant(self, value: ir.Value | None) -> bool:
+        if value is None or not value.is_initializer() or value.is_graph_input():
+            return False
+        if value.uses() or value.is_graph_output() or value.graph is None:
+            return False
+        assert value.name is not None
+        del value.graph.initializers[value.name]
+        self._constant_names.discard(value.name)
+        return True
+
+    def _done(self, change: Change) -> Change:
+        self.changes += 1
+        for listener in self.listeners:
+            listener(change)
+        return change
+
+
+def _check_replacement(old: Sequence[ir.Value], new: Sequence[ir.Value], rule: str) -> None:
+    if not old or len(old) != len(new):
+        raise RewriteError(f"{rule} replaces {len(old)} values by {len(new)}.")
+    for before, after in zip(old, new, strict=True):
+        if before.producer() is None:
+            raise RewriteError(
+                f"{rule} replaces a value that no node makes.", found=describe(before)
+            )
+        is_same = before.dtype == after.dtype or before.dtype is None or after.dtype is None
+        if not is_same or not _shapes_agree(before.shape, after.shape):
+            raise RewriteError(
+                f"{rule} replaces a value by one of another type.",
+                where=provenance.site(before.producer()),  # type: ignore[arg-type]
+                found=describe(after),
+                expected=describe(before),
+            )
+
+
+def _shapes_agree(a: ir.Shape | None, b: ir.Shape | None) -> bool:
+    """Say whether two shapes can be the same; symbols may stand for any number."""
+    if a is None or b is None:
+        return True
+    if len(a) != len(b):
+        return False
+    return all(
+        x == y or not (isinstance(x, int) and isinstance(y, int)) for x, y in zip(a, b, strict=True)
+    )
+
+
+def _refine_type(value: ir.Value, other: ir.Value) -> None:
+    """Let `value` know what was known of the value that it replaces."""
+    if value.type is None:
+        value.type = other.type
+    if value.shape is None:
+        value.shape = other.shape.copy() if other.shape is not None else None
+    elif other.shape is not None and not value.is_graph_input() and not value.is_initializer():
+        dims = [
+            b if isinstance(b, int) and not isinstance(a, int) else a
+            for a, b in zip(value.shape, other.shape, strict=True)
+        ]
+        value.shape = ir.Shape(dims)
+
+
+def _last(nodes: Sequence[ir.Node]) -> ir.Node:
+    """Return the one of some nodes of one graph that comes last."""
+    if len(nodes) == 1:
+        return nodes[0]
+    wanted = set(nodes)
+    graph = nodes[0].graph
+    if graph is None:
+        raise RewriteError("A replaced node is in no graph.")
+    return next(node for node in reversed(graph) if node in wanted)
+
+
+def _is_unread(node: ir.Node) -> bool:
+    return not any(v.uses() or v.is_graph_output() for v in node.outputs)
+
+
+def _subgraphs(node: ir.Node) -> list[ir.Graph]:
+    found: list[ir.Graph] = []
+    for attr in node.attributes.values():
+        if attr.type == ir.AttributeType.GRAPH and not attr.is_ref():
+            found.append(attr.as_graph())
+        elif attr.type == ir.AttributeType.GRAPHS and not attr.is_ref():
+            found.extend(attr.as_graphs())
+    return found
+
+
+def _captured(graph: ir.Graph) -> list[ir.Value]:
+    """Return what the nodes of a subgraph, at any depth, read from outside it."""
+    inner = {graph, *graph.subgraphs()}
+    values = [v for node in graph.all_nodes() for v in node.inputs if v is not None]
+    return [v for v in dict.fromkeys(values) if v.graph not in inner]

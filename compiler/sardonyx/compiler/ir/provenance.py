@@ -1,0 +1,50 @@
+"""Where a node comes from: the source it was written as and the rules that made it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import onnx_ir as ir
+
+SOURCE = "sardonyx.source"
+RULES = "sardonyx.rules"
+_SEPARATOR = ", "
+_MOST_SOURCES = 8
+
+
+def _read(node: ir.Node, key: str) -> list[str]:
+    text = node.metadata_props.get(key, "")
+    return text.split(_SEPARATOR) if text else []
+
+
+def sources(node: ir.Node) -> list[str]:
+    """Return the module paths, source lines or imported names that a node stems from."""
+    return _read(node, SOURCE)
+
+
+def rules(node: ir.Node) -> list[str]:
+    """Return the names of the rules and passes that made a node, oldest first."""
+    return _read(node, RULES)
+
+
+def set_source(node: ir.Node, source: str) -> None:
+    """Record the one source of a freshly imported or traced node."""
+    node.metadata_props[SOURCE] = source.replace(_SEPARATOR, ",")
+
+
+def site(node: ir.Node) -> str:
+    """Return a short text that tells a reader which place in their model a node is."""
+    known = sources(node)
+    name = node.name or node.op_type
+    return f"{known[0]} ({node.op_type})" if known else f"{name} ({node.op_type})"
+
+
+def merge(new: Iterable[ir.Node], replaced: Iterable[ir.Node], rule: str) -> None:
+    """Give new nodes the union of the provenance of the nodes that they replace, plus `rule`."""
+    replaced = list(replaced)
+    from_sources = list(dict.fromkeys(s for node in replaced for s in sources(node)))
+    from_rules = list(dict.fromkeys([*(r for node in replaced for r in rules(node)), rule]))
+    for node in new:
+        if from_sources:
+            node.metadata_props[SOURCE] = _SEPARATOR.join(from_sources[:_MOST_SOURCES])
+        node.metadata_props[RULES] = _SEPARATOR.join(from_rules)

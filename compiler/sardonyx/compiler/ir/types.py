@@ -1,0 +1,138 @@
+"""Dtypes and symbolic shapes of values, by onnx-shape-inference, for whole models and new nodes."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+
+import onnx_ir as ir
+from onnx_shape_inference import (
+    SYM_DATA_KEY,
+    OpUsageError,
+    ShapeInferenceContext,
+    ShapeInferenceError,
+    infer_symbolic_shapes,
+    registry,
+)
+
+from sardonyx.compiler.errors import InvalidModelError
+from sardonyx.compiler.ir.provenance import site
+
+Dim = int | ir.SymbolicDim
+
+
+class Types:
+    """The type facts of one model: infers new nodes, and knows the elements of shape tensors.
+
+    One object lives as long as a model is being compiled, so that symbols it mints for unknown
+    dimensions are never reused for another one.
+    """
+
+    def __init__(self, model: ir.Model) -> None:
+        registry.collect()
+        self._opsets = model.opset_imports
+        self._context = ShapeInferenceContext(model.opset_imports, policy="refine")
+        self._context.reserve_symbol_names(_symbol_names(model))
+        _adopt_elements(model, self._context)
+
+    @classmethod
+    def inferred(cls, model: ir.Model) -> Types:
+        """Infer the types of all values of a model in place, and return the facts.
+
+        Raises:
+            InvalidModelError: An operator is used with operands that its definition forbids.
+        """
+        try:
+            infer_symbolic_shapes(model, warn_on_missing=False)
+        except (OpUsageError, ShapeInferenceError) as error:
+            raise InvalidModelError(
+                "The model's types do not fit together.", found=_root_message(error)
+            ) from error
+        return cls(model)
+
+    def infer(self, node: ir.Node) -> None:
+        """Infer the output types of one new node from its operands.
+
+        Raises:
+            InvalidModelError: The operands do not fit the operator.
+        """
+        version = self._opsets.get(node.domain or "", 1)
+        infer = registry.get(node.domain or "", node.op_type, version)
+        if infer is None:
+            return
+        for value in node.inputs:
+            if value is not None:
+                self._context.name_anonymous_dims(value)
+        try:
+            infer(self._context, node)
+        except Exception as error:
+            raise InvalidModelError(
+                f"{node.op_type} does not accept these operands.",
+                where=site(node),
+                found=f"{_root_message(error)}; operands {', '.join(map(describe, node.inputs))}",
+            ) from error
+        for value in node.outputs:
+            _drop_notes(value)
+
+    def elements(self, value: ir.Value) -> Sequence[Dim] | None:
+        """Return the elements of a small integer tensor as numbers and symbols, or None."""
+        known: Sequence[Dim] | None = self._context.get_symbolic_value(value)
+        return known
+
+    def new_symbol(self) -> ir.SymbolicDim:
+        """Return a symbolic dimension that no other value has."""
+        symbol: ir.SymbolicDim = self._context.new_symbolic_dim()
+        return symbol
+
+
+def describe(value: ir.Value | None) -> str:
+    """Return `name: dtype[dims]` for messages."""
+    if value is None:
+        return "none"
+    dtype = value.dtype.name.lower() if value.dtype is not None else "?"
+    shape = "[" + ", ".join(map(str, value.shape)) + "]" if value.shape is not None else "[...]"
+    return f"{value.name or 'value'}: {dtype}{shape}"
+
+
+def all_values(model: ir.Model) -> Iterator[ir.Value]:
+    """Yield every value of the main graph and its subgraphs."""
+    for graph in (model.graph, *model.graph.subgraphs()):
+        yield from graph.inputs
+        yield from graph.initializers.values()
+        for node in graph:
+            yield from node.outputs
+
+
+def _symbol_names(model: ir.Model) -> set[str]:
+    names: set[str] = set()
+    for value in all_values(model):
+        for dim in value.shape or ():
+            if isinstance(dim, ir.SymbolicDim) and dim.value is not None:
+                names.update(dim.free_symbols())
+    return names
+
+
+def _adopt_elements(model: ir.Model, context: ShapeInferenceContext) -> None:
+    for value in all_values(model):
+        text = value.metadata_props.get(SYM_DATA_KEY)
+        if text is None:
+            continue
+        elements = [x if isinstance(x, int) else ir.SymbolicDim(x) for x in json.loads(text)]
+        context.set_symbolic_value(value, elements)
+        _drop_notes(value)
+
+
+def _drop_notes(value: ir.Value) -> None:
+    """Keep facts out of the serialised model, and constants in one place only."""
+    value.metadata_props.pop(SYM_DATA_KEY, None)
+    producer = value.producer()
+    if producer is not None and producer.op_type != "Constant":
+        value.const_value = None
+
+
+def _root_message(error: BaseException) -> str:
+    messages = [str(error)]
+    while error.__cause__ is not None:
+        error = error.__cause__
+        messages.append(str(error))
+    return ": ".join(dict.fromkeys(m for m in messages if m))
