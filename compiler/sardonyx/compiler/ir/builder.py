@@ -165,7 +165,7 @@ class Builder:
     ) -> list[ir.Attr]:
         known = attribute_parameters(domain, op_type, version)
         has_schema = signature(domain, op_type, version) is not None
-        made = {name: attr for name, attr in (copied.items() if copied is not None else ())}
+        made = dict(copied.items()) if copied is not None else {}
         for name, value in named.items():
             if value is None:
                 made.pop(name, None)
