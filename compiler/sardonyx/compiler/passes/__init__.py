@@ -1,0 +1,1 @@
+"""Passes: each changes a model in one way, through the editor."""

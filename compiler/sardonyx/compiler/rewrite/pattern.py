@@ -1,0 +1,177 @@
+"""The pattern language: operators written in builder syntax, with captures by name.
+
+A pattern is what a rule looks for, seen from the value that it replaces back to its operands:
+
+    lambda op: op.Relu(op.Conv("x", const("weight"), maybe(const("bias")), attributes="conv"))
+
+A string captures any value; the same string twice demands the same value. A number demands a
+constant all of whose elements are that number. None demands that the operand is left out.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from sardonyx.compiler.ir.constants import Array
+
+
+@dataclass(frozen=True)
+class AnyValue:
+    """Any value, captured by name."""
+
+    name: str
+
+
+@dataclass(frozen=True)
+class Constant:
+    """A value known at compile time; `where` says which are meant.
+
+    Attributes:
+        name: Capture, or None.
+        where: Condition on the array; None accepts all.
+        wanted: What `where` asks for, in words for the reader of a missed match.
+    """
+
+    name: str | None
+    where: Callable[[Array], bool] | None = None
+    wanted: str = "a constant"
+
+
+@dataclass(frozen=True)
+class Number:
+    """A constant whose elements all are one number (compared in the constant's own dtype)."""
+
+    value: float
+
+
+@dataclass(frozen=True)
+class Maybe:
+    """An operand that may be left out; the capture then reads as `default`."""
+
+    pattern: Pattern
+    default: Any = None
+
+
+@dataclass(frozen=True)
+class Absent:
+    """An operand that must be left out."""
+
+
+@dataclass(frozen=True)
+class Rest:
+    """All remaining operands, captured as a list of values."""
+
+    name: str
+
+
+@dataclass(frozen=True)
+class AnyOf:
+    """The first of several patterns that matches."""
+
+    alternatives: tuple[Pattern, ...]
+
+
+@dataclass(frozen=True)
+class Operator:
+    """One node: its operator, operands, and what must hold for its attributes.
+
+    Attributes:
+        op_types: Accepted operator names.
+        domain: Operator domain.
+        operands: Patterns of its operands, by position.
+        demanded: Attribute values that it must have; defaults of the schema count.
+        attributes: Capture of its attributes, or None.
+        output: Capture of the value it makes, or None.
+    """
+
+    op_types: tuple[str, ...]
+    domain: str
+    operands: tuple[Pattern, ...]
+    demanded: tuple[tuple[str, Any], ...] = ()
+    attributes: str | None = None
+    output: str | None = None
+
+    @property
+    def label(self) -> str:
+        """The operator names, for messages."""
+        return " or ".join(self.op_types)
+
+
+Pattern = AnyValue | Constant | Number | Maybe | Absent | Rest | AnyOf | Operator
+
+
+def const(
+    name: str | None = None,
+    where: Callable[[Array], bool] | None = None,
+    wanted: str = "a constant",
+) -> Constant:
+    """Match a constant and capture it; the capture reads as a numpy array."""
+    return Constant(name, where, wanted)
+
+
+def maybe(pattern: Any, default: Any = None) -> Maybe:
+    """Match an operand that may be left out."""
+    return Maybe(as_pattern(pattern), default)
+
+
+def rest(name: str) -> Rest:
+    """Capture all remaining operands as a list."""
+    return Rest(name)
+
+
+def any_of(*alternatives: Any) -> AnyOf:
+    """Match the first alternative that fits; backtracks to the next if the rest then fails."""
+    return AnyOf(tuple(as_pattern(a) for a in alternatives))
+
+
+def through(op_types: str | tuple[str, ...], pattern: Any) -> AnyOf:
+    """Match `pattern`, with or without one unary operator of `op_types` after it."""
+    inner = as_pattern(pattern)
+    return AnyOf((inner, Operator(_names(op_types), "", (inner,))))
+
+
+def as_pattern(given: Any) -> Pattern:
+    """Turn what a rule's author writes as an operand into a pattern.
+
+    Raises:
+        TypeError: It is nothing that a pattern can be made of.
+    """
+    if isinstance(given, str):
+        return AnyValue(given)
+    if given is None:
+        return Absent()
+    if isinstance(given, (bool, int, float)):
+        return Number(float(given))
+    if isinstance(given, Pattern):
+        return given
+    raise TypeError(f"{given!r} is no pattern; write a capture name, a number, None or op.X(...)")
+
+
+class PatternBuilder:
+    """The `op` of a pattern: `op.Conv(...)`, or `op.call(("Conv", "ConvTranspose"), ...)`."""
+
+    def __getattr__(self, op_type: str) -> Callable[..., Operator]:
+        if op_type.startswith("_"):
+            raise AttributeError(op_type)
+        return functools.partial(self.call, op_type)
+
+    def call(
+        self,
+        op_types: str | tuple[str, ...],
+        *operands: Any,
+        domain: str = "",
+        attributes: str | None = None,
+        output: str | None = None,
+        **demanded: Any,
+    ) -> Operator:
+        """Make the pattern of one node; keywords demand attribute values."""
+        wanted = tuple((k, tuple(v) if isinstance(v, list) else v) for k, v in demanded.items())
+        patterns = tuple(as_pattern(o) for o in operands)
+        return Operator(_names(op_types), domain, patterns, wanted, attributes, output)
+
+
+def _names(op_types: str | tuple[str, ...]) -> tuple[str, ...]:
+    return (op_types,) if isinstance(op_types, str) else op_types
