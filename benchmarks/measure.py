@@ -1,0 +1,138 @@
+"""Measures contenders on one model: all loaded, each in its own process, run in turn."""
+
+from __future__ import annotations
+
+import importlib.metadata
+from collections.abc import Callable
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmarks import artifacts
+from benchmarks.artifacts import Settings
+from benchmarks.child import Child, ContenderError
+from benchmarks.contenders import BASELINE, CONTENDERS, REFERENCE
+from benchmarks.ratios import Rounds, ratio, relative_error
+
+Tell = Callable[[str], None]
+
+
+class Field:
+    """The contenders that are still in the race on one model.
+
+    A contender that fails leaves with its error in its record; the others go on.
+    """
+
+    def __init__(self, model: str, settings: Settings, tell: Tell) -> None:
+        self.model = model
+        self.settings = settings
+        self.tell = tell
+        self.records: dict[str, dict[str, Any]] = {}
+        self.children: dict[str, Child] = {}
+        self.rounds: dict[str, Rounds] = {}
+        self._stack = ExitStack()
+
+    def __enter__(self) -> Field:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._stack.close()
+
+    def enter(self, contender: str) -> None:
+        """Prepare and load one contender."""
+        record = self.records.setdefault(contender, {})
+        row = CONTENDERS[contender]
+        try:
+            if self.settings.device not in row.devices:
+                raise ContenderError(f"not available on {self.settings.device}")
+            row.versions()
+            facts = artifacts.prepare(self.model, contender, self.settings, self.tell)
+            record |= {name: value for name, value in facts.items() if name != "key"}
+            record["prepare_peak_rss_mb"] = record.pop("peak_rss_mb", None)
+            self.tell(f"{self.model}: {row.title} loads")
+            setup = artifacts.setup(self.model, contender, self.settings)
+            child = Child(setup, artifacts.log(self.model, contender, "run"))
+            self.children[contender] = self._stack.enter_context(child)
+            record |= child.ask("load", self.settings.timeout)
+        except ContenderError as error:
+            self.drop(contender, str(error))
+        except importlib.metadata.PackageNotFoundError as missing:
+            self.drop(contender, f"not available: package {missing.name} is not installed")
+
+    def drop(self, contender: str, error: str) -> None:
+        """Take a contender out and keep the reason."""
+        self.records[contender]["error"] = error
+        if contender in self.children:
+            self.children.pop(contender).close()
+
+    def ask(self, contender: str, do: str, **arguments: Any) -> dict[str, Any] | None:
+        """One answer, or None when the contender fails and leaves."""
+        try:
+            return self.children[contender].ask(do, self.settings.timeout, **arguments)
+        except ContenderError as error:
+            self.drop(contender, str(error))
+            return None
+
+    def outputs(self, contender: str, inputs: Path | None = None) -> list[np.ndarray] | None:
+        """What a contender computes from the example inputs or those of a file."""
+        place = artifacts.folder(self.model, contender, self.settings) / "outputs.npz"
+        sent = {"inputs": str(inputs)} if inputs else {}
+        if self.ask(contender, "run", outputs=str(place), **sent) is None:
+            return None
+        with np.load(place, allow_pickle=False) as stored:
+            return [stored[name] for name in stored.files]
+
+    def compare(self, contender: str, reference: list[np.ndarray]) -> None:
+        """Record the largest error against the reference."""
+        outputs = self.outputs(contender)
+        if outputs is None:
+            return
+        try:
+            self.records[contender]["relative_error"] = relative_error(outputs, reference)
+        except ValueError as error:
+            self.drop(contender, str(error))
+
+    def race(self, contenders: list[str]) -> None:
+        """Time the contenders in turn; each round starts with another one."""
+        present = [name for name in contenders if name in self.children]
+        self.rounds = {name: [] for name in present}
+        for number in range(self.settings.rounds):
+            self.tell(f"{self.model}: round {number + 1} of {self.settings.rounds}")
+            start = number % max(len(present), 1)
+            for name in present[start:] + present[:start]:
+                alive = name in self.children
+                answer = self.ask(name, "time", seconds=self.settings.seconds) if alive else None
+                self.rounds[name].append(answer and answer["median_ms"])
+        for name in [name for name in present if name in self.children]:
+            self.records[name] |= {
+                "rounds_ms": self.rounds[name],
+                "median_ms": float(np.median(self.rounds[name])),
+                **(self.ask(name, "memory") or {}),
+            }
+
+    def rate(self) -> None:
+        """Record each contender's ratio to the baseline."""
+        baseline = self.records.get(BASELINE, {}).get("rounds_ms")
+        for record in self.records.values():
+            if baseline and "rounds_ms" in record:
+                found = ratio(baseline, record["rounds_ms"])
+                record["ratio"] = vars(found) if found else None
+
+
+def measure(
+    model: str, contenders: list[str], settings: Settings, tell: Tell
+) -> dict[str, dict[str, Any]]:
+    """The record of each contender on one model: times, ratio, error, nodes, seconds, memory."""
+    with Field(model, settings, tell) as field:
+        for contender in dict.fromkeys([REFERENCE, *contenders]):
+            field.enter(contender)
+        tell(f"{model}: compares the outputs")
+        reference = field.outputs(REFERENCE) if REFERENCE in field.children else None
+        for contender in list(field.children):
+            if reference is not None and contender != REFERENCE:
+                field.compare(contender, reference)
+        field.race(contenders)
+        field.rate()
+        return {name: field.records[name] for name in contenders}

@@ -1,0 +1,143 @@
+"""Writes docs/benchmarks.md from the stored results."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+from benchmarks.contenders import BASELINE, CONTENDERS
+from benchmarks.machine import REPOSITORY
+from benchmarks.ratios import geometric_mean
+
+RESULTS = REPOSITORY / "benchmarks" / "results"
+PAGE = REPOSITORY / "docs" / "benchmarks.md"
+MARK = "<!-- below: written by `python -m benchmarks.report` -->"
+
+Result = dict[str, Any]
+
+
+def table(header: Iterable[str], rows: Iterable[Iterable[str]]) -> list[str]:
+    """A Markdown table; all columns but the first are aligned to the right."""
+    names = list(header)
+    rule = ["---", *("---:" for _ in names[1:])]
+    return [f"| {' | '.join(row)} |" for row in (names, rule, *rows)]
+
+
+def milliseconds(record: Result) -> str:
+    """Three significant digits, or why there is no number."""
+    value = record.get("median_ms")
+    if value is None:
+        return "n/a" if "not available" in record.get("error", "") else "failed"
+    return f"{value:.3g}" if value < 100 else f"{value:.0f}"
+
+
+def factor(record: Result) -> str:
+    """The ratio to the baseline with its quartiles."""
+    found = record.get("ratio")
+    return f"{found['median']:.2f} ({found['low']:.2f}-{found['high']:.2f})" if found else ""
+
+
+def number(record: Result, name: str, form: str = ".0f") -> str:
+    """A number of a record, or nothing."""
+    value = record.get(name)
+    return "" if value is None else format(value, form)
+
+
+def latency(result: Result) -> Iterator[str]:
+    """Milliseconds of every contender on every model."""
+    names = result["contenders"]
+    rows = [
+        [model, *(milliseconds(records.get(name, {})) for name in names)]
+        for model, records in result["models"].items()
+    ]
+    yield from table(["ms", *(CONTENDERS[name].title for name in names)], rows)
+
+
+def ratios(result: Result) -> Iterator[str]:
+    """How many times faster than the baseline, with the geometric mean over the models."""
+    names = [name for name in result["contenders"] if name != BASELINE]
+    records = result["models"]
+    rows = [
+        [model, *(factor(found.get(name, {})) for name in names)]
+        for model, found in records.items()
+    ]
+    means = []
+    for name in names:
+        rated = [
+            found[name]["ratio"] for found in records.values() if found.get(name, {}).get("ratio")
+        ]
+        mean = geometric_mean([one["median"] for one in rated])
+        means.append("" if mean is None else f"**{mean:.2f}** of {len(rated)}")
+    header = ["times faster", *(CONTENDERS[name].title for name in names)]
+    yield from table(header, [*rows, ["geometric mean", *means]])
+
+
+def details(result: Result) -> Iterator[str]:
+    """Error, graph size, seconds and memory of the contenders that make a file."""
+    header = ["model", "contender", "nodes", "error", "prepare s", "load s"]
+    header += ["prepare RSS MB", "run RSS MB"]
+    rows = []
+    for model, records in result["models"].items():
+        for name, record in records.items():
+            if record.get("median_ms") is None:
+                continue
+            cells = [model, CONTENDERS[name].title, number(record, "nodes")]
+            cells += [number(record, "relative_error", ".1e")]
+            cells += [number(record, key, ".1f") for key in ("prepare_s", "load_s")]
+            cells += [number(record, key) for key in ("prepare_peak_rss_mb", "peak_rss_mb")]
+            rows.append(cells)
+    yield from table(header, rows)
+
+
+def failures(result: Result) -> Iterator[str]:
+    """One line for each contender that gave no number."""
+    for model, records in result["models"].items():
+        for name, record in records.items():
+            if "error" in record:
+                text = " ".join(record["error"].split())[:200].replace("|", "/")
+                yield f"- {model}, {CONTENDERS[name].title}: {text}"
+
+
+def section(name: str, result: Result) -> Iterator[str]:
+    """One stored result as Markdown."""
+    machine, settings = result["machine"], result["settings"]
+    cpu = machine["cpu"]
+    versions = ", ".join(f"{key} {text}" for key, text in machine["versions"].items())
+    yield f"## {name}"
+    yield ""
+    yield (
+        f"{settings['device']}, {settings['threads']} thread(s), batch 1, "
+        f"{settings['rounds']} rounds of {settings['seconds']} s each; "
+        f"{cpu['name']}, {cpu['cores']} usable cores, "
+        f"{', '.join(cpu['features'])}, {machine['memory_gb']} GB. {versions}."
+    )
+    parts = {
+        "Median latency": latency(result),
+        f"Against {CONTENDERS[BASELINE].title} (median of the rounds, quartiles)": ratios(result),
+        "Accuracy against PyTorch eager, graph size, cost": details(result),
+        "No number": failures(result),
+    }
+    for title, lines in parts.items():
+        body = list(lines)
+        if body:
+            yield from ["", f"### {title}", "", *body]
+    yield ""
+
+
+def write(page: Path = PAGE, results: Path = RESULTS) -> None:
+    """Replace what stands below the mark of the page by the results found in the folder."""
+    head = page.read_text(encoding="utf-8").partition(MARK)[0]
+    lines = [MARK, ""]
+    for path in sorted(results.glob("*.json")):
+        result = json.loads(path.read_text(encoding="utf-8"))
+        if "models" in result:
+            lines += section(path.stem, result)
+    if len(lines) == 2:
+        lines += ["No results are stored yet; `make bench` writes them here.", ""]
+    page.write_text(head + "\n".join(lines).rstrip() + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    write()
