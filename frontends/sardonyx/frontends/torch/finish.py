@@ -1,0 +1,225 @@
+"""From the exporter's model to ours: names of inputs, outputs, dims and weights, and provenance."""
+
+from __future__ import annotations
+
+import ast
+import dataclasses
+import json
+import re
+from collections.abc import Iterator, Mapping, Sequence
+
+import onnx_ir as ir
+import torch
+from onnx_ir.passes import common as passes
+from torch.export import ExportedProgram
+
+from sardonyx.compiler.ir.provenance import set_source
+from sardonyx.frontends.torch.dynamic import Axes
+
+IR_VERSION = 11  # the ONNX format version that goes with opset 23
+
+
+@dataclasses.dataclass(frozen=True)
+class Names:
+    """What the user calls things.
+
+    Attributes:
+        inputs: Name of each tensor input, in order.
+        axes: Names of the dynamic axes of each input.
+        outputs: Name of each output, in order.
+        root: Class name of the module; the source of nodes that belong to no submodule.
+        wrapper: Path of the module inside the traced one, with a dot at its end; may be empty.
+    """
+
+    inputs: Sequence[str]
+    axes: Sequence[Axes]
+    outputs: Sequence[str]
+    root: str
+    wrapper: str
+
+
+def finish(model: ir.Model, program: ExportedProgram, names: Names) -> ir.Model:
+    """Rename and annotate the model in place."""
+    _record_provenance(model, names)
+    _name_weights(model, names)
+    _share_tied_weights(model)
+    symbols = _symbol_names(model, names)
+    _name_dims(model, symbols, names)
+    _record_limits(model, program, symbols)
+    _name_outputs(model, names)
+    _name_inputs(model, names)
+    passes.NameFixPass()(model)
+    model.ir_version = IR_VERSION
+    model.graph.name = names.root
+    model.metadata_props["sardonyx.stage"] = "source"
+    return model
+
+
+def _values(model: ir.Model) -> Iterator[ir.Value]:
+    """Every value, of subgraphs too."""
+    yield from model.graph.inputs
+    yield from model.graph.initializers.values()
+    for node in model.graph.all_nodes():
+        yield from node.outputs
+        for graph in _subgraphs(node):
+            yield from graph.inputs
+
+
+def _subgraphs(node: ir.Node) -> Iterator[ir.Graph]:
+    for attribute in node.attributes.values():
+        if attribute.type is ir.AttributeType.GRAPH:
+            yield attribute.as_graph()
+
+
+def _record_provenance(model: ir.Model, names: Names) -> None:
+    """Keep the module path and class of each node; drop everything else the exporter noted down."""
+    for node in model.graph.all_nodes():
+        path, cls = _module_of(node, names)
+        node.metadata_props.clear()
+        node.meta.clear()  # holds the traced graph, and with it every fake tensor
+        set_source(node, path)
+        node.metadata_props["sardonyx.class"] = cls
+    for value in _values(model):
+        value.metadata_props.clear()
+        value.meta.clear()
+    model.metadata_props.clear()
+    model.graph.metadata_props.clear()
+
+
+def _module_of(node: ir.Node, names: Names) -> tuple[str, str]:
+    """Path and class name of the innermost module that a node was traced in."""
+    # The last entry of each list is the traced operator itself.
+    scopes = _literal(node, "pkg.torch.onnx.name_scopes")[:-1]
+    classes = _literal(node, "pkg.torch.onnx.class_hierarchy")[:-1]
+    if not scopes or scopes[-1].startswith("_empty_nn_module_stack"):
+        return names.root, names.root
+    path = scopes[-1].split("@")[0]  # "layer@1" is the second call of "layer"
+    inner = f"{path}.".removeprefix(names.wrapper).rstrip(".")
+    return inner or names.root, classes[-1].rsplit(".", 1)[-1] if inner else names.root
+
+
+def _literal(node: ir.Node, key: str) -> list[str]:
+    value = ast.literal_eval(node.metadata_props.get(key, "[]"))
+    return [str(item) for item in value]
+
+
+def _name_weights(model: ir.Model, names: Names) -> None:
+    """Call parameters and buffers what the module calls them."""
+    for name, value in list(model.graph.initializers.items()):
+        value.name = name.removeprefix(names.wrapper)
+
+
+def _share_tied_weights(model: ir.Model) -> None:
+    """Use one initializer for parameters that are views of the same memory."""
+    kept: dict[object, ir.Value] = {}
+    for name, value in list(model.graph.initializers.items()):
+        raw = getattr(value.const_value, "raw", None)
+        if not isinstance(raw, torch.Tensor) or raw.numel() == 0:
+            continue
+        memory = (raw.data_ptr(), raw.dtype, tuple(raw.shape), raw.stride(), raw.device)
+        first = kept.setdefault(memory, value)
+        if first is not value and not value.is_graph_output():
+            value.replace_all_uses_with(first)
+            del model.graph.initializers[name]
+
+
+def _symbol_names(model: ir.Model, names: Names) -> dict[str, str]:
+    """The user's name for each symbol of the trace, and a free name for every other one."""
+    mapping: dict[str, str] = {}
+    for value, axes in zip(model.graph.inputs, names.axes, strict=True):
+        for axis, name in axes.items():
+            text = _dim_text(value, axis)
+            if text.isidentifier():
+                mapping.setdefault(text, name)
+    taken = {name for axes in names.axes for name in axes.values()}
+    for text in {dim.value for value in _values(model) for dim in value.shape or () if _named(dim)}:
+        for word in re.findall(r"[A-Za-z_]\w*", text):
+            if word not in mapping and word in taken:
+                mapping[word] = f"{word}_"
+    return mapping
+
+
+def _named(dim: int | ir.SymbolicDim) -> bool:
+    return isinstance(dim, ir.SymbolicDim) and dim.value is not None
+
+
+def _dim_text(value: ir.Value, axis: int) -> str:
+    dim = value.shape[axis] if value.shape is not None else None
+    return dim.value or "" if isinstance(dim, ir.SymbolicDim) else ""
+
+
+def _name_dims(model: ir.Model, symbols: Mapping[str, str], names: Names) -> None:
+    """Write the dims of every value in the user's names; forget those that no reader understands."""
+    renamed: dict[str, ir.SymbolicDim] = {}
+
+    def rename(dim: int | ir.SymbolicDim) -> int | ir.SymbolicDim:
+        if not isinstance(dim, ir.SymbolicDim) or dim.value is None:
+            return dim
+        if dim.value not in renamed:
+            renamed[dim.value] = _readable(_substitute(dim.value, symbols))
+        return renamed[dim.value]
+
+    for value in _values(model):
+        if value.shape is not None:
+            value.shape = ir.Shape([rename(dim) for dim in value.shape])
+    # Two names can be one symbol of the trace (the model adds the two inputs): inputs keep both.
+    for value, axes in zip(model.graph.inputs, names.axes, strict=True):
+        if value.shape is not None:
+            value.shape = ir.Shape([axes.get(i, dim) for i, dim in enumerate(value.shape)])
+
+
+def _substitute(text: str, symbols: Mapping[str, str]) -> str:
+    return re.sub(r"[A-Za-z_]\w*", lambda match: symbols.get(match[0], match[0]), text)
+
+
+def _readable(text: str) -> ir.SymbolicDim:
+    dim = ir.SymbolicDim(text)
+    try:
+        dim.simplify()
+    except ValueError:  # a function of torch's own, such as CeilToInt
+        return ir.SymbolicDim(None)
+    return dim
+
+
+def _record_limits(model: ir.Model, program: ExportedProgram, symbols: Mapping[str, str]) -> None:
+    """Note the sizes between which the trace holds, for the dims that have limits.
+
+    ``sardonyx.dims`` is JSON: ``{"seq": {"max": 512}}``.
+    """
+    limits: dict[str, dict[str, int]] = {}
+    for symbol, bounds in program.range_constraints.items():
+        name = symbols.get(str(symbol))
+        if name is None:
+            continue
+        # torch assumes at least 2 for every dynamic dim: that says nothing about the model.
+        if bounds.lower.is_Integer and int(bounds.lower) > 2:
+            limits.setdefault(name, {})["min"] = int(bounds.lower)
+        if bounds.upper.is_Integer:
+            limits.setdefault(name, {})["max"] = int(bounds.upper)
+    if limits:
+        model.metadata_props["sardonyx.dims"] = json.dumps(limits, sort_keys=True)
+
+
+def _name_outputs(model: ir.Model, names: Names) -> None:
+    """Give each output its own value and name, also if it is an input, a weight or another output."""
+    graph = model.graph
+    taken = {*names.inputs}
+    seen: set[ir.Value] = {*graph.inputs, *graph.initializers.values()}
+    for index, name in enumerate(names.outputs):
+        value = graph.outputs[index]
+        if value in seen:
+            copied = ir.node("Identity", [value], name=f"node_{name}")
+            set_source(copied, names.root)
+            copied.outputs[0].shape, copied.outputs[0].type = value.shape, value.type
+            graph.append(copied)
+            graph.outputs[index] = value = copied.outputs[0]
+        seen.add(value)
+        while name in taken:
+            name = f"{name}_out"
+        taken.add(name)
+        value.name = name
+
+
+def _name_inputs(model: ir.Model, names: Names) -> None:
+    for value, name in zip(model.graph.inputs, names.inputs, strict=True):
+        value.name = name
