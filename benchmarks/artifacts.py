@@ -11,9 +11,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from benchmarks.child import Child, ContenderError
 from benchmarks.contenders import ARTIFACT, CONTENDERS
 from benchmarks.machine import REPOSITORY, fingerprint, version
+from benchmarks.models import MODELS
 
 WORK = REPOSITORY / "benchmarks" / ".work"
 HARNESS = ("models.py", "networks.py", "contenders.py")
@@ -51,6 +54,14 @@ def setup(model: str, contender: str, settings: Settings) -> dict[str, Any]:
 def folder(model: str, contender: str, settings: Settings) -> Path:
     """Where a contender keeps what it made of a model."""
     return WORK / settings.device / model / contender
+
+
+def inputs(model: str, settings: Settings) -> Path:
+    """The file with the model's example inputs, written now."""
+    path = WORK / settings.device / model / "inputs.npz"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    np.savez(path, **{name: x.numpy() for name, x in MODELS[model].example().items()})
+    return path
 
 
 def key(contender: str) -> dict[str, str]:

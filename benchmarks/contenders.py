@@ -12,11 +12,12 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from benchmarks.models import Model
+if TYPE_CHECKING:
+    from benchmarks.models import Model
 
 Arrays = dict[str, np.ndarray]
 ARTIFACT = "model.onnx"
@@ -27,16 +28,24 @@ class Job:
     """One model for one contender.
 
     Attributes:
+        name: The model's name in its table.
         folder: The contender's own folder; `prepare` writes there.
         source: The folder of the contender it starts from, if its row names one.
         device: "cpu" or "cuda".
     """
 
-    model: Model
+    name: str
     folder: Path
     source: Path | None
     threads: int
     device: str
+
+    @property
+    def model(self) -> Model:
+        """The model's row; imports PyTorch, which a process that only runs a file never needs."""
+        from benchmarks.models import MODELS
+
+        return MODELS[self.name]
 
 
 @dataclass(frozen=True)
@@ -238,14 +247,19 @@ def prepare_sardonyx(job: Job) -> dict[str, Any]:
     program = compiler.compile(source, target={"cpu": "cpu", "cuda": "portable"}[job.device])
     compiled = time.perf_counter()
     program.save(job.folder / ARTIFACT)
-    return {"capture_s": captured - start, "compile_s": compiled - captured}
+    return {
+        "captured_nodes": sum(1 for _ in source.graph.all_nodes()),
+        "capture_s": captured - start,
+        "compile_s": compiled - captured,
+    }
 
 
 def load_sardonyx(job: Job) -> Runner:
     """runtime.load."""
     from sardonyx import runtime
 
-    session = runtime.load(job.folder / ARTIFACT, providers=[job.device])
+    path = job.folder / ARTIFACT
+    session = runtime.load(path, providers=[job.device], threads=job.threads)
     return Runner(
         feed=lambda arrays: list(arrays.values()),
         call=lambda x: session(*x),

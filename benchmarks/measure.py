@@ -32,6 +32,7 @@ class Field:
         self.records: dict[str, dict[str, Any]] = {}
         self.children: dict[str, Child] = {}
         self.rounds: dict[str, Rounds] = {}
+        self.inputs = str(artifacts.inputs(model, settings))
         self._stack = ExitStack()
 
     def __enter__(self) -> Field:
@@ -55,7 +56,7 @@ class Field:
             setup = artifacts.setup(self.model, contender, self.settings)
             child = Child(setup, artifacts.log(self.model, contender, "run"))
             self.children[contender] = self._stack.enter_context(child)
-            record |= child.ask("load", self.settings.timeout)
+            record |= child.ask("load", self.settings.timeout, inputs=self.inputs)
         except ContenderError as error:
             self.drop(contender, str(error))
         except importlib.metadata.PackageNotFoundError as missing:

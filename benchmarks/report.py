@@ -45,6 +45,11 @@ def number(record: Result, name: str, form: str = ".0f") -> str:
     return "" if value is None else format(value, form)
 
 
+def one_line(error: str) -> str:
+    """An error's text, fit for a list or a table."""
+    return " ".join(error.split())[:200].replace("|", "/")
+
+
 def latency(result: Result) -> Iterator[str]:
     """Milliseconds of every contender on every model."""
     names = result["contenders"]
@@ -96,8 +101,7 @@ def failures(result: Result) -> Iterator[str]:
     for model, records in result["models"].items():
         for name, record in records.items():
             if "error" in record:
-                text = " ".join(record["error"].split())[:200].replace("|", "/")
-                yield f"- {model}, {CONTENDERS[name].title}: {text}"
+                yield f"- {model}, {CONTENDERS[name].title}: {one_line(record['error'])}"
 
 
 def section(name: str, result: Result) -> Iterator[str]:
@@ -126,14 +130,34 @@ def section(name: str, result: Result) -> Iterator[str]:
     yield ""
 
 
+def compile_time_rows(rows: list[Result]) -> Iterator[list[str]]:
+    """Header and rows: what each graph tool took."""
+    yield ["model", "tool", "file MB", "nodes", "seconds", "growth MB", "peak MB"]
+    for row in rows:
+        nodes = " to ".join(filter(None, (number(row, "nodes_before"), number(row, "nodes"))))
+        costs = [number(row, "seconds", ".2f"), number(row, "growth_mb"), number(row, "peak_mb")]
+        yield [row["model"], row["tool"], number(row, "file_mb"), nodes, *costs]
+
+
+def compile_time(result: Result) -> Iterator[str]:
+    """The compiler's own cost as Markdown."""
+    header, *rows = compile_time_rows(result["compile_time"])
+    cpu = result["machine"]["cpu"]
+    yield from ["## Graph tools: seconds and memory", ""]
+    yield "Growth is the peak while rewriting beyond what the loaded model takes; peak is that of"
+    yield f"the whole process (load, compile, save). {cpu['name']}, {cpu['cores']} usable cores."
+    yield from ["", *table(header, rows), ""]
+    failed = [row for row in result["compile_time"] if "error" in row]
+    yield from (f"- {row['model']}, {row['tool']}: {one_line(row['error'])}" for row in failed)
+
+
 def write(page: Path = PAGE, results: Path = RESULTS) -> None:
     """Replace what stands below the mark of the page by the results found in the folder."""
     head = page.read_text(encoding="utf-8").partition(MARK)[0]
     lines = [MARK, ""]
     for path in sorted(results.glob("*.json")):
         result = json.loads(path.read_text(encoding="utf-8"))
-        if "models" in result:
-            lines += section(path.stem, result)
+        lines += section(path.stem, result) if "models" in result else compile_time(result)
     if len(lines) == 2:
         lines += ["No results are stored yet; `make bench` writes them here.", ""]
     page.write_text(head + "\n".join(lines).rstrip() + "\n", encoding="utf-8")

@@ -17,6 +17,8 @@ import traceback
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 WARM_UP_SECONDS = 0.5
 WARM_UP_CALLS = 3
 
@@ -26,13 +28,12 @@ class Worker:
 
     def __init__(self, setup: dict[str, Any]) -> None:
         from benchmarks.contenders import CONTENDERS, Job
-        from benchmarks.models import MODELS
 
         self.contender = CONTENDERS[setup["contender"]]
         folder = Path(setup["folder"])
         folder.mkdir(parents=True, exist_ok=True)
         self.job = Job(
-            model=MODELS[setup["model"]],
+            name=setup["model"],
             folder=folder,
             source=Path(setup["source"]) if setup["source"] else None,
             threads=setup["threads"],
@@ -45,9 +46,9 @@ class Worker:
         facts = self.contender.prepare(self.job) if self.contender.prepare else {}
         return {"prepare_s": time.perf_counter() - start, **facts, **self.memory()}
 
-    def load(self) -> dict[str, Any]:
-        """Load, run once (some contenders compile then), warm up."""
-        self.inputs = {name: x.numpy() for name, x in self.job.model.example().items()}
+    def load(self, inputs: str) -> dict[str, Any]:
+        """Load, run once on the inputs of an .npz file (some contenders compile then), warm up."""
+        self.inputs = read(inputs)
         start = time.perf_counter()
         self.runner = self.contender.load(self.job)
         self.native = self.runner.feed(self.inputs)
@@ -60,13 +61,8 @@ class Worker:
         return {"load_s": ready - start}
 
     def run(self, outputs: str, inputs: str | None = None) -> dict[str, Any]:
-        """Run on the example inputs, or those of an .npz file; write the outputs to another."""
-        import numpy as np
-
-        arrays = self.inputs
-        if inputs is not None:
-            with np.load(inputs, allow_pickle=False) as stored:
-                arrays = {name: stored[name] for name in self.inputs}
+        """Run on the loaded inputs, or those of an .npz file; write the outputs to another."""
+        arrays = read(inputs) if inputs else self.inputs
         results = self.runner.fetch(self.runner.call(self.runner.feed(arrays)))
         np.savez(outputs, *results)
         return {}
@@ -86,6 +82,12 @@ class Worker:
         unit = 1 if sys.platform == "darwin" else 1024
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         return {"peak_rss_mb": round(peak * unit / 2**20)}
+
+
+def read(path: str) -> dict[str, np.ndarray]:
+    """The arrays of an .npz file, in their order."""
+    with np.load(path, allow_pickle=False) as stored:
+        return {name: stored[name] for name in stored.files}
 
 
 def pin(threads: int) -> None:
