@@ -1,0 +1,27 @@
+"""The ways in: PyTorch modules, ONNX models and Sardonyx's own language."""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from sardonyx.frontends.onnx_file import from_onnx as from_onnx
+
+_LAZY = {
+    # Name: (module, its name there). Importing one way in does not load the others.
+    "from_onnx": ("sardonyx.frontends.onnx_file", "from_onnx"),
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _LAZY:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    module, attribute = _LAZY[name]
+    value = getattr(importlib.import_module(module), attribute)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_LAZY})

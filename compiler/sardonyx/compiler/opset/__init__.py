@@ -1,0 +1,5 @@
+"""Brings models from one opset to another: up when they come in, down when they go out."""
+
+from sardonyx.compiler.opset.up import raise_opset as raise_opset
+from sardonyx.compiler.opset.up import raise_stamped as raise_stamped
+from sardonyx.compiler.opset.up import stamp_versions as stamp_versions

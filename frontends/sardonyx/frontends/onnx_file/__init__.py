@@ -1,0 +1,117 @@
+"""The way in for ONNX models: checked, brought to the canonical opset, and ready to compile."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+
+import onnx
+import onnx_ir as ir
+
+from sardonyx.compiler.errors import InvalidModelError
+from sardonyx.compiler.ir.signature import CANONICAL_OPSET
+from sardonyx.compiler.opset import raise_stamped, stamp_versions
+from sardonyx.frontends.onnx_file import names, sparse, tensors
+from sardonyx.frontends.onnx_file.functions import inline_functions as _inline_functions
+from sardonyx.frontends.onnx_file.operators import check_operators
+from sardonyx.frontends.onnx_file.read import parse, read_file
+from sardonyx.frontends.onnx_file.structure import check_structure
+
+Source = str | os.PathLike[str] | bytes | bytearray | memoryview | onnx.ModelProto | ir.Model
+
+STAGE = "sardonyx.stage"
+_FIRST_IR_WITH_CONSTANT_INITIALIZERS = 4
+
+
+@dataclass(frozen=True)
+class _File:
+    """A parsed model: how to call it in messages, and where its external data may lie."""
+
+    proto: onnx.ModelProto
+    label: str
+    folders: tensors.Folders | None = None
+    is_ours: bool = True
+
+
+def from_onnx(source: Source, *, inline_functions: bool = True) -> ir.Model:
+    """Bring an ONNX model in, at the canonical opset 23.
+
+    Older opsets (6 to 22) are raised; a model of opset 24 to 26 is brought to 23 if none of its
+    nodes needs more, and keeps its own otherwise. Nodes are put in an order in which they can
+    run. External data is not read: it stays in its file, memory-mapped when used.
+
+    Args:
+        source: A path, the bytes of a model, an onnx.ModelProto or an onnx_ir.Model. The latter
+            two are not changed.
+        inline_functions: Replace calls of model-local functions by their bodies; with False
+            they stay functions.
+
+    Returns:
+        The model at stage "source", with the origin of each node in its metadata.
+
+    Raises:
+        InvalidModelError: The source is no valid ONNX model.
+        UnsupportedError: It is valid, but of a version or kind that cannot be taken in.
+    """
+    model = source.clone() if isinstance(source, ir.Model) else _build(_parse(source))
+    names.make_unique(model)
+    names.record_sources(model)
+    stamp_versions(model)
+    if inline_functions:
+        _inline_functions(model)
+        names.make_unique(model)
+    raise_stamped(model, CANONICAL_OPSET)
+    model.metadata_props[STAGE] = "source"
+    return model
+
+
+def _parse(source: Source) -> _File:
+    if isinstance(source, onnx.ModelProto):
+        return _File(source, "the ModelProto", is_ours=False)
+    if isinstance(source, (bytes, bytearray, memoryview)):
+        label = f"{len(source)} bytes"
+        return _File(parse(source, label), label)
+    if isinstance(source, (str, os.PathLike)):
+        path = os.fspath(source)
+        return _File(read_file(path), path, tensors.Folders(path))
+    raise InvalidModelError(
+        "This is nothing that holds an ONNX model.",
+        found=type(source).__name__,
+        expected="a path, bytes, an onnx.ModelProto or an onnx_ir.Model",
+    )
+
+
+def _build(file: _File) -> ir.Model:
+    """Check a parsed model and make graphs of it."""
+    proto = file.proto
+    findings = check_structure(proto, file.label)
+    check_operators(proto, file.label)
+    tensors.check_tensors(proto, file.folders, file.label)
+    if sparse.has_sparse(proto):
+        if not file.is_ours:
+            proto = onnx.ModelProto.FromString(proto.SerializeToString())
+        sparse.make_dense(proto, file.label)
+    try:
+        model = ir.from_proto(proto)
+    except Exception as error:  # onnx_ir wraps whatever went wrong in its own SerdeError
+        cause: BaseException = error
+        while cause.__cause__ is not None:
+            cause = cause.__cause__
+        raise InvalidModelError(
+            "The model cannot be read.", where=file.label, found=f"{cause}"[:400]
+        ) from None
+    if file.folders is not None:
+        tensors.set_folders(model, file.folders)
+    if not findings.is_sorted:
+        model.graph.sort()
+        for function in model.functions.values():
+            function.sort()
+    if model.ir_version < _FIRST_IR_WITH_CONSTANT_INITIALIZERS:
+        _forget_input_of_weights(model.graph)
+    return model
+
+
+def _forget_input_of_weights(graph: ir.Graph) -> None:
+    """Before IR version 4 weights had to be listed as inputs; that did not make them inputs."""
+    kept = [v for v in graph.inputs if v.name not in graph.initializers]
+    graph.inputs[:] = kept

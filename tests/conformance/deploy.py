@@ -1,0 +1,38 @@
+"""From a test case's model to something callable: by way of Sardonyx, or ONNX Runtime alone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import onnx
+import onnx_ir as ir
+import onnxruntime as ort
+
+from tests.conformance.values import feed, fetch
+
+Runner = Callable[[Sequence[Any]], list[Any]]
+
+
+def deploy(model: onnx.ModelProto) -> Runner:
+    """What Sardonyx makes of a model; this is the function that the suite judges."""
+    from sardonyx import frontends
+
+    return ort_alone(ir.to_proto(frontends.from_onnx(model)))
+
+
+def ort_alone(model: onnx.ModelProto) -> Runner:
+    """ONNX Runtime on the model as it is: the anchor."""
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    options.log_severity_level = 4
+    session = ort.InferenceSession(
+        model.SerializeToString(), options, providers=["CPUExecutionProvider"]
+    )
+
+    def run(inputs: Sequence[Any]) -> list[Any]:
+        formal = session.get_inputs()
+        feeds = {v.name: feed(x) for v, x in zip(formal, inputs, strict=True) if x is not None}
+        return fetch(session, feeds)
+
+    return run
