@@ -1,0 +1,32 @@
+"""Sessions, providers, tuning, profiling and artifacts: everything after export.
+
+Needs numpy and onnxruntime only; onnxruntime is imported when the first model is loaded.
+"""
+
+from .errors import (
+    InputError,
+    LoadError,
+    ProviderError,
+    RunError,
+    SardonyxError,
+    SettingsError,
+)
+from .providers import Provider, providers
+from .session import Session, load
+from .settings import Settings
+from .specs import Spec
+
+__all__ = [
+    "InputError",
+    "LoadError",
+    "Provider",
+    "ProviderError",
+    "RunError",
+    "SardonyxError",
+    "Session",
+    "Settings",
+    "SettingsError",
+    "Spec",
+    "load",
+    "providers",
+]

@@ -1,0 +1,126 @@
+"""Gives each argument of a call to the input it is for, and checks the call as a whole."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping, Sequence
+from typing import Any, NoReturn
+
+from .errors import InputError
+from .specs import Spec
+from .tensors import check_for, shape_of
+
+
+class Binder:
+    """Checks the arguments of calls against the specs of a model's inputs.
+
+    Args:
+        specs: The inputs, in positional order.
+        where: What to call the model in errors.
+    """
+
+    def __init__(self, specs: Sequence[Spec], where: str) -> None:
+        self._where = where
+        self._specs = {spec.name: spec for spec in specs}
+        self._names = tuple(self._specs)
+        self._required = frozenset(spec.name for spec in specs if spec.required)
+        self._checks = {spec.name: check_for(spec, where) for spec in specs}
+        self._symbols = _shared_symbols(specs)
+
+    def __call__(self, args: Sequence[Any], named: Mapping[str, Any]) -> dict[str, Any]:
+        """Values by input name, ready to run.
+
+        Raises:
+            InputError: A name, type, dtype, rank or dimension does not fit.
+        """
+        if len(args) > len(self._names):
+            self._too_many(args)
+        values = dict(zip(self._names, args, strict=False))
+        if named:
+            self._add_named(values, named)
+        if not self._required <= values.keys():
+            self._missing(values)
+        checks = self._checks
+        feed = {name: checks[name](value) for name, value in values.items()}
+        if self._symbols:
+            self._check_symbols(feed)
+        return feed
+
+    def _add_named(self, values: dict[str, Any], named: Mapping[str, Any]) -> None:
+        for name, value in named.items():
+            if name not in self._specs:
+                near = difflib.get_close_matches(str(name), self._names, 1)
+                raise InputError(
+                    f"the model has no input '{name}'",
+                    kind="unknown",
+                    input=str(name),
+                    where=self._where,
+                    expected=self._signature(),
+                    remedy=f"did you mean '{near[0]}'?" if near else None,
+                )
+            if name in values:
+                raise InputError(
+                    f"input '{name}' is given twice, by position and by name",
+                    kind="duplicate",
+                    input=name,
+                    where=self._where,
+                    expected=self._signature(),
+                )
+            values[name] = value
+
+    def _too_many(self, args: Sequence[Any]) -> NoReturn:
+        raise InputError(
+            "the call has more arguments than the model has inputs",
+            kind="unknown",
+            where=self._where,
+            found=f"{len(args)} positional arguments",
+            expected=self._signature(),
+        )
+
+    def _missing(self, values: Mapping[str, Any]) -> NoReturn:
+        absent = [name for name in self._names if name in self._required - values.keys()]
+        quoted = ", ".join(f"'{name}'" for name in absent)
+        one_dict = len(values) == 1 and isinstance(next(iter(values.values())), dict)
+        raise InputError(
+            f"missing input{'s' * (len(absent) > 1)} {quoted}",
+            kind="missing",
+            input=absent[0],
+            where=self._where,
+            found=f"values for {', '.join(values) or 'no input'}",
+            expected=self._signature(),
+            remedy="session(**values) or session.run_named(values)" if one_dict else None,
+        )
+
+    def _signature(self) -> str:
+        return ", ".join(map(str, self._specs.values())) or "no inputs"
+
+    def _check_symbols(self, feed: Mapping[str, Any]) -> None:
+        for symbol, places in self._symbols:
+            sizes = {
+                (name, axis): shape_of(feed[name])[axis]
+                for name, axis in places
+                if feed.get(name) is not None
+            }
+            if len(set(sizes.values())) > 1:
+                found = [f"{size} in axis {axis} of {name}" for (name, axis), size in sizes.items()]
+                raise InputError(
+                    f"the inputs disagree on dimension '{symbol}'",
+                    kind="dim",
+                    input=places[-1][0],
+                    where=self._where,
+                    found=", ".join(found),
+                    expected=f"one size of '{symbol}': {self._signature()}",
+                )
+
+
+def _shared_symbols(specs: Sequence[Spec]) -> list[tuple[str, list[tuple[str, int]]]]:
+    """Symbolic dims that occur more than once, with the inputs and axes where they do.
+
+    Only names count: some exporters call every unknown size ``?`` or ``None``, or write formulas.
+    """
+    places: dict[str, list[tuple[str, int]]] = {}
+    for spec in specs:
+        for axis, dim in enumerate(spec.shape or ()):
+            if isinstance(dim, str) and dim.isidentifier() and dim != "None":
+                places.setdefault(dim, []).append((spec.name, axis))
+    return [(symbol, where) for symbol, where in places.items() if len(where) > 1]

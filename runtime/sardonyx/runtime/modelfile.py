@@ -1,0 +1,220 @@
+"""What can be known of a model file before ONNX Runtime sees it: that it is one, and its metadata.
+
+ONNX has no checksum and protobuf no length at the top, so this walks the outermost fields of the
+ModelProto (https://github.com/onnx/onnx/blob/main/onnx/onnx.proto, field numbers below) and skips
+the graph by its length. Nothing is copied; a file of many gigabytes costs microseconds.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import mmap
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from .errors import LoadError
+
+IR_VERSION, GRAPH, METADATA = 1, 7, 14
+GRAPH_INPUT, GRAPH_OUTPUT = 11, 12
+VARINT, FIXED64, BYTES, FIXED32 = 0, 1, 2, 5
+FIXED_BYTES = {FIXED64: 8, FIXED32: 4}
+
+NOT_ONNX = {
+    b"PK\x03\x04": "a zip archive, as torch.save writes",
+    b"\x1f\x8b": "a gzip file",
+    b"version https://git-lfs": "a Git LFS pointer: run `git lfs pull`",
+    b"<!DOCTYPE": "an HTML page",
+    b"<html": "an HTML page",
+    b"\x80\x04\x95": "a Python pickle",
+    b"\x89HDF": "an HDF5 file",
+}
+
+
+class Field(NamedTuple):
+    """One protobuf field: its number, wire type, and the span of its payload."""
+
+    number: int
+    wire: int
+    start: int
+    end: int
+
+
+@dataclass(frozen=True)
+class Header:
+    """What the outermost fields of a model say; ``graph`` is the span of the graph's bytes."""
+
+    metadata: dict[str, str] = field(default_factory=dict)
+    graph: tuple[int, int] = (0, 0)
+
+
+class _Damaged(ValueError):
+    """The bytes are not protobuf, or end too early."""
+
+
+@contextlib.contextmanager
+def open_model(source: str | bytes) -> Iterator[memoryview]:
+    """The bytes of a model, memory-mapped when it is a file.
+
+    Raises:
+        LoadError: The path does not exist, is not a regular file, cannot be read, or is empty.
+    """
+    if isinstance(source, bytes):
+        if not source:
+            raise LoadError("the model is empty", found="0 bytes", expected="an ONNX model")
+        yield memoryview(source)
+        return
+    _check_path(source)
+    try:
+        file = open(source, "rb")  # noqa: SIM115
+    except OSError as error:
+        raise LoadError("the model file cannot be read", where=source, found=str(error)) from error
+    with file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as mapped:
+        view = memoryview(mapped)
+        try:
+            yield view
+        finally:
+            view.release()
+
+
+def _check_path(path: str) -> None:
+    """Refuse what ONNX Runtime would answer with a parser's error."""
+    if "\0" in path:
+        problem = "the model path holds a NUL character"
+    elif not os.path.exists(path):
+        problem = "the model file does not exist"
+    elif os.path.isdir(path):
+        problem = "the model path is a folder"
+    elif not os.path.isfile(path):
+        problem = "the model path is not a regular file"
+    elif os.path.getsize(path) == 0:
+        problem = "the model file is empty"
+    else:
+        return
+    raise LoadError(
+        problem,
+        where=repr(path) if "\0" in path else path,
+        expected="a file with an ONNX model",
+        remedy=_neighbours(path),
+    )
+
+
+def _neighbours(path: str) -> str | None:
+    folder = path if os.path.isdir(path) else os.path.dirname(os.path.abspath(path))
+    with contextlib.suppress(OSError, ValueError):
+        models = sorted(name for name in os.listdir(folder) if name.endswith(".onnx"))
+        if models:
+            return f"one of the models in that folder: {', '.join(models[:5])}"
+    return None
+
+
+def read_header(data: memoryview, where: str) -> Header:
+    """Metadata and graph span of a model; an ORT-format model gives an empty header.
+
+    Raises:
+        LoadError: The bytes are not an ONNX model, or end too early.
+    """
+    if bytes(data[4:8]) == b"ORTM":
+        return Header()
+    seen: set[int] = set()
+    metadata: dict[str, str] = {}
+    graph = (0, 0)
+    try:
+        for item in _fields(data, 0, len(data)):
+            seen.add(item.number)
+            if item.number == METADATA and item.wire == BYTES:
+                key, value = _entry(data, item)
+                metadata[key] = value
+            elif item.number == GRAPH and item.wire == BYTES:
+                graph = (item.start, item.end)
+    except _Damaged as error:
+        raise _not_a_model(data, where, str(error), truncated=IR_VERSION in seen) from None
+    if GRAPH not in seen:
+        raise _not_a_model(data, where, "no graph in it", truncated=False)
+    return Header(metadata, graph)
+
+
+def scalars(data: memoryview, header: Header) -> set[str]:
+    """Names of graph inputs and outputs declared as tensors of rank 0.
+
+    ONNX Runtime reports the shape of a scalar and of a tensor of unknown rank alike.
+    """
+    found = set()
+    for item in _fields(data, *header.graph):
+        if item.number in (GRAPH_INPUT, GRAPH_OUTPUT) and item.wire == BYTES:
+            value = {f.number: f for f in _fields(data, item.start, item.end)}
+            if 1 in value and 2 in value and _is_scalar(data, value[2]):
+                found.add(bytes(data[value[1].start : value[1].end]).decode("utf-8", "replace"))
+    return found
+
+
+def _is_scalar(data: memoryview, type_field: Field) -> bool:
+    """Whether a TypeProto is a tensor (field 1) whose shape (field 2) is there and has no dims."""
+    for kind in _fields(data, type_field.start, type_field.end):
+        if kind.number == 1:
+            shapes = [f for f in _fields(data, kind.start, kind.end) if f.number == 2]
+            return bool(shapes) and all(f.start == f.end for f in shapes)
+    return False
+
+
+def _fields(data: memoryview, position: int, end: int) -> Iterator[Field]:
+    while position < end:
+        tag, start = _varint(data, position, end)
+        number, wire = tag >> 3, tag & 7
+        if number == 0:
+            raise _Damaged(f"field number 0 at byte {position}")
+        if wire == VARINT:
+            _, position = _varint(data, start, end)
+        elif wire == BYTES:
+            length, start = _varint(data, start, end)
+            position = start + length
+        elif wire in FIXED_BYTES:
+            position = start + FIXED_BYTES[wire]
+        else:
+            raise _Damaged(f"wire type {wire} at byte {position}")
+        if position > end:
+            raise _Damaged(f"field {number} ends at byte {position}, the data at byte {end}")
+        yield Field(number, wire, start, position)
+
+
+def _varint(data: memoryview, position: int, end: int) -> tuple[int, int]:
+    value = 0
+    for shift in range(0, 70, 7):
+        if position >= end:
+            raise _Damaged(f"the data ends inside a number at byte {end}")
+        byte = data[position]
+        position += 1
+        value |= (byte & 0x7F) << shift
+        if byte < 0x80:
+            return value, position
+    raise _Damaged(f"a number longer than ten bytes at byte {position - 10}")
+
+
+def _entry(data: memoryview, item: Field) -> tuple[str, str]:
+    """Key and value of a StringStringEntryProto."""
+    text = {
+        f.number: bytes(data[f.start : f.end]).decode("utf-8", "replace")
+        for f in _fields(data, item.start, item.end)
+        if f.wire == BYTES
+    }
+    return text.get(1, ""), text.get(2, "")
+
+
+def _not_a_model(data: memoryview, where: str, detail: str, *, truncated: bool) -> LoadError:
+    head = bytes(data[:32])
+    looks = next((text for magic, text in NOT_ONNX.items() if head.startswith(magic)), None)
+    if truncated and looks is None:
+        return LoadError(
+            "the model is truncated",
+            where=where,
+            found=f"{len(data)} bytes; {detail}",
+            expected="a complete ONNX model",
+            remedy="copy or export it again, and compare the sizes",
+        )
+    return LoadError(
+        "this is not an ONNX model",
+        where=where,
+        found=looks or f"{len(data)} bytes that begin with {head[:12]!r}; {detail}",
+        expected="a file in the ONNX format (a serialised ModelProto)",
+    )

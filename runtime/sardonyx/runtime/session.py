@@ -1,0 +1,290 @@
+"""Loading a model and running it."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import tempfile
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Protocol, runtime_checkable
+
+from .arrays import describe
+from .errors import InputError, LoadError, RunError, SettingsError
+from .inputs import Binder
+from .modelfile import Header, open_model, read_header, scalars
+from .narrow import NARROW, run_as_values
+from .providers import (
+    CPU,
+    Requested,
+    did_not_start,
+    missing_library,
+    report,
+    resolve,
+    unused_problem,
+    used_providers,
+)
+from .settings import Settings, merge_settings, session_options
+from .specs import Spec, spec_of
+
+PREFIX = re.compile(r"^\[ONNXRuntimeError\] : \d+ : \w+ : ")
+# What ONNX Runtime says, from where it becomes readable, and what to do about it.
+REFUSALS = {
+    "Unsupported model IR version": "save it with a lower ir_version, or use a newer onnxruntime",
+    "ONNX Runtime only *guarantees*": "export it at a lower opset, or use a newer onnxruntime",
+    "External data path": "put the weights file beside the model, and load the model by its path",
+    "Could not find an implementation": "compile the model for this target, or cast to a type "
+    "that this provider has a kernel for",
+    "No opset import for domain": "name the domain in the model's opset imports",
+}
+
+
+@runtime_checkable
+class HasBytes(Protocol):
+    """A compiled program, or anything else that gives its model as bytes."""
+
+    def to_bytes(self) -> bytes:
+        """The model, serialised."""
+        ...
+
+
+@runtime_checkable
+class CanSave(Protocol):
+    """Something that writes its model to a path, with its weights beside it."""
+
+    def save(self, path: str) -> Any:
+        """Write the model."""
+        ...
+
+
+def load(
+    source: str | os.PathLike[str] | bytes | HasBytes | CanSave,
+    providers: Requested | Sequence[Requested] | None = None,
+    *,
+    threads: int | None = None,
+    config: Mapping[str, Any] | None = None,
+    disabled_optimizers: Iterable[str] | None = None,
+    graph_optimization: str | None = None,
+    fallback: str = "error",
+) -> Session:
+    """Make a session that runs a model.
+
+    Args:
+        source: Path of an ``.onnx`` file, its bytes, or an object with ``to_bytes()`` or
+            ``save(path)`` such as a compiled program.
+        providers: Execution providers in order of preference, by short name (``"cuda"``) or by
+            ONNX Runtime's name, each possibly with options: ``("cuda", {"device_id": 1})``.
+            The CPU alone when left out. The CPU runs what the others cannot.
+        threads: Threads of the compute pool. By default the physical cores this process may use,
+            within its cgroup's CPU quota.
+        config: ONNX Runtime session config entries; they override the artifact's and the defaults.
+        disabled_optimizers: ONNX Runtime graph transformers to switch off.
+        graph_optimization: ``"off"``, ``"basic"``, ``"extended"`` or ``"all"`` (the default).
+        fallback: ``"error"``: a provider that is asked for and then not used is an error.
+            ``"warn"``: it is a warning, and the other providers run the model.
+
+    Settings in the model's metadata (key ``sardonyx.session``) are applied below the caller's.
+    Denormal numbers are flushed to zero by default, for speed: in ONNX Runtime's threads, and in
+    the thread that makes the process' first session. Calls from other threads keep denormals, so
+    that their results may differ by less than 1e-37; ``config={"session.set_denormal_as_zero":
+    "0"}`` switches it off.
+
+    Raises:
+        LoadError: The model is missing, damaged, not ONNX, or refused by ONNX Runtime.
+        ProviderError: A provider is unknown, does not start, or gets no node.
+        SettingsError: A setting of the caller or of the artifact is not valid.
+    """
+    if fallback not in ("error", "warn"):
+        raise SettingsError(
+            "fallback is not valid", found=repr(fallback), expected="'error' or 'warn'"
+        )
+    requested = resolve(providers, fallback)
+    with contextlib.ExitStack() as stack:
+        model, where = _model_of(source, stack)
+        with open_model(model) as data:
+            header = read_header(data, where)
+        settings = merge_settings(
+            header.metadata,
+            where,
+            threads=threads,
+            config=config,
+            disabled_optimizers=disabled_optimizers,
+            graph_optimization=graph_optimization,
+        )
+        raw = _create(model, where, settings, requested, fallback)
+        problem = unused_problem(raw, list(requested), where)
+        if problem is not None:
+            report(problem, fallback)
+        return Session(raw, where, settings, list(requested), _scalars(raw, model, header))
+
+
+class Session:
+    """A loaded model; made by :func:`load`. Threads may share it.
+
+    Attributes:
+        inputs: Specs of the inputs, in positional order; those with a default in the model last.
+        outputs: Specs of the outputs, in the order in which calls return them.
+        settings: The settings it was made with, and where each came from.
+        providers: Short names of the execution providers that run its nodes.
+        metadata: The model's metadata.
+    """
+
+    def __init__(
+        self, raw: Any, where: str, settings: Settings, requested: list[str], scalars: set[str]
+    ) -> None:
+        defaults = [
+            spec_of(arg, is_scalar=arg.name in scalars, has_default=True)
+            for arg in raw.get_overridable_initializers()
+        ]
+        self.inputs = (*_specs(raw.get_inputs(), scalars), *defaults)
+        self.outputs = _specs(raw.get_outputs(), scalars)
+        self.settings = settings
+        self.providers = used_providers(raw, requested)
+        self.metadata: dict[str, str] = dict(raw.get_modelmeta().custom_metadata_map)
+        self._raw = raw
+        self._where = where
+        self._bind = Binder(self.inputs, where)
+        self._outputs = {spec.name: spec for spec in self.outputs}
+        self._names = list(self._outputs)
+        self._has_narrow = any(spec.dtype in NARROW for spec in self.outputs)
+
+    def __call__(self, /, *args: Any, **named: Any) -> list[Any]:
+        """Run the model.
+
+        Args:
+            args: Inputs by position: numpy arrays, torch CPU tensors, other DLPack or array-like
+                objects (all without a copy when contiguous), or Python numbers, strings and
+                lists, which are converted when no value is lost. A list of arrays for a sequence,
+                None for an absent optional.
+            named: Inputs by name.
+
+        Returns:
+            One entry per output, in order: a numpy array, a list of them for a sequence, or None
+            for an absent optional.
+
+        Raises:
+            InputError: The arguments do not fit ``session.inputs``.
+            RunError: ONNX Runtime failed.
+        """
+        return self._run(self._names, self._bind(args, named))
+
+    def run_named(
+        self, feed: Mapping[str, Any], outputs: Sequence[str] | None = None
+    ) -> dict[str, Any]:
+        """Run the model on inputs by name, for names that are no Python words; outputs by name.
+
+        Args:
+            feed: Values by input name, as for a call.
+            outputs: Names of the outputs wanted; all by default.
+
+        Raises:
+            InputError: The arguments do not fit, or there is no output of that name.
+            RunError: ONNX Runtime failed.
+        """
+        names = self._names if outputs is None else list(outputs)
+        for name in names:
+            if name not in self._outputs:
+                raise InputError(
+                    f"the model has no output '{name}'",
+                    kind="unknown",
+                    where=self._where,
+                    expected=", ".join(map(str, self.outputs)),
+                )
+        results = self._run(names, self._bind((), feed))
+        return dict(zip(names, results, strict=True))
+
+    def _run(self, names: list[str], feed: dict[str, Any]) -> list[Any]:
+        try:
+            if self._has_narrow:
+                specs = [self._outputs[name] for name in names]
+                results: list[Any] = run_as_values(self._raw, names, feed, specs)
+            else:
+                results = self._raw.run(names, feed)
+        except RunError:
+            raise
+        except Exception as error:
+            values = ", ".join(f"{name}: {describe(value)}" for name, value in feed.items())
+            raise RunError(
+                "ONNX Runtime failed to run the model",
+                where=f"{self._where}, called with {values or 'no inputs'}",
+                found=PREFIX.sub("", str(error)).strip(),
+            ) from error
+        return results
+
+    def __repr__(self) -> str:
+        rows = [f"Session({self._where!r}, providers={list(self.providers)})"]
+        rows += [f"  {spec}" for spec in self.inputs]
+        rows += [f"  -> {spec}" for spec in self.outputs]
+        return "\n".join(rows)
+
+
+def _specs(args: Iterable[Any], scalars: set[str]) -> tuple[Spec, ...]:
+    return tuple(spec_of(arg, is_scalar=arg.name in scalars) for arg in args)
+
+
+def _model_of(source: Any, stack: contextlib.ExitStack) -> tuple[str | bytes, str]:
+    """The model as a path or bytes, and what to call it in errors."""
+    if isinstance(source, str | os.PathLike):
+        path = os.fsdecode(source)
+        return path, path
+    if isinstance(source, bytes):
+        return source, f"a model of {len(source)} bytes"
+    kind = type(source).__name__
+    if isinstance(source, HasBytes):
+        data = source.to_bytes()
+        if isinstance(data, bytes):
+            return data, kind
+    elif isinstance(source, CanSave):
+        folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="sardonyx-"))
+        path = os.path.join(folder, "model.onnx")
+        source.save(path)
+        return path, kind
+    raise LoadError(
+        "the model cannot be loaded from this object",
+        found=describe(source),
+        expected="a path, bytes, or an object whose to_bytes() gives bytes or that has save(path)",
+    )
+
+
+def _create(
+    model: str | bytes,
+    where: str,
+    settings: Settings,
+    requested: Mapping[str, dict[str, Any]],
+    fallback: str,
+) -> Any:
+    import onnxruntime
+
+    options = session_options(settings, record_assignment=set(requested) != {CPU})
+    try:
+        # Without the last argument ORT prints, drops the providers and tries again.
+        return onnxruntime.InferenceSession(
+            model, options, providers=list(requested.items()), enable_fallback=0
+        )
+    except Exception as error:
+        broken = next((name for name in requested if missing_library(name)), None)
+        if broken is None:
+            raise _refused(where, str(error)) from error
+        if fallback == "error":
+            raise did_not_start(broken, where) from error
+    rest = {name: chosen for name, chosen in requested.items() if name != broken}
+    return _create(model, where, settings, rest or {CPU: {}}, fallback)
+
+
+def _refused(where: str, message: str) -> LoadError:
+    found = PREFIX.sub("", message).strip()
+    remedy = None
+    for words, advice in REFUSALS.items():
+        if words in found:
+            found, remedy = found[found.index(words) :], advice
+            break
+    return LoadError("ONNX Runtime refuses the model", where=where, found=found, remedy=remedy)
+
+
+def _scalars(raw: Any, model: str | bytes, header: Header) -> set[str]:
+    """Names of the inputs and outputs of rank 0, which only the model itself tells."""
+    args = [*raw.get_inputs(), *raw.get_outputs(), *raw.get_overridable_initializers()]
+    if all(arg.shape or not arg.type.startswith("tensor") for arg in args):
+        return set()
+    with open_model(model) as data:
+        return scalars(data, header)

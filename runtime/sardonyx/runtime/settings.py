@@ -1,0 +1,224 @@
+"""Session settings: defaults, what the artifact carries, what the caller says; later ones win."""
+
+from __future__ import annotations
+
+import json
+import warnings
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from .errors import SettingsError
+from .threads import thread_count
+
+METADATA_KEY = "sardonyx.session"
+DISABLED = "optimization.disable_specified_optimizers"
+LEVELS = {
+    "off": "ORT_DISABLE_ALL",
+    "basic": "ORT_ENABLE_BASIC",
+    "extended": "ORT_ENABLE_EXTENDED",
+    "all": "ORT_ENABLE_ALL",
+}
+# Masked softmax makes denormals, which cost 2 to 7 x. ONNX Runtime sets this for its pool's threads
+# and, once per process, for the thread that makes the first session; other callers keep denormals.
+DEFAULT_CONFIG = {"session.set_denormal_as_zero": "1"}
+
+# A model file is data of others: it may tune the session, not name files or switch on logging.
+ARTIFACT_PREFIXES = ("mlas.", "optimization.", "session.intra_op.", "session.inter_op.")
+ARTIFACT_KEYS = {
+    "session.set_denormal_as_zero",
+    "session.dynamic_block_base",
+    "session.disable_prepacking",
+    "session.prepack.enable_parallel",
+    "session.force_spinning_stop",
+    "session.disable_aot_function_inlining",
+    "session.disable_double_qdq_remover",
+    "session.disable_qdq_constant_folding",
+    "session.disable_quant_qdq",
+    "session.enable_dq_matmulnbits_fusion",
+    "session.enable_quant_qdq_cleanup",
+    "session.gqa_value_layout",
+    "session.graph_optimizations_loop_level",
+    "session.qdq_matmulnbits_accuracy_level",
+    "session.qdq_matmulnbits_block_size",
+    "session.qdqisint8allowed",
+    "session.use_device_allocator_for_initializers",
+    "session.x64quantprecision",
+}
+FIELDS = ("config", "disabled_optimizers", "graph_optimization")
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The settings a session was made with; ``print(session.settings)`` shows them as a table.
+
+    Attributes:
+        threads: Threads of the compute pool.
+        graph_optimization: How far ONNX Runtime optimises: ``off``, ``basic``, ``extended``,
+            ``all``.
+        disabled_optimizers: ONNX Runtime's graph transformers that are switched off.
+        config: ONNX Runtime session config entries.
+        origin: For each of the above, and for each config key: ``default``, ``artifact`` or
+            ``caller``.
+    """
+
+    threads: int
+    graph_optimization: str
+    disabled_optimizers: tuple[str, ...]
+    config: Mapping[str, str]
+    origin: Mapping[str, str]
+
+    def __str__(self) -> str:
+        rows: dict[str, Any] = {
+            "threads": self.threads,
+            "graph_optimization": self.graph_optimization,
+            "disabled_optimizers": ", ".join(self.disabled_optimizers) or "none",
+            **self.config,
+        }
+        width = max(map(len, rows))
+        return "\n".join(f"{k:{width}}  {v}  ({self.origin[k]})" for k, v in rows.items())
+
+
+def merge_settings(
+    metadata: Mapping[str, str],
+    where: str,
+    *,
+    threads: int | None = None,
+    config: Mapping[str, Any] | None = None,
+    disabled_optimizers: Iterable[str] | None = None,
+    graph_optimization: str | None = None,
+) -> Settings:
+    """Defaults, overridden by the artifact's settings, overridden by the caller's.
+
+    Config entries are merged one by one; everything else is replaced as a whole.
+
+    Raises:
+        SettingsError: A setting has a wrong type or value, or the artifact sets one it may not.
+    """
+    given = {
+        "config": config,
+        "disabled_optimizers": disabled_optimizers,
+        "graph_optimization": graph_optimization,
+    }
+    layers = {
+        "default": {
+            "config": DEFAULT_CONFIG,
+            "disabled_optimizers": [],
+            "graph_optimization": "all",
+        },
+        "artifact": _from_metadata(metadata, where),
+        "caller": {key: value for key, value in given.items() if value is not None},
+    }
+    merged: dict[str, Any] = {"config": {}}
+    origin = {"threads": "default" if threads is None else "caller"}
+    for name, layer in layers.items():
+        place = f"{METADATA_KEY} of {where}" if name == "artifact" else f"load({where})"
+        values = _checked(layer, place)
+        merged["config"].update(values.pop("config", {}))
+        merged.update(values)
+        origin.update(dict.fromkeys([*layer.get("config", {}), *values], name))
+    if threads is None:
+        threads = thread_count()
+    elif isinstance(threads, bool) or not isinstance(threads, int) or threads < 1:
+        raise _wrong("threads", f"load({where})", threads, "a whole number, 1 or more")
+    return Settings(threads=threads, origin=origin, **merged)
+
+
+def session_options(settings: Settings, *, record_assignment: bool = False) -> Any:
+    """The ``onnxruntime.SessionOptions`` of these settings."""
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = settings.threads
+    options.graph_optimization_level = getattr(
+        onnxruntime.GraphOptimizationLevel, LEVELS[settings.graph_optimization]
+    )
+    # What goes wrong is raised as an error; the log would say it a second time.
+    options.log_severity_level = 4
+    entries = dict(settings.config)
+    if settings.disabled_optimizers:
+        entries.setdefault(DISABLED, ";".join(settings.disabled_optimizers))
+    if record_assignment:
+        entries["session.record_ep_graph_assignment_info"] = "1"
+    for key, value in entries.items():
+        options.add_session_config_entry(key, value)
+    return options
+
+
+def _from_metadata(metadata: Mapping[str, str], where: str) -> dict[str, Any]:
+    if METADATA_KEY not in metadata:
+        return {}
+    place = f"metadata of {where}"
+    try:
+        carried = json.loads(metadata[METADATA_KEY])
+    except ValueError as error:
+        raise _wrong(METADATA_KEY, place, str(error), "a JSON object") from None
+    if not isinstance(carried, dict):
+        raise _wrong(METADATA_KEY, place, carried, "a JSON object")
+    config = carried.get("config", {})
+    for key in config if isinstance(config, dict) else ():
+        if key not in ARTIFACT_KEYS and not key.startswith(ARTIFACT_PREFIXES):
+            raise SettingsError(
+                f"a model file may not set '{key}'",
+                where=place,
+                expected="settings that tune the session",
+                remedy=f"take it out of the file and pass load(..., config={{'{key}': ...}})",
+            )
+    for key in carried.keys() - set(FIELDS):
+        warnings.warn(
+            f"{where}: session setting '{key}' is unknown to this version and ignored",
+            RuntimeWarning,
+            stacklevel=4,
+        )
+    return {key: value for key, value in carried.items() if key in FIELDS}
+
+
+def _checked(layer: Mapping[str, Any], place: str) -> dict[str, Any]:
+    """The same settings with their types made sure of."""
+    checked: dict[str, Any] = {}
+    if "config" in layer:
+        if not isinstance(layer["config"], Mapping):
+            raise _wrong("config", place, layer["config"], "a mapping of session config entries")
+        checked["config"] = {
+            _key(key, place): _value(key, value, place) for key, value in layer["config"].items()
+        }
+    if "disabled_optimizers" in layer:
+        names = layer["disabled_optimizers"]
+        names = names if isinstance(names, str) else list(names) if _iterable(names) else None
+        if not isinstance(names, list) or not all(isinstance(n, str) and n for n in names):
+            found = layer["disabled_optimizers"]
+            raise _wrong("disabled_optimizers", place, found, "a list of optimizer names")
+        checked["disabled_optimizers"] = tuple(names)
+    if "graph_optimization" in layer:
+        if layer["graph_optimization"] not in tuple(LEVELS):
+            found = layer["graph_optimization"]
+            raise _wrong("graph_optimization", place, found, f"one of {', '.join(LEVELS)}")
+        checked["graph_optimization"] = layer["graph_optimization"]
+    return checked
+
+
+def _iterable(value: Any) -> bool:
+    return isinstance(value, Iterable) and not isinstance(value, str | bytes | Mapping)
+
+
+def _key(key: Any, place: str) -> str:
+    if not isinstance(key, str) or not 0 < len(key) <= 1024:
+        raise _wrong("config", place, key, "keys of 1 to 1024 characters")
+    return key
+
+
+def _value(key: str, value: Any, place: str) -> str:
+    if isinstance(value, bool):
+        return str(int(value))
+    if not isinstance(value, str | int) or len(str(value)) > 8192:
+        raise _wrong(f"config '{key}'", place, value, "a string or a whole number")
+    return str(value)
+
+
+def _wrong(setting: str, place: str, found: Any, expected: str) -> SettingsError:
+    return SettingsError(
+        f"session setting {setting} is not valid",
+        where=place,
+        found=found if isinstance(found, str) else repr(found),
+        expected=expected,
+    )

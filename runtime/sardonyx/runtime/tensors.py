@@ -1,0 +1,193 @@
+"""Checks one value against one input, and turns it into what ONNX Runtime takes.
+
+Arrays are passed on as they are: memory is copied only where ONNX Runtime would misread it (foreign
+byte order, strides, misalignment). Python numbers are converted without loss or not at all; an
+array is never cast.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NoReturn
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .arrays import OnDeviceError, as_array, cast, describe, is_literal, is_torch
+from .errors import InputError
+from .narrow import NARROW, narrow_dtype, to_ort
+from .specs import Spec
+
+FOREIGN_ERRORS = (TypeError, ValueError, RuntimeError, BufferError, OverflowError)
+
+Check = Callable[[Any], Any]
+
+
+def check_for(spec: Spec, where: str) -> Check:
+    """The check of an input's values: takes what the caller passed, returns what ORT takes."""
+    dtype = _numpy_dtype(spec.dtype)
+    if dtype is None or spec.kind in ("sparse", "map"):
+        return lambda value: value
+    item = TensorCheck(spec, dtype, where)
+    check = SequenceCheck(spec, where, item) if "sequence" in spec.kind else item
+    if not spec.kind.startswith("optional"):
+        return check
+    return lambda value: None if value is None else check(value)
+
+
+def shape_of(value: Any) -> tuple[int, ...]:
+    """The shape of an array or ``OrtValue``."""
+    shape = value.shape
+    return tuple(shape()) if callable(shape) else shape
+
+
+def _numpy_dtype(name: str) -> np.dtype[Any] | None:
+    """None for an element type that only an ``OrtValue`` can carry."""
+    if name == "string":
+        return np.dtype(object)
+    if name in NARROW:
+        return narrow_dtype(name)
+    try:
+        return np.dtype(name)
+    except TypeError:
+        return None
+
+
+class SequenceCheck:
+    """Checks the value of a sequence input: a list or tuple of tensors."""
+
+    def __init__(self, spec: Spec, where: str, item: TensorCheck) -> None:
+        self._spec, self._where, self._item = spec, where, item
+
+    def __call__(self, value: Any) -> Any:
+        """A list of arrays; an ``OrtValue`` as it is."""
+        if _is_ort_value(value):
+            return value
+        if not isinstance(value, list | tuple):
+            raise InputError(
+                f"input '{self._spec.name}' is a sequence of tensors",
+                kind="type",
+                input=self._spec.name,
+                where=self._where,
+                found=describe(value),
+                expected=self._spec.type,
+                remedy="pass a list of arrays",
+            )
+        return [self._item(element) for element in value]
+
+
+class TensorCheck:
+    """Checks and normalises the value of a tensor input, or one item of a sequence input."""
+
+    def __init__(self, spec: Spec, dtype: np.dtype[Any], where: str) -> None:
+        self._spec, self._dtype, self._where = spec, dtype, where
+        self._is_text = dtype.kind == "O"
+        self._is_narrow = spec.dtype in NARROW
+        self._rank = None if spec.shape is None else len(spec.shape)
+        dims = enumerate(spec.shape or ())
+        self._fixed = tuple((axis, dim) for axis, dim in dims if isinstance(dim, int))
+
+    def __call__(self, value: Any) -> Any:
+        """An array (an ``OrtValue`` for a narrow dtype) that ONNX Runtime reads right."""
+        if (
+            type(value) is np.ndarray
+            and value.dtype == self._dtype
+            and value.flags.carray
+            and not self._is_text
+        ):
+            array = value
+        else:
+            array = self._normalise(value)
+        if self._rank is not None:
+            shape = array.shape if type(array) is np.ndarray else shape_of(array)
+            if len(shape) != self._rank:
+                self._wrong_rank(array, len(shape))
+            for axis, size in self._fixed:
+                if shape[axis] != size:
+                    self._fail("dim", f"has the wrong size in axis {axis}", describe(array))
+        if self._is_narrow and isinstance(array, np.ndarray):
+            return to_ort(array, self._spec.dtype)
+        return array
+
+    def _normalise(self, value: Any) -> Any:
+        if _is_ort_value(value):
+            if value.data_type() not in self._spec.ort_type:
+                self._fail("dtype", "has the wrong dtype", describe(value))
+            return value
+        if value is None:
+            self._fail("type", "is not optional", "None")
+        if is_literal(value):
+            return self._from_literal(value)
+        array = self._read(value)
+        if self._is_text:
+            return self._text(array)
+        if array.dtype == self._dtype:
+            return np.require(array, requirements=["C", "ALIGNED"])
+        if array.dtype.newbyteorder("=") != self._dtype:
+            self._wrong_dtype(value, array)
+        return array.astype(self._dtype, order="C")
+
+    def _read(self, value: Any) -> NDArray[Any]:
+        try:
+            return as_array(value)
+        except OnDeviceError as error:
+            remedy = "x.cpu(), or pass an onnxruntime.OrtValue that shares its memory"
+            self._fail("device", "is not in CPU memory", f"{describe(value)}; {error}", remedy)
+        except FOREIGN_ERRORS as error:
+            self._fail("type", "is no array", f"{describe(value)}; {error}")
+
+    def _text(self, array: NDArray[Any]) -> NDArray[Any]:
+        """Strings as an object array: the binding reads other objects as their ``repr``."""
+        if array.dtype.kind == "S":
+            remedy = "decode the bytes: numpy.char.decode(x, 'utf-8')"
+            self._fail("dtype", "has the wrong dtype", describe(array), remedy)
+        if array.dtype.kind not in "UOT":
+            self._fail("dtype", "has the wrong dtype", describe(array))
+        texts = np.asarray(array.astype(object), order="C")
+        for text in texts.flat:
+            if not isinstance(text, str):
+                self._fail("dtype", "has an element that is not a string", describe(text))
+        return texts
+
+    def _from_literal(self, value: Any) -> NDArray[Any]:
+        """Python numbers in the input's dtype, if they keep their value."""
+        try:
+            array = np.asarray(value, dtype=object if self._is_text else None)
+        except FOREIGN_ERRORS as error:
+            self._fail("value", "is no array", f"{describe(value)}; {error}")
+        if self._is_text:
+            return self._text(array)
+        converted = cast(array, self._dtype)
+        if converted is None:
+            self._fail("value", f"does not fit {self._spec.dtype} without loss", describe(value))
+        return converted
+
+    def _wrong_rank(self, array: Any, rank: int) -> NoReturn:
+        remedy = "add the leading axis: x[None]" if rank + 1 == self._rank else None
+        found = f"{describe(array)}, which has rank {rank}"
+        self._fail("rank", "has the wrong rank", found, remedy)
+
+    def _wrong_dtype(self, value: Any, array: NDArray[Any]) -> NoReturn:
+        name = self._spec.dtype
+        if is_torch(value):
+            remedy = f"x.to(torch.{name})"
+        else:
+            remedy = f"x.astype({'ml_dtypes' if self._is_narrow else 'numpy'}.{name})"
+        self._fail("dtype", "has the wrong dtype", describe(array), remedy)
+
+    def _fail(self, kind: str, what: str, found: str, remedy: str | None = None) -> NoReturn:
+        item = "an item of " if "sequence" in self._spec.kind else ""
+        raise InputError(
+            f"{item}input '{self._spec.name}' {what}",
+            kind=kind,
+            input=self._spec.name,
+            where=self._where,
+            found=found,
+            expected=self._spec.type,
+            remedy=remedy,
+        )
+
+
+def _is_ort_value(value: Any) -> bool:
+    """Whether this is an ``onnxruntime.OrtValue``; duck typed, its import is slow."""
+    return hasattr(value, "data_type") and hasattr(value, "tensor_size_in_bytes")
