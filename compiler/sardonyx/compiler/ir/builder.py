@@ -108,6 +108,14 @@ class Builder:
         self.constants.append(value)
         return value
 
+    def discard(self) -> None:
+        """Forget all nodes made so far; their operands no longer count them as readers."""
+        for node in self.nodes:
+            for index in range(len(node.inputs)):
+                node.replace_input_with(index, None)
+        self.nodes.clear()
+        self.constants.clear()
+
     def _place_operands(
         self,
         op_type: str,

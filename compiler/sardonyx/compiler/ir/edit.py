@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import onnx_ir as ir
@@ -82,26 +82,54 @@ class Editor:
         where = provenance.site(producers[-1])
         readers = [user for value in old for user, _ in value.uses()]
         self._insert(anchor, built, rule, matched)
+        names = {after: before.name for before, after in zip(old, new, strict=True)}
         for before, after in zip(old, new, strict=True):
             _refine_type(after, before)
             self._redirect(before, after, anchor)
         erased = self._erase_unread(matched + producers)
+        self._register_constants(built, names)
         return self._done(Change(rule, where, tuple(built.nodes), tuple(erased), tuple(readers)))
 
-    def set_operand(self, node: ir.Node, index: int, value: ir.Value | None, rule: str) -> Change:
-        """Make `node` read `value` as its operand number `index`; None leaves it out."""
+    def set_operand(
+        self,
+        node: ir.Node,
+        index: int,
+        value: ir.Value | None,
+        rule: str,
+        built: Builder | None = None,
+    ) -> Change:
+        """Make `node` read `value` as its operand number `index`; None leaves it out.
+
+        The nodes of `built`, if any, go in before `node`.
+        """
         before = node.inputs[index]
+        if built is not None:
+            self._insert(node, built, rule, [node])
         node.replace_input_with(index, value)
+        if built is not None:
+            self._register_constants(built, {})
         producer = before.producer() if before is not None else None
         erased = self._erase_unread([producer] if producer is not None else [])
         self._drop_unread_constant(before)
-        return self._done(Change(rule, provenance.site(node), (), tuple(erased), (node,)))
+        added = tuple(built.nodes) if built is not None else ()
+        return self._done(Change(rule, provenance.site(node), added, tuple(erased), (node,)))
 
-    def set_constants(self, built: Builder) -> None:
-        """Give the constants of a builder names and make them initializers of the main graph."""
-        for value in built.constants:
-            if value.graph is None and not value.is_initializer() and value.uses():
-                self._register_constant(value)
+    def lift_initializer(self, value: ir.Value) -> None:
+        """Move an initializer of a subgraph to the main graph, where all graphs can read it."""
+        owner = value.graph
+        if owner is None or value.name is None or owner is self.model.graph:
+            raise RewriteError("Only an initializer of a subgraph can be lifted.", found=value.name)
+        del owner.initializers[value.name]
+        self._constant_names.discard(value.name)
+        self._register_constant(value, value.name)
+        self._done(Change("lift_constants", str(value.name)))
+
+    def share_constant(self, value: ir.Value, kept: ir.Value, rule: str) -> None:
+        """Let the readers of one initializer read an equal one, and drop the first."""
+        readers = tuple(user for user, _ in value.uses())
+        value.replace_all_uses_with(kept)
+        self._drop_unread_constant(value)
+        self._done(Change(rule, str(value.name), (), (), readers))
 
     def erase(self, nodes: Iterable[ir.Node], rule: str) -> Change:
         """Erase nodes that nobody reads, and whatever only they read.
@@ -132,13 +160,16 @@ class Editor:
             raise RewriteError(f"{rule} replaces a node that is in no graph.")
         provenance.merge(built.nodes, matched, rule)
         graph.insert_before(anchor, built.nodes)
+
+    def _register_constants(self, built: Builder, names: Mapping[ir.Value, str | None]) -> None:
+        """Make the constants that are read initializers of the main graph."""
         for value in built.constants:
             if value.uses() and not value.is_initializer():
-                self._register_constant(value)
+                self._register_constant(value, names.get(value))
 
-    def _register_constant(self, value: ir.Value) -> None:
+    def _register_constant(self, value: ir.Value, wanted: str | None) -> None:
         reader = next(iter(value.uses())).node
-        base = f"{reader.outputs[0].name}.{reader.op_type.lower()}"
+        base = wanted or f"{reader.outputs[0].name}.{reader.op_type.lower()}"
         name = base
         while name in self._constant_names:
             self._serial += 1

@@ -16,9 +16,12 @@ from onnx_shape_inference import (
 )
 
 from sardonyx.compiler.errors import InvalidModelError
+from sardonyx.compiler.ir.control_flow import register, widen_loops
 from sardonyx.compiler.ir.provenance import site
 
 Dim = int | ir.SymbolicDim
+
+register()
 
 
 class Types:
@@ -29,7 +32,6 @@ class Types:
     """
 
     def __init__(self, model: ir.Model) -> None:
-        registry.collect()
         self._opsets = model.opset_imports
         self._context = ShapeInferenceContext(model.opset_imports, policy="refine")
         self._context.reserve_symbol_names(_symbol_names(model))
@@ -39,15 +41,25 @@ class Types:
     def inferred(cls, model: ir.Model) -> Types:
         """Infer the types of all values of a model in place, and return the facts.
 
+        What a file declares of intermediate shapes is not believed; what it declares of the
+        outputs is kept where inference finds less.
+
         Raises:
             InvalidModelError: An operator is used with operands that its definition forbids.
         """
+        declared = [(value, value.shape) for value in model.graph.outputs]
         try:
+            _forget_shapes(model)
             infer_symbolic_shapes(model, warn_on_missing=False)
+            while widen_loops(model):
+                _forget_shapes(model)
+                infer_symbolic_shapes(model, warn_on_missing=False)
         except (OpUsageError, ShapeInferenceError) as error:
             raise InvalidModelError(
                 "The model's types do not fit together.", found=_root_message(error)
             ) from error
+        for value, shape in declared:
+            _restore_names(value, shape)
         return cls(model)
 
     def infer(self, node: ir.Node) -> None:
@@ -101,6 +113,25 @@ def all_values(model: ir.Model) -> Iterator[ir.Value]:
         yield from graph.initializers.values()
         for node in graph:
             yield from node.outputs
+
+
+def _forget_shapes(model: ir.Model) -> None:
+    for graph in (model.graph, *model.graph.subgraphs()):
+        for node in graph:
+            for value in node.outputs:
+                value.shape = None
+                _drop_notes(value)
+
+
+def _restore_names(value: ir.Value, declared: ir.Shape | None) -> None:
+    """Let an output that nobody in the graph reads keep the dimensions that the file declares."""
+    if declared is None or value.uses() or value.producer() is None:
+        return
+    if value.shape is None:
+        value.shape = declared
+    elif len(declared) == len(value.shape):
+        dims = zip(value.shape, declared, strict=True)
+        value.shape = ir.Shape([a if isinstance(a, int) or b is None else b for a, b in dims])
 
 
 def _symbol_names(model: ir.Model) -> set[str]:

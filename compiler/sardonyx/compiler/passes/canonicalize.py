@@ -1,0 +1,26 @@
+"""One spelling per idea."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from sardonyx.compiler.passes.base import RulePass
+from sardonyx.compiler.rewrite import Rule
+from sardonyx.compiler.rules import (
+    canonical_arithmetic,
+    canonical_identity,
+    canonical_movement,
+)
+
+
+@dataclass(frozen=True)
+class Canonicalize(RulePass):
+    """Remove what does nothing, merge chains of data movement, settle on one spelling."""
+
+    name: ClassVar[str] = "canonicalize"
+    rules: ClassVar[tuple[Rule, ...]] = (
+        *canonical_identity.RULES,
+        *canonical_movement.RULES,
+        *canonical_arithmetic.RULES,
+    )

@@ -1,0 +1,179 @@
+"""Symbolic shape folding: shape arithmetic of dynamic models is done at compile time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+import onnx_ir as ir
+
+from sardonyx.compiler.ir import constants
+from sardonyx.compiler.ir.builder import Builder
+from sardonyx.compiler.ir.edit import Editor
+from sardonyx.compiler.ir.types import Dim
+from sardonyx.compiler.passes.base import Pass, PassReport
+
+_SITES = dict[str, list[str]]
+
+
+@dataclass(frozen=True)
+class FoldShapes(Pass):
+    """Replace computed shapes by constants, and by reads of the inputs' shapes where they differ.
+
+    The elements of shape tensors are known as numbers and symbols. A tensor of numbers becomes a
+    constant. A Reshape or Expand to symbols that its operand has becomes one with a constant
+    shape. Any other single symbol is read straight from the graph input that declares it, so
+    that chains of Shape, Gather and Concat do not outlive the shapes they were computed from.
+    """
+
+    name: ClassVar[str] = "fold_shapes"
+
+    def run(self, editor: Editor) -> PassReport:
+        """Fold the elements first, then the operators that read shapes."""
+        sites: _SITES = {}
+        origins = _declared_symbols(editor.model.graph)
+        for graph in (editor.model.graph, *editor.model.graph.subgraphs()):
+            for node in list(graph):
+                if node.graph is None:
+                    continue
+                reader = _READERS.get(node.op_type) if not node.domain else None
+                if reader is not None:
+                    reader(node, editor, sites)
+                if node.graph is not None:
+                    _fold_elements(node, editor, origins, sites)
+        return PassReport(sites)
+
+
+def _declared_symbols(graph: ir.Graph) -> dict[str, tuple[ir.Value, int]]:
+    """Map each symbol that is a whole dimension of a graph input to the first such place."""
+    found: dict[str, tuple[ir.Value, int]] = {}
+    for value in graph.inputs:
+        for axis, dim in enumerate(value.shape or ()):
+            if isinstance(dim, ir.SymbolicDim) and dim.value is not None:
+                found.setdefault(dim.value, (value, axis))
+    return found
+
+
+def _fold_elements(
+    node: ir.Node, editor: Editor, origins: dict[str, tuple[ir.Value, int]], sites: _SITES
+) -> None:
+    """Replace a shape tensor that is computed by what its elements are known to be."""
+    value = node.outputs[0] if len(node.outputs) == 1 else None
+    if value is None or value.shape is None or len(value.shape) > 1 or not value.uses():
+        return
+    if (
+        node.op_type in {"Constant", "Identity"}
+        or value.dtype is None
+        or not value.dtype.is_integer()
+    ):
+        return
+    elements = editor.types.elements(value)
+    if elements is None or not elements:
+        return
+    built = editor.builder()
+    if all(isinstance(e, int) for e in elements):
+        made = built.constant(
+            np.array(elements).reshape([len(elements)][: len(value.shape)]), value.dtype
+        )
+    else:
+        found = _read_from_input(node, elements, built, value, origins)
+        if found is None:
+            return
+        made = found
+    editor.replace([value], [made], built, "fold_shapes")
+    sites.setdefault("shape_tensor", []).append(node.op_type)
+
+
+def _read_from_input(
+    node: ir.Node,
+    elements: Sequence[Dim],
+    built: Builder,
+    value: ir.Value,
+    origins: dict[str, tuple[ir.Value, int]],
+) -> ir.Value | None:
+    if len(elements) != 1 or isinstance(elements[0], int) or elements[0].value not in origins:
+        return None
+    source, axis = origins[elements[0].value]
+    if node.op_type == "Shape" and node.inputs[0] is source:
+        return None
+    if node.op_type in {"Squeeze", "Cast", "Reshape"} and _reads_shape_of(node, source):
+        return None
+    dim: ir.Value = built.Shape(source, start=axis, end=axis + 1)
+    if value.dtype != ir.DataType.INT64:
+        dim = built.Cast(dim, to=value.dtype)
+    return dim if value.shape is not None and len(value.shape) == 1 else built.Squeeze(dim, [0])
+
+
+def _reads_shape_of(node: ir.Node, source: ir.Value) -> bool:
+    """Say whether a node is the last of a Shape, Cast, Squeeze that `_read_from_input` makes."""
+    step: ir.Node | None = node
+    while step is not None and step.op_type in {"Squeeze", "Cast", "Reshape"}:
+        operand = step.inputs[0]
+        step = operand.producer() if operand is not None else None
+    return step is not None and step.op_type == "Shape" and step.inputs[0] is source
+
+
+def _fold_reshape(node: ir.Node, editor: Editor, sites: _SITES) -> None:
+    """Reshape to [batch, seq, 12, 64] becomes Reshape to [0, 0, 12, 64] where the operand has them.
+
+    A zero copies the operand's dimension at the same place, and one remaining symbol may be -1.
+    """
+    data, shape = node.inputs[0], node.inputs[1]
+    if data is None or shape is None or constants.is_constant(shape) or data.shape is None:
+        return
+    elements = editor.types.elements(shape)
+    allow_zero = node.attributes.get("allowzero")
+    if elements is None or (allow_zero is not None and allow_zero.as_int()):
+        return
+    target = [_copy_or_number(i, e, data.shape) for i, e in enumerate(elements)]
+    unknown = [i for i, t in enumerate(target) if t is None]
+    if len(unknown) > 1 or (unknown and -1 in target):
+        return
+    folded = [-1 if t is None else t for t in target]
+    _set_shape_operand(node, 1, folded, editor)
+    sites.setdefault("reshape", []).append(node.op_type)
+
+
+def _copy_or_number(index: int, element: Dim, data: ir.Shape) -> int | None:
+    if isinstance(element, int):
+        return element
+    return 0 if index < len(data) and data[index] == element else None
+
+
+def _fold_expand(node: ir.Node, editor: Editor, sites: _SITES) -> None:
+    """Expand to dimensions that the operand has becomes Expand by ones; to no others, nothing."""
+    data, shape = node.inputs[0], node.inputs[1]
+    if data is None or shape is None or data.shape is None:
+        return
+    elements = editor.types.elements(shape)
+    if elements is None:
+        return
+    offset = len(data.shape) - len(elements)
+    target = [_one_or_number(e, i + offset, data.shape) for i, e in enumerate(elements)]
+    if offset >= 0 and all(t == 1 for t in target):
+        editor.replace(node.outputs, [data], editor.builder(), "fold_shapes")
+        sites.setdefault("expand", []).append(node.op_type)
+    elif not constants.is_constant(shape) and None not in target:
+        _set_shape_operand(node, 1, [t for t in target if t is not None], editor)
+        sites.setdefault("expand", []).append(node.op_type)
+
+
+def _one_or_number(element: Dim, axis: int, data: ir.Shape) -> int | None:
+    """Return what to expand by: 1 where the operand has the dimension already."""
+    if axis >= 0 and data[axis] == element:
+        return 1
+    return element if isinstance(element, int) else None
+
+
+def _set_shape_operand(node: ir.Node, index: int, shape: list[int], editor: Editor) -> None:
+    built = editor.builder()
+    value = built.constant(np.array(shape, dtype=np.int64))
+    editor.set_operand(node, index, value, "fold_shapes", built)
+
+
+_READERS: dict[str, Callable[[ir.Node, Editor, _SITES], None]] = {
+    "Reshape": _fold_reshape,
+    "Expand": _fold_expand,
+}

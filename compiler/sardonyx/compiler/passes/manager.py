@@ -1,0 +1,139 @@
+"""Runs passes: times each, verifies after it, and checks that what it says it did is true."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+import onnx_ir as ir
+
+from sardonyx.compiler.errors import RewriteError
+from sardonyx.compiler.ir.edit import Change, Editor
+from sardonyx.compiler.ir.structure import Fingerprint, fingerprint
+from sardonyx.compiler.ir.text import check_round_trip
+from sardonyx.compiler.ir.verify import verify
+from sardonyx.compiler.passes.base import Pass
+from sardonyx.compiler.rewrite import Miss
+
+
+@dataclass(frozen=True)
+class PassRecord:
+    """One run of one pass.
+
+    Attributes:
+        name: Name of the pass.
+        seconds: Wall time.
+        nodes_before: Nodes of all graphs before it.
+        nodes_after: Nodes of all graphs after it.
+        applied: How often each rule or kind of change was applied.
+        misses: For each rule its failed match that came furthest.
+    """
+
+    name: str
+    seconds: float
+    nodes_before: int
+    nodes_after: int
+    applied: dict[str, int] = field(default_factory=dict)
+    misses: dict[str, Miss] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Repeat:
+    """Passes that are run in turn until a whole round changes nothing.
+
+    Attributes:
+        passes: The passes of one round, in order.
+        most: Rounds after which it is an error to go on.
+    """
+
+    passes: tuple[Pass, ...]
+    most: int = 20
+
+
+Step = Pass | Repeat
+
+
+class PassManager:
+    """Runs the steps of a pipeline on one model.
+
+    Args:
+        editor: The model's editor.
+        level: Verification: 0 off, 1 at stage borders (the caller's part), 2 after every pass,
+            3 after every single change, with a text round trip after every pass.
+        on_pass: Called before each run of a pass, with its name.
+    """
+
+    def __init__(
+        self, editor: Editor, level: int = 1, on_pass: Callable[[str], None] = lambda _: None
+    ) -> None:
+        self.editor = editor
+        self.level = level
+        self.records: list[PassRecord] = []
+        self._on_pass = on_pass
+        if level >= 3:
+            editor.listeners.append(self._verify_change)
+
+    def run(self, steps: Sequence[Step]) -> list[PassRecord]:
+        """Run the steps in order.
+
+        Raises:
+            RewriteError: A pass says that it changed nothing and did, or a Repeat does not end.
+            VerifyError: A pass left an ill-formed graph.
+        """
+        for step in steps:
+            if isinstance(step, Repeat):
+                self._repeat(step)
+            else:
+                self._run_pass(step)
+        return self.records
+
+    def _repeat(self, step: Repeat) -> None:
+        for _ in range(step.most):
+            before = self.editor.changes
+            for each in step.passes:
+                self._run_pass(each)
+            if self.editor.changes == before:
+                return
+        raise RewriteError(
+            f"The passes still change the model after {step.most} rounds.",
+            found=", ".join(p.name for p in step.passes),
+            remedy="look for two passes that undo each other",
+        )
+
+    def _run_pass(self, each: Pass) -> None:
+        self._on_pass(each.name)
+        model, changes = self.editor.model, self.editor.changes
+        print_before = fingerprint(model) if self.level >= 2 else None
+        nodes_before, started = _count(model), time.perf_counter()
+        report = each.run(self.editor)
+        seconds = time.perf_counter() - started
+        if self.level >= 2:
+            self._check(each, print_before, self.editor.changes != changes)
+        applied = {name: len(sites) for name, sites in report.applied.items() if sites}
+        self.records.append(
+            PassRecord(each.name, seconds, nodes_before, _count(model), applied, report.misses)
+        )
+
+    def _check(self, each: Pass, print_before: Fingerprint | None, says_changed: bool) -> None:
+        is_changed = fingerprint(self.editor.model) != print_before
+        if is_changed and not says_changed:
+            raise RewriteError(
+                f"Pass {each.name!r} changed the model outside the editor.",
+                remedy="change graphs through sardonyx.compiler.ir.edit.Editor only",
+            )
+        verify(self.editor.model)
+        if self.level >= 3:
+            check_round_trip(self.editor.model)
+
+    def _verify_change(self, change: Change) -> None:
+        try:
+            verify(self.editor.model)
+        except Exception as error:
+            raise RewriteError(
+                f"{change.rule} broke the graph at {change.site}: {error}"
+            ) from error
+
+
+def _count(model: ir.Model) -> int:
+    return sum(len(graph) for graph in (model.graph, *model.graph.subgraphs()))

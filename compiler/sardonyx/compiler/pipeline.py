@@ -1,0 +1,123 @@
+"""From a source model to a program: the order of the passes, with the reasons for it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from typing import Protocol, runtime_checkable
+
+import onnx_ir as ir
+
+from sardonyx.compiler.errors import SardonyxError, UnsupportedError
+from sardonyx.compiler.ir.edit import Editor
+from sardonyx.compiler.ir.types import Types
+from sardonyx.compiler.ir.verify import verify
+from sardonyx.compiler.passes.canonicalize import Canonicalize
+from sardonyx.compiler.passes.cse import ShareCommonSubexpressions
+from sardonyx.compiler.passes.dead_code import RemoveDeadCode
+from sardonyx.compiler.passes.fold_constants import FoldConstants
+from sardonyx.compiler.passes.fold_shapes import FoldShapes
+from sardonyx.compiler.passes.fuse import Fuse
+from sardonyx.compiler.passes.layout import Layout
+from sardonyx.compiler.passes.lift_constants import LiftConstants
+from sardonyx.compiler.passes.manager import PassManager, Repeat, Step
+from sardonyx.compiler.passes.share_weights import ShareWeights
+from sardonyx.compiler.program import Program, Report
+from sardonyx.compiler.targets import Target, find_target
+
+CLEAN_UP = Repeat(
+    (
+        # Rules see constants only once they are initializers and folded.
+        FoldConstants(),
+        # Shape arithmetic reads constants, and leaves Reshapes that canonicalisation merges.
+        FoldShapes(),
+        Canonicalize(),
+        ShareCommonSubexpressions(),
+        RemoveDeadCode(),
+    )
+)
+
+DEFAULT: tuple[Step, ...] = (
+    LiftConstants(),
+    CLEAN_UP,
+    # Fusion needs canonical neighbours; what it folds away leaves constants to share.
+    Fuse(),
+    # The cut is taken over the final set of operators, so that no fusion is lost to a transpose.
+    Layout(),
+    CLEAN_UP,
+    # Last: equal weights become visible once all folding is done.
+    ShareWeights(),
+)
+"""The pipeline that targets use unless they name another."""
+
+
+@runtime_checkable
+class HasIr(Protocol):
+    """A model in another form that can give its onnx_ir model, as a DSL model can."""
+
+    def to_ir(self) -> ir.Model:
+        """Return the model in the IR."""
+
+
+def compile(  # noqa: A001 - the word everybody looks for
+    model: ir.Model | HasIr,
+    target: str | Target = "cpu",
+    *,
+    opset: int | None = None,
+    steps: Sequence[Step] = DEFAULT,
+    verify_level: int = 1,
+    on_pass: Callable[[str], None] = lambda _: None,
+) -> Program:
+    """Optimise a model for a target. The model that is given stays as it is.
+
+    Args:
+        model: An onnx_ir model, as the frontends return it, or a DSL model.
+        target: Name of a target, or a target.
+        opset: Opset of the standard domain in the exported file; by default the target's.
+        steps: The passes, in order.
+        verify_level: 0 off, 1 at stage borders, 2 after every pass, 3 after every rewrite.
+        on_pass: Called with the name of each pass before it runs.
+
+    Raises:
+        InvalidModelError: The model is not well-formed.
+        UnsupportedError: It cannot be had for this target or opset.
+        RewriteError: A pass broke its contract; that is a bug of the pass.
+    """
+    chosen = find_target(target) if isinstance(target, str) else target
+    chosen.check_opset(opset)
+    started = time.perf_counter()
+    source = model.to_ir() if isinstance(model, HasIr) else model
+    if not isinstance(source, ir.Model):
+        raise UnsupportedError(
+            "There is nothing to compile.",
+            found=f"a {type(source).__name__}",
+            expected="an onnx_ir.Model or a DSL model",
+            remedy="use sardonyx.frontends.from_torch or from_onnx first",
+        )
+    working = _inlined(source.clone())
+    editor = Editor(working, Types.inferred(working))
+    if verify_level >= 1:
+        verify(working)
+    manager = PassManager(editor, verify_level, on_pass)
+    records = manager.run(steps)
+    working.metadata_props["sardonyx.stage"] = "core"
+    if verify_level >= 1:
+        verify(working, stage="core")
+    report = Report(tuple(records), time.perf_counter() - started, _count(source))
+    return Program.legalised(working, chosen, opset, report)
+
+
+def _inlined(model: ir.Model) -> ir.Model:
+    """Inline model-local functions, so that passes see through them."""
+    if not model.functions:
+        return model
+    try:
+        return ir.passes.common.InlinePass()(model).model
+    except Exception as error:
+        raise SardonyxError(
+            "The model's functions cannot be inlined.", found=str(error.__cause__ or error)
+        ) from error
+
+
+def _count(model: ir.Model) -> int:
+    return sum(1 for _ in model.graph.all_nodes())

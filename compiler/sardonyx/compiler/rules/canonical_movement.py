@@ -1,0 +1,233 @@
+"""Chains of data movement become one: Transpose, Reshape, Slice, Concat, Squeeze, Cast, Expand."""
+
+from __future__ import annotations
+
+import numpy as np
+import onnx_ir as ir
+
+from sardonyx.compiler.ir.builder import Builder
+from sardonyx.compiler.rewrite import Match, No, any_of, const, maybe, no, rest, rule
+from sardonyx.compiler.rules.canonical_identity import has_same_dims
+
+_FLOATS = ("FLOAT16", "FLOAT", "DOUBLE")
+_SIGNED = ("INT8", "INT16", "INT32", "INT64")
+_UNSIGNED = ("UINT8", "UINT16", "UINT32", "UINT64")
+_LADDERS = (_FLOATS, ("BFLOAT16", "FLOAT", "DOUBLE"), _SIGNED, _UNSIGNED)
+"""Dtypes of one kind, each of which holds every value of those before it."""
+
+
+def _compose(op: Builder, m: Match) -> ir.Value:
+    """Two transposes are one."""
+    perm = [m.inner.perm[axis] for axis in m.outer.perm]
+    made: ir.Value = op.Transpose(m.x, perm=perm)
+    return made
+
+
+def _has_perms(m: Match) -> bool | No:
+    given = m.inner.perm is not None and m.outer.perm is not None
+    return given or no("a permutation is not given")
+
+
+def _explicit(op: Builder, m: Match) -> ir.Value:
+    """A Transpose without perm reverses the axes."""
+    made: ir.Value = op.Transpose(m.x, perm=list(range(len(m.x.shape)))[::-1])
+    return made
+
+
+def _is_implicit(m: Match) -> bool | No:
+    if m.t.perm is not None:
+        return no("it has a perm")
+    return m.x.shape is not None or no("its rank is not known", m.x)
+
+
+def _reshape_once(op: Builder, m: Match) -> ir.Value:
+    """Only the last of several reshapes counts."""
+    made: ir.Value = op.Reshape(m.x, m.value("shape"), attributes=m.last)
+    return made
+
+
+def _copies_no_dim(m: Match) -> bool | No:
+    """Refuse a zero that means the dimension of a tensor that is no longer there.
+
+    A zero may stay where the inner and the outer operand have the same dimension.
+    """
+    if m.last.allowzero:
+        return no("zero means zero there, not a copy")
+    between = m.root.inputs[0]
+    middle, x = between.shape if between is not None else None, m.x.shape
+    if middle is None or x is None:
+        return no("a shape is not known", m.x)
+    for axis in map(int, np.flatnonzero(m.shape == 0)):
+        known = axis < len(x) and axis < len(middle)
+        if not known or not has_same_dims(ir.Shape([middle[axis]]), ir.Shape([x[axis]])):
+            return no("it copies a dimension that the tensor before does not have there", m.x)
+    return True
+
+
+def _merge_axes(op: Builder, m: Match) -> ir.Value:
+    """Two Unsqueezes are one: the axes of the first move past those that the second inserts."""
+    shape = m.root.outputs[0].shape
+    assert shape is not None  # The guard asked for it.
+    rank = len(shape)
+    outer = sorted(int(a) % rank for a in m.outer.reshape(-1))
+    free = [a for a in range(rank) if a not in outer]
+    inner = [free[int(a) % len(free)] for a in m.inner.reshape(-1)]
+    made: ir.Value = op.Unsqueeze(m.x, np.array(sorted(outer + inner), dtype=np.int64))
+    return made
+
+
+def _has_rank(m: Match) -> bool | No:
+    return m.root.outputs[0].shape is not None or no("its rank is not known", m.x)
+
+
+def _cast_once(op: Builder, m: Match) -> ir.Value:
+    """A Cast that loses nothing before another Cast does not matter."""
+    if m.x.dtype == ir.DataType(m.outer.to):
+        value: ir.Value = m.x
+        return value
+    made: ir.Value = op.Cast(m.x, to=m.outer.to)
+    return made
+
+
+def _first_loses_nothing(m: Match) -> bool | No:
+    """Accept if each value survives the first Cast, and the second treats both dtypes alike."""
+    source, middle, last = m.x.dtype, ir.DataType(m.inner.to), ir.DataType(m.outer.to)
+    if source is None:
+        return no("its dtype is not known", m.x)
+    names = (source.name, middle.name, last.name)
+    for ladder in _LADDERS:
+        if all(n in ladder for n in names) and ladder.index(names[0]) <= ladder.index(names[1]):
+            return True
+    if source == ir.DataType.BOOL and last == ir.DataType.BOOL:
+        return True
+    return no(f"{source.name} to {middle.name} to {last.name} is not {source.name} to {last.name}")
+
+
+def _flat_concat(op: Builder, m: Match) -> ir.Value:
+    """A Concat of Concats on one axis is one Concat."""
+    pieces: list[ir.Value] = []
+    for piece in m.pieces:
+        inner = piece.producer()
+        pieces.extend(inner.inputs if _is_same_concat(piece, m) else [piece])
+    made: ir.Value = op.Concat(*pieces, attributes=m.concat)
+    return made
+
+
+def _is_same_concat(piece: ir.Value, m: Match) -> bool:
+    inner = piece.producer()
+    if inner is None or inner.op_type != "Concat" or len(piece.uses()) != 1:
+        return False
+    if piece.is_graph_output() or piece.shape is None or inner.graph is not m.root.graph:
+        return False
+    rank = len(piece.shape)
+    return bool(inner.attributes["axis"].as_int() % rank == m.concat.axis % rank)
+
+
+def _has_inner_concat(m: Match) -> bool | No:
+    return any(_is_same_concat(p, m) for p in m.pieces) or no("no operand is a Concat on its axis")
+
+
+def _merge_slices(op: Builder, m: Match) -> ir.Value:
+    """Two forward slices of different axes are one."""
+    starts = np.concatenate([m.starts, m.starts2])
+    ends = np.concatenate([m.ends, m.ends2])
+    axes = np.concatenate([m.axes, m.axes2])
+    made: ir.Value = op.Slice(m.x, starts, ends, axes)
+    return made
+
+
+def _slices_other_axes(m: Match) -> bool | No:
+    rank = len(m.x.shape) if m.x.shape is not None else 0
+    if not rank:
+        return no("its rank is not known", m.x)
+    common = {int(a) % rank for a in m.axes} & {int(a) % rank for a in m.axes2}
+    return not common or no(f"both slice axis {min(common)}")
+
+
+def _without_expand(op: Builder, m: Match) -> ir.Value:
+    """An operator that broadcasts needs no Expand before it."""
+    operands = [m.x if v is m.expanded else v for v in m.root.inputs]
+    made: ir.Value = op.call(m.root.op_type, *operands, attributes=m.operator)
+    return made
+
+
+def _broadcasts_alike(m: Match) -> bool | No:
+    """Accept if the other operand has every dimension of the result."""
+    if m.y is m.expanded:
+        return no("both operands are expanded", m.y)
+    result, other = m.root.outputs[0].shape, m.y.shape
+    if result is None or other is None:
+        return no("a shape is not known", m.y)
+    return has_same_dims(result, other) or no("the result is larger than the other operand", m.y)
+
+
+_BROADCASTING = ("Add", "Sub", "Mul", "Div", "And", "Or", "Equal", "Less", "Greater", "Pow")
+_RESHAPING = ("Reshape", "Flatten", "Squeeze", "Unsqueeze")
+
+RULES = (
+    rule("transpose_perm", lambda op: op.Transpose("x", attributes="t"), _explicit, _is_implicit),
+    rule(
+        "transpose_of_transpose",
+        lambda op: op.Transpose(op.Transpose("x", attributes="inner"), attributes="outer"),
+        _compose,
+        _has_perms,
+        keeps_shared=True,
+    ),
+    rule(
+        "reshape_of_reshape",
+        lambda op: op.Reshape(
+            any_of(op.call(_RESHAPING, "x"), op.call(_RESHAPING, "x", "any")),
+            const("shape"),
+            attributes="last",
+        ),
+        _reshape_once,
+        _copies_no_dim,
+        keeps_shared=True,
+    ),
+    rule(
+        "unsqueeze_of_unsqueeze",
+        lambda op: op.Unsqueeze(op.Unsqueeze("x", const("inner")), const("outer")),
+        _merge_axes,
+        _has_rank,
+        keeps_shared=True,
+    ),
+    rule(
+        "cast_of_cast",
+        lambda op: op.Cast(op.Cast("x", attributes="inner"), attributes="outer"),
+        _cast_once,
+        _first_loses_nothing,
+        keeps_shared=True,
+    ),
+    rule(
+        "concat_of_concat",
+        lambda op: op.Concat(rest("pieces"), attributes="concat"),
+        _flat_concat,
+        _has_inner_concat,
+    ),
+    rule(
+        "slice_of_slice",
+        lambda op: op.Slice(
+            op.Slice("x", const("starts"), const("ends"), const("axes"), maybe(1)),
+            const("starts2"),
+            const("ends2"),
+            const("axes2"),
+            maybe(1),
+        ),
+        _merge_slices,
+        _slices_other_axes,
+    ),
+    rule(
+        "expand_before_broadcast",
+        lambda op: any_of(
+            op.call(
+                _BROADCASTING, op.Expand("x", "s", output="expanded"), "y", attributes="operator"
+            ),
+            op.call(
+                _BROADCASTING, "y", op.Expand("x", "s", output="expanded"), attributes="operator"
+            ),
+        ),
+        _without_expand,
+        _broadcasts_alike,
+        keeps_shared=True,
+    ),
+)
