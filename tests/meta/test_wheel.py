@@ -33,6 +33,6 @@ def test_the_wheel_holds_every_source_file(tmp_path):
         for part in (compiler, frontends, runtime):
             assert part.__file__.startswith(sys.argv[1]), part.__file__
     """
-    # -I keeps the working directory and PYTHONPATH out; the wheel stands before an editable install.
+    # -I keeps working directory and PYTHONPATH out; the wheel stands before an editable install.
     command = [sys.executable, "-I", "-c", program, str(tmp_path / "installed")]
     subprocess.run(command, cwd=tmp_path, check=True, timeout=120)
