@@ -19,8 +19,9 @@ COMPILER = {
     "rules": "errors ir ops analysis rewrite",
     "passes": "errors ir ops opset analysis rewrite rules targets",
     "export": "errors ir ops opset analysis targets",
-    "pipeline": "errors ir ops opset analysis rewrite rules targets passes export",
-    "api": "errors ir ops opset analysis rewrite rules targets passes export pipeline",
+    "program": "errors ir ops opset analysis targets passes export",
+    "pipeline": "errors ir ops opset analysis rewrite rules targets passes export program",
+    "api": "errors ir ops opset analysis rewrite rules targets passes export program pipeline",
 }
 
 # What each of the three packages may import of the others.
