@@ -14,7 +14,7 @@ def model(text: str, *, opset: int = 23, ir: int = 10, metadata: dict | None = N
 
 
 def unary(op: str, dtype: int, *, shape=("n",), out: int | None = None, **attributes) -> bytes:
-    """A model of one operator of one input ``x`` and one output ``y``, possibly of another dtype."""
+    """One operator from an input ``x`` to an output ``y`` of the same shape."""
     graph = helper.make_graph(
         [helper.make_node(op, ["x"], ["y"], **attributes)],
         "g",

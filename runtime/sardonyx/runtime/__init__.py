@@ -3,6 +3,7 @@
 Needs numpy and onnxruntime only; onnxruntime is imported when the first model is loaded.
 """
 
+from .devices import Provider, providers
 from .errors import (
     InputError,
     LoadError,
@@ -11,7 +12,6 @@ from .errors import (
     SardonyxError,
     SettingsError,
 )
-from .providers import Provider, providers
 from .session import Session, load
 from .settings import Settings
 from .specs import Spec

@@ -96,21 +96,28 @@ class Binder:
 
     def _check_symbols(self, feed: Mapping[str, Any]) -> None:
         for symbol, places in self._symbols:
-            sizes = {
-                (name, axis): shape_of(feed[name])[axis]
-                for name, axis in places
-                if feed.get(name) is not None
-            }
-            if len(set(sizes.values())) > 1:
-                found = [f"{size} in axis {axis} of {name}" for (name, axis), size in sizes.items()]
-                raise InputError(
-                    f"the inputs disagree on dimension '{symbol}'",
-                    kind="dim",
-                    input=places[-1][0],
-                    where=self._where,
-                    found=", ".join(found),
-                    expected=f"one size of '{symbol}': {self._signature()}",
-                )
+            size = -1
+            for name, axis in places:
+                value = feed.get(name)
+                if value is not None:
+                    found = shape_of(value)[axis]
+                    if found != size >= 0:
+                        self._disagree(symbol, places, feed)
+                    size = found
+
+    def _disagree(
+        self, symbol: str, places: list[tuple[str, int]], feed: Mapping[str, Any]
+    ) -> NoReturn:
+        present = [(name, axis) for name, axis in places if feed.get(name) is not None]
+        found = [f"{shape_of(feed[name])[axis]} in axis {axis} of {name}" for name, axis in present]
+        raise InputError(
+            f"the inputs disagree on dimension '{symbol}'",
+            kind="dim",
+            input=places[-1][0],
+            where=self._where,
+            found=", ".join(found),
+            expected=f"one size of '{symbol}': {self._signature()}",
+        )
 
 
 def _shared_symbols(specs: Sequence[Spec]) -> list[tuple[str, list[tuple[str, int]]]]:

@@ -106,13 +106,14 @@ def run_as_values(raw: Any, names: list[str], feed: dict[str, Any], outputs: lis
 
     values = {}
     for name, value in feed.items():
-        if value is None or isinstance(value, list | dict):
+        is_array = isinstance(value, np.ndarray)
+        if (is_array and value.dtype.kind == "O") or not (is_array or isinstance(value, OrtValue)):
             raise RunError(
-                "a model with narrow outputs takes no sequences, maps or absent optionals here",
+                "ONNX Runtime's binding returns narrow outputs only when each input is numeric",
                 where=f"input '{name}'",
+                found=f"outputs {', '.join(map(str, outputs))}",
                 remedy="cast the narrow outputs to float32 in the model",
             )
-        is_array = isinstance(value, np.ndarray)
         values[name] = OrtValue.ortvalue_from_numpy(value) if is_array else value
     results = raw.run_with_ort_values(names, values)
     return [

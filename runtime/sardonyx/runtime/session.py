@@ -10,11 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Protocol, runtime_checkable
 
 from .arrays import describe
-from .errors import InputError, LoadError, RunError, SettingsError
-from .inputs import Binder
-from .modelfile import Header, open_model, read_header, scalars
-from .narrow import NARROW, run_as_values
-from .providers import (
+from .devices import (
     CPU,
     Requested,
     did_not_start,
@@ -24,6 +20,10 @@ from .providers import (
     unused_problem,
     used_providers,
 )
+from .errors import InputError, LoadError, RunError, SettingsError
+from .inputs import Binder
+from .modelfile import Header, open_model, read_header, scalars
+from .narrow import NARROW, run_as_values
 from .settings import Settings, merge_settings, session_options
 from .specs import Spec, spec_of
 
@@ -85,9 +85,9 @@ def load(
 
     Settings in the model's metadata (key ``sardonyx.session``) are applied below the caller's.
     Denormal numbers are flushed to zero by default, for speed: in ONNX Runtime's threads, and in
-    the thread that makes the process' first session. Calls from other threads keep denormals, so
-    that their results may differ by less than 1e-37; ``config={"session.set_denormal_as_zero":
-    "0"}`` switches it off.
+    the thread that makes the process' first session. Calls from other threads still compute with
+    denormals in their own thread: slower, and numbers below 1.2e-38 may come out different.
+    ``config={"session.set_denormal_as_zero": "0"}`` switches it off.
 
     Raises:
         LoadError: The model is missing, damaged, not ONNX, or refused by ONNX Runtime.
@@ -115,7 +115,10 @@ def load(
         problem = unused_problem(raw, list(requested), where)
         if problem is not None:
             report(problem, fallback)
-        return Session(raw, where, settings, list(requested), _scalars(raw, model, header))
+        try:
+            return Session(raw, where, settings, _scalars(raw, model, header))
+        except UnicodeDecodeError as error:
+            raise _refused(where, f"a name or a metadata entry is not UTF-8: {error}") from error
 
 
 class Session:
@@ -129,9 +132,7 @@ class Session:
         metadata: The model's metadata.
     """
 
-    def __init__(
-        self, raw: Any, where: str, settings: Settings, requested: list[str], scalars: set[str]
-    ) -> None:
+    def __init__(self, raw: Any, where: str, settings: Settings, scalars: set[str]) -> None:
         defaults = [
             spec_of(arg, is_scalar=arg.name in scalars, has_default=True)
             for arg in raw.get_overridable_initializers()
@@ -139,7 +140,7 @@ class Session:
         self.inputs = (*_specs(raw.get_inputs(), scalars), *defaults)
         self.outputs = _specs(raw.get_outputs(), scalars)
         self.settings = settings
-        self.providers = used_providers(raw, requested)
+        self.providers = used_providers(raw)
         self.metadata: dict[str, str] = dict(raw.get_modelmeta().custom_metadata_map)
         self._raw = raw
         self._where = where
@@ -230,12 +231,15 @@ def _model_of(source: Any, stack: contextlib.ExitStack) -> tuple[str | bytes, st
     if isinstance(source, bytes):
         return source, f"a model of {len(source)} bytes"
     kind = type(source).__name__
-    if isinstance(source, HasBytes):
+    # int.to_bytes() is something else.
+    if isinstance(source, HasBytes) and not isinstance(source, int):
         data = source.to_bytes()
         if isinstance(data, bytes):
             return data, kind
     elif isinstance(source, CanSave):
-        folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="sardonyx-"))
+        folder = stack.enter_context(
+            tempfile.TemporaryDirectory(prefix="sardonyx-", ignore_cleanup_errors=True)
+        )
         path = os.path.join(folder, "model.onnx")
         source.save(path)
         return path, kind
@@ -258,9 +262,12 @@ def _create(
     options = session_options(settings, record_assignment=set(requested) != {CPU})
     try:
         # Without the last argument ORT prints, drops the providers and tries again.
-        return onnxruntime.InferenceSession(
+        raw = onnxruntime.InferenceSession(
             model, options, providers=list(requested.items()), enable_fallback=0
         )
+        # ORT keeps the bytes to make the session anew with other providers, which we never do.
+        raw._model_bytes = None
+        return raw
     except Exception as error:
         broken = next((name for name in requested if missing_library(name)), None)
         if broken is None:

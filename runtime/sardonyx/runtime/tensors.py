@@ -37,8 +37,8 @@ def check_for(spec: Spec, where: str) -> Check:
 
 def shape_of(value: Any) -> tuple[int, ...]:
     """The shape of an array or ``OrtValue``."""
-    shape = value.shape
-    return tuple(shape()) if callable(shape) else shape
+    shape: tuple[int, ...] = value.shape if type(value) is np.ndarray else tuple(value.shape())
+    return shape
 
 
 def _numpy_dtype(name: str) -> np.dtype[Any] | None:
@@ -99,7 +99,7 @@ class TensorCheck:
         else:
             array = self._normalise(value)
         if self._rank is not None:
-            shape = array.shape if type(array) is np.ndarray else shape_of(array)
+            shape = shape_of(array)
             if len(shape) != self._rank:
                 self._wrong_rank(array, len(shape))
             for axis, size in self._fixed:

@@ -145,15 +145,14 @@ def _absent(name: str, short: str, available: Iterable[str], known: list[str]) -
     return ProviderError(what, expected=f"one of {', '.join(available)}", remedy=remedy)
 
 
-def used_providers(raw: Any, requested: Sequence[str]) -> tuple[str, ...]:
-    """Short names of the providers that run nodes of this session.
+def used_providers(raw: Any) -> tuple[str, ...]:
+    """Short names of the providers that run nodes of this ``onnxruntime.InferenceSession``.
 
-    Args:
-        raw: An ``onnxruntime.InferenceSession`` that recorded its graph assignment.
-        requested: ONNX Runtime's names of the providers that were asked for.
+    With an accelerator, the session must have recorded its graph assignment.
     """
     names = raw.get_providers()
-    if set(requested) != {CPU} and hasattr(raw, "get_provider_graph_assignment_info"):
+    # onnxruntime before 1.24 cannot tell.
+    if names != [CPU] and hasattr(raw, "get_provider_graph_assignment_info"):
         assigned = {part.ep_name for part in raw.get_provider_graph_assignment_info()}
         names = [name for name in names if name in assigned] or names
     return tuple(map(short_name, names))
@@ -166,7 +165,7 @@ def unused_problem(raw: Any, requested: Sequence[str], where: str) -> ProviderEr
         if name not in registered:
             return did_not_start(name, where)
     accelerators = [name for name in requested if name != CPU]
-    used = used_providers(raw, requested)
+    used = used_providers(raw)
     if accelerators and not set(map(short_name, accelerators)) & set(used):
         asked = ", ".join(map(short_name, accelerators))
         return ProviderError(
