@@ -58,11 +58,26 @@ class VerifyError(SardonyxError):
 
     Attributes:
         rule: The number and name of the rule, for example ``V03 defined-before-use``.
+        excerpt: The lines of the graph around the offender, which has a mark.
     """
 
-    def __init__(self, rule: str, what: str, *, where: str | None = None, **more: str) -> None:
+    def __init__(
+        self,
+        rule: str,
+        what: str,
+        *,
+        where: str | None = None,
+        found: str | None = None,
+        expected: str | None = None,
+        excerpt: str = "",
+    ) -> None:
         self.rule = rule
-        super().__init__(f"[{rule}] {what}", where=where, **more)
+        self.excerpt = excerpt
+        super().__init__(f"[{rule}] {what}", where=where, found=found, expected=expected)
+
+    def __str__(self) -> str:
+        lines = [f"    {line}" for line in self.excerpt.splitlines()]
+        return "\n".join([super().__str__(), *lines])
 
 
 class RewriteError(SardonyxError):

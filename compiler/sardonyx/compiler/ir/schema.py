@@ -1,0 +1,99 @@
+"""The operators of the ONNX standard as the verifier reads them, looked up once each."""
+
+from __future__ import annotations
+
+import functools
+from dataclasses import dataclass
+
+import onnx
+import onnx_ir as ir
+
+KNOWN_VERSIONS: dict[str, tuple[int, int]] = dict(onnx.defs.C.schema_version_map())
+"""First and last version of each domain that the onnx package has schemas for."""
+
+
+@dataclass(frozen=True)
+class Slot:
+    """A formal operand or result.
+
+    Attributes:
+        name: Its name in the schema.
+        variable: The type variable, or the one type it takes.
+        allowed: The types it takes, spelled as ONNX does: "tensor(float)".
+        required: It may not be left out.
+        homogeneous: Of a variadic one, all have the same type.
+    """
+
+    name: str
+    variable: str
+    allowed: frozenset[str]
+    required: bool
+    homogeneous: bool
+
+
+@dataclass(frozen=True)
+class Operator:
+    """An operator of the standard at one version."""
+
+    inputs: tuple[Slot, ...]
+    outputs: tuple[Slot, ...]
+    input_counts: tuple[int, int]
+    output_counts: tuple[int, int]
+    attributes: dict[str, ir.AttributeType]
+    required_attributes: tuple[str, ...]
+    deprecated: bool
+    since: int
+
+
+@functools.cache
+def operator(domain: str, op_type: str, version: int) -> Operator | None:
+    """Return an operator of the standard, or None where it has no such operator."""
+    try:
+        schema = onnx.defs.get_schema(op_type, version, domain)
+    except onnx.defs.SchemaError:
+        return None
+    types = {
+        c.type_param_str: frozenset(t.replace(" ", "") for t in c.allowed_type_strs)
+        for c in schema.type_constraints
+    }
+    attributes = {
+        name: ir.AttributeType(attribute.type)  # type: ignore[arg-type]
+        for name, attribute in schema.attributes.items()
+    }
+    return Operator(
+        inputs=tuple(_slot(p, types) for p in schema.inputs),
+        outputs=tuple(_slot(p, types) for p in schema.outputs),
+        input_counts=(schema.min_input, schema.max_input),
+        output_counts=(schema.min_output, schema.max_output),
+        attributes=attributes,
+        required_attributes=tuple(n for n, a in schema.attributes.items() if a.required),
+        deprecated=schema.deprecated,
+        since=schema.since_version,
+    )
+
+
+def _slot(parameter: onnx.defs.OpSchema.FormalParameter, types: dict[str, frozenset[str]]) -> Slot:
+    option = onnx.defs.OpSchema.FormalParameterOption
+    return Slot(
+        parameter.name,
+        parameter.type_str,
+        types.get(parameter.type_str, frozenset({parameter.type_str})),
+        parameter.option == option.Single,
+        parameter.is_homogeneous,
+    )
+
+
+_TENSOR_SPELLING = {d: f"tensor({d.name.lower()})" for d in ir.DataType if d}
+
+
+def type_spelling(type_: ir.TypeProtocol | None) -> str:
+    """Return a type as schemas spell it, "seq(tensor(float))"; "" where it is not known."""
+    if isinstance(type_, ir.TensorType):
+        return _TENSOR_SPELLING.get(type_.dtype, "")
+    if isinstance(type_, (ir.SequenceType, ir.OptionalType)):
+        inner = type_spelling(type_.elem_type)
+        outer = "seq" if isinstance(type_, ir.SequenceType) else "optional"
+        return f"{outer}({inner})" if inner else ""
+    if isinstance(type_, ir.SparseTensorType):
+        return f"sparse_tensor({type_.dtype.name.lower()})"
+    return ""

@@ -1,0 +1,100 @@
+"""The scopes of a model: each graph with the values it defines and the graphs around it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import onnx_ir as ir
+
+
+@dataclass
+class Scope:
+    """One graph or function body.
+
+    Attributes:
+        model: The model it is part of.
+        graph: The graph.
+        function: The function whose body it is part of, or None.
+        parent: The scope of the graph around it, or None.
+        owner: Position, in the parent, of the node whose subgraph it is.
+        path: Where it is, in words: "main", "main/If.then_branch".
+        nodes: Its nodes in order.
+        positions: Where each value is defined: -1 for inputs and initializers, else the position
+            of the node that makes it.
+        names: The value that first took each name.
+    """
+
+    model: ir.Model
+    graph: ir.Graph
+    function: ir.Function | None
+    parent: Scope | None
+    owner: int
+    path: str
+    nodes: list[ir.Node] = field(default_factory=list)
+    positions: dict[ir.Value, int] = field(default_factory=dict)
+    names: dict[str, ir.Value] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.nodes = list(self.graph)
+        for value in (*self.graph.inputs, *self.graph.initializers.values()):
+            self.positions[value] = -1
+            if value.name:
+                self.names.setdefault(value.name, value)
+        for position, node in enumerate(self.nodes):
+            for value in node.outputs:
+                self.positions.setdefault(value, position)
+                if value.name:
+                    self.names.setdefault(value.name, value)
+
+    @property
+    def opsets(self) -> dict[str, int]:
+        """The opset imports that hold here."""
+        return (self.function or self.model).opset_imports
+
+    def sees(self, value: ir.Value, before: int) -> bool:
+        """Say whether a value is defined before a position, here or in a graph around."""
+        scope: Scope | None = self
+        while scope is not None:
+            position = scope.positions.get(value)
+            if position is not None:
+                return position < before
+            before, scope = scope.owner, scope.parent
+        return False
+
+    def outer(self, name: str) -> ir.Value | None:
+        """Return the value of that name which the graphs around let this one see, or None."""
+        scope = self
+        while scope.parent is not None:
+            value = scope.parent.names.get(name)
+            if value is not None and scope.parent.positions[value] < scope.owner:
+                return value
+            scope = scope.parent
+        return None
+
+
+def scopes(model: ir.Model) -> Iterator[Scope]:
+    """Yield the scopes of a model: the main graph, functions, and the subgraphs of each."""
+    yield from _nested(Scope(model, model.graph, None, None, 0, "main"))
+    for function in model.functions.values():
+        name = f"function {function.domain}.{function.name}"
+        yield from _nested(Scope(model, function.graph, function, None, 0, name))
+
+
+def _nested(scope: Scope) -> Iterator[Scope]:
+    yield scope
+    for position, node in enumerate(scope.nodes):
+        for attribute in node.attributes.values():
+            for graph in subgraphs_of(attribute):
+                path = f"{scope.path}/{node.op_type}.{attribute.name}"
+                inner = Scope(scope.model, graph, scope.function, scope, position, path)
+                yield from _nested(inner)
+
+
+def subgraphs_of(attribute: ir.Attr) -> tuple[ir.Graph, ...]:
+    """Return the graphs that an attribute holds."""
+    if attribute.is_ref():
+        return ()
+    if attribute.type == ir.AttributeType.GRAPH:
+        return (attribute.as_graph(),)
+    return attribute.as_graphs() if attribute.type == ir.AttributeType.GRAPHS else ()
