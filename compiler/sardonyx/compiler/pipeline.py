@@ -18,6 +18,8 @@ from sardonyx.compiler.passes.dead_code import RemoveDeadCode
 from sardonyx.compiler.passes.fold_constants import FoldConstants
 from sardonyx.compiler.passes.fold_shapes import FoldShapes
 from sardonyx.compiler.passes.fuse import Fuse
+from sardonyx.compiler.passes.infer_types import InferTypes
+from sardonyx.compiler.passes.inline_if import InlineIf
 from sardonyx.compiler.passes.layout import Layout
 from sardonyx.compiler.passes.lift_constants import LiftConstants
 from sardonyx.compiler.passes.manager import PassManager, Repeat, Step
@@ -27,11 +29,16 @@ from sardonyx.compiler.targets import Target, find_target
 
 CLEAN_UP = Repeat(
     (
+        # What the round before folded may have made more shapes known.
+        InferTypes(),
         # Rules see constants only once they are initializers and folded.
         FoldConstants(),
+        InlineIf(),
         # Shape arithmetic reads constants, and leaves Reshapes that canonicalisation merges.
         FoldShapes(),
         Canonicalize(),
+        # Nodes are equal only if their small constants are the same value.
+        ShareWeights(most_bytes=1024),
         ShareCommonSubexpressions(),
         RemoveDeadCode(),
     )
@@ -59,7 +66,7 @@ class HasIr(Protocol):
         """Return the model in the IR."""
 
 
-def compile(  # noqa: A001 - the word everybody looks for
+def compile(
     model: ir.Model | HasIr,
     target: str | Target = "cpu",
     *,

@@ -10,7 +10,7 @@ import onnx_ir as ir
 from sardonyx.compiler.errors import RewriteError
 from sardonyx.compiler.ir import provenance
 from sardonyx.compiler.ir.builder import Builder
-from sardonyx.compiler.ir.types import Types, describe
+from sardonyx.compiler.ir.types import Types, all_values, describe
 
 
 @dataclass(frozen=True)
@@ -49,15 +49,19 @@ class Editor:
     listeners: list[Callable[[Change], None]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        graphs = (self.model.graph, *self.model.graph.subgraphs())
-        self._constant_names = set(self.model.graph.initializers)
-        for graph in graphs:
-            self._constant_names.update(graph.initializers)
+        self._names = {v.name for v in all_values(self.model)}
         self._serial = 0
+        self._typed_at = self.changes
 
     def builder(self) -> Builder:
         """Return a builder of nodes for this model."""
         return Builder(self.types, self.model.opset_imports)
+
+    def infer_types(self) -> None:
+        """Infer all types anew, if the model was changed since this was done last."""
+        if self._typed_at != self.changes:
+            self.types = Types.inferred(self.model)
+            self._typed_at = self.changes
 
     def replace(
         self,
@@ -87,8 +91,10 @@ class Editor:
             _refine_type(after, before)
             self._redirect(before, after, anchor)
         erased = self._erase_unread(matched + producers)
+        self._erase_unread(reversed(built.nodes))
+        added = tuple(node for node in built.nodes if node.graph is not None)
         self._register_constants(built, names)
-        return self._done(Change(rule, where, tuple(built.nodes), tuple(erased), tuple(readers)))
+        return self._done(Change(rule, where, added, tuple(erased), tuple(readers)))
 
     def set_operand(
         self,
@@ -114,13 +120,27 @@ class Editor:
         added = tuple(built.nodes) if built is not None else ()
         return self._done(Change(rule, provenance.site(node), added, tuple(erased), (node,)))
 
+    def inline_branch(self, node: ir.Node, branch: ir.Graph, rule: str) -> Change:
+        """Put the nodes of a subgraph without inputs in the place of the node that runs it."""
+        graph = node.graph
+        if graph is None or len(branch.inputs) or len(branch.outputs) != len(node.outputs):
+            raise RewriteError(f"{rule} inlines a subgraph that does not fit its node.")
+        ends = list(branch.outputs)
+        branch.outputs.clear()
+        for value in list(branch.initializers.values()):
+            self.lift_initializer(value)
+        moved = list(branch)
+        branch.remove(moved)
+        graph.insert_before(node, moved)
+        return self.replace(node.outputs, ends, self.builder(), rule, [node])
+
     def lift_initializer(self, value: ir.Value) -> None:
         """Move an initializer of a subgraph to the main graph, where all graphs can read it."""
         owner = value.graph
         if owner is None or value.name is None or owner is self.model.graph:
             raise RewriteError("Only an initializer of a subgraph can be lifted.", found=value.name)
         del owner.initializers[value.name]
-        self._constant_names.discard(value.name)
+        self._names.discard(value.name)
         self._register_constant(value, value.name)
         self._done(Change("lift_constants", str(value.name)))
 
@@ -159,7 +179,23 @@ class Editor:
         if graph is None:
             raise RewriteError(f"{rule} replaces a node that is in no graph.")
         provenance.merge(built.nodes, matched, rule)
+        self._name_outputs(built.nodes)
         graph.insert_before(anchor, built.nodes)
+
+    def _name_outputs(self, nodes: Iterable[ir.Node]) -> None:
+        """onnx_ir's own names are unique among one graph's nodes only: not in what is around it."""
+        for node in nodes:
+            for value in node.outputs:
+                if value.name is None:
+                    value.name = self._free_name("val")
+
+    def _free_name(self, base: str) -> str:
+        name = base
+        while name in self._names:
+            self._serial += 1
+            name = f"{base}_{self._serial}"
+        self._names.add(name)
+        return name
 
     def _register_constants(self, built: Builder, names: Mapping[ir.Value, str | None]) -> None:
         """Make the constants that are read initializers of the main graph."""
@@ -170,12 +206,7 @@ class Editor:
     def _register_constant(self, value: ir.Value, wanted: str | None) -> None:
         reader = next(iter(value.uses())).node
         base = wanted or f"{reader.outputs[0].name}.{reader.op_type.lower()}"
-        name = base
-        while name in self._constant_names:
-            self._serial += 1
-            name = f"{base}.{self._serial}"
-        self._constant_names.add(name)
-        value.name = name
+        name = value.name = self._free_name(base)
         if value.const_value is not None:
             value.const_value.name = name
         self.model.graph.register_initializer(value)
@@ -183,12 +214,7 @@ class Editor:
     def _redirect(self, before: ir.Value, after: ir.Value, anchor: ir.Node) -> None:
         """Send the readers of `before` to `after`, and keep the name of a graph output."""
         if before.is_graph_output():
-            is_free = (
-                after.producer() is not None
-                and not after.is_graph_output()
-                and after.graph is before.graph
-            )
-            if not is_free:
+            if not can_be_output(after, before):
                 after = self._identity(after, anchor)
             before_name = before.name
             before.name = None
@@ -200,6 +226,7 @@ class Editor:
     def _identity(self, value: ir.Value, anchor: ir.Node) -> ir.Value:
         """A graph output must be made by a node of its graph, and may be listed only once."""
         node = ir.Node("", "Identity", [value])
+        self._name_outputs([node])
         node.outputs[0].type = value.type
         node.outputs[0].shape = value.shape.copy() if value.shape is not None else None
         provenance.merge([node], [anchor], "graph_output")
@@ -218,6 +245,7 @@ class Editor:
             read += [v for graph in _subgraphs(node) for v in _captured(graph)]
             node.graph.remove(node, safe=True)
             erased.append(node.op_type)
+            self._names.difference_update(v.name for v in node.outputs)
             for value in dict.fromkeys(read):
                 producer = value.producer()
                 if producer is not None:
@@ -232,7 +260,7 @@ class Editor:
             return False
         assert value.name is not None
         del value.graph.initializers[value.name]
-        self._constant_names.discard(value.name)
+        self._names.discard(value.name)
         return True
 
     def _done(self, change: Change) -> Change:
@@ -240,6 +268,12 @@ class Editor:
         for listener in self.listeners:
             listener(change)
         return change
+
+
+def can_be_output(value: ir.Value, output: ir.Value) -> bool:
+    """Say whether a value can take the place and the name of a graph output."""
+    is_made = value.producer() is not None
+    return is_made and not value.is_graph_output() and value.graph is output.graph
 
 
 def _check_replacement(old: Sequence[ir.Value], new: Sequence[ir.Value], rule: str) -> None:

@@ -54,6 +54,9 @@ class Types:
             while widen_loops(model):
                 _forget_shapes(model)
                 infer_symbolic_shapes(model, warn_on_missing=False)
+            settled = [_settle_numbers(value) for value in all_values(model)]
+            if any(settled):
+                infer_symbolic_shapes(model, warn_on_missing=False)
         except (OpUsageError, ShapeInferenceError) as error:
             raise InvalidModelError(
                 "The model's types do not fit together.", found=_root_message(error)
@@ -84,12 +87,13 @@ class Types:
                 found=f"{_root_message(error)}; operands {', '.join(map(describe, node.inputs))}",
             ) from error
         for value in node.outputs:
+            _settle_numbers(value)
             _drop_notes(value)
 
     def elements(self, value: ir.Value) -> Sequence[Dim] | None:
         """Return the elements of a small integer tensor as numbers and symbols, or None."""
         known: Sequence[Dim] | None = self._context.get_symbolic_value(value)
-        return known
+        return None if known is None else [_settled(e) for e in known]
 
     def new_symbol(self) -> ir.SymbolicDim:
         """Return a symbolic dimension that no other value has."""
@@ -113,6 +117,22 @@ def all_values(model: ir.Model) -> Iterator[ir.Value]:
         yield from graph.initializers.values()
         for node in graph:
             yield from node.outputs
+
+
+def _settle_numbers(value: ir.Value) -> bool:
+    """Turn dimensions that are numbers in the guise of symbols into numbers."""
+    if value.shape is None or value.is_graph_input():
+        return False
+    dims = [_settled(d) for d in value.shape]
+    is_changed = any(type(a) is not type(b) for a, b in zip(dims, value.shape, strict=True))
+    if is_changed:
+        value.shape = ir.Shape(dims)
+    return is_changed
+
+
+def _settled(dim: Dim) -> Dim:
+    is_number = not isinstance(dim, int) and dim.value is not None and dim.value.isdigit()
+    return int(str(dim.value)) if is_number and isinstance(dim, ir.SymbolicDim) else dim
 
 
 def _forget_shapes(model: ir.Model) -> None:

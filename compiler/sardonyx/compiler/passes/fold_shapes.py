@@ -12,6 +12,7 @@ import onnx_ir as ir
 from sardonyx.compiler.ir import constants
 from sardonyx.compiler.ir.builder import Builder
 from sardonyx.compiler.ir.edit import Editor
+from sardonyx.compiler.ir.signature import Attributes
 from sardonyx.compiler.ir.types import Dim
 from sardonyx.compiler.passes.base import Pass, PassReport
 
@@ -124,15 +125,17 @@ def _fold_reshape(node: ir.Node, editor: Editor, sites: _SITES) -> None:
     if data is None or shape is None or constants.is_constant(shape) or data.shape is None:
         return
     elements = editor.types.elements(shape)
-    allow_zero = node.attributes.get("allowzero")
-    if elements is None or (allow_zero is not None and allow_zero.as_int()):
+    is_literal = Attributes(node).allowzero == 1
+    if elements is None or (is_literal and 0 in elements):
         return
     target = [_copy_or_number(i, e, data.shape) for i, e in enumerate(elements)]
     unknown = [i for i, t in enumerate(target) if t is None]
     if len(unknown) > 1 or (unknown and -1 in target):
         return
     folded = [-1 if t is None else t for t in target]
-    _set_shape_operand(node, 1, folded, editor)
+    built = editor.builder()
+    made = built.Reshape(data, np.array(folded, dtype=np.int64))
+    editor.replace(node.outputs, [made], built, "fold_shapes")
     sites.setdefault("reshape", []).append(node.op_type)
 
 

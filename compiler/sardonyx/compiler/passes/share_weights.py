@@ -22,7 +22,12 @@ class ShareWeights(Pass):
 
     Two are equal if dtype, shape and every bit are; a sample is compared before the whole, so
     that weights that differ are not read.
+
+    Attributes:
+        most_bytes: Larger initializers are left alone; None for no limit.
     """
+
+    most_bytes: int | None = None
 
     name: ClassVar[str] = "share_weights"
 
@@ -34,6 +39,8 @@ class ShareWeights(Pass):
             if held is None or value.is_graph_input() or value.is_graph_output():
                 continue
             if held.dtype == ir.DataType.STRING or not value.uses():
+                continue
+            if self.most_bytes is not None and held.nbytes > self.most_bytes:
                 continue
             candidates[held.dtype, tuple(held.shape.numpy())].append(value)
         sites: list[str] = []

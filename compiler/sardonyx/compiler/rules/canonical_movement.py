@@ -64,6 +64,26 @@ def _copies_no_dim(m: Match) -> bool | No:
     return True
 
 
+def _default_zero(op: Builder, m: Match) -> ir.Value:
+    """A Reshape without zeros need not say what zeros mean."""
+    made: ir.Value = op.Reshape(m.x, m.value("shape"))
+    return made
+
+
+def _has_no_zero(m: Match) -> bool | No:
+    return bool(np.all(m.shape != 0)) or no("its shape has a zero", m.x)
+
+
+def _cast_to(op: Builder, m: Match) -> ir.Value:
+    """The dtype of the second operand is known: a CastLike is a Cast."""
+    made: ir.Value = op.Cast(m.x, to=m.like.dtype, attributes=m.cast)
+    return made
+
+
+def _knows_dtype(m: Match) -> bool | No:
+    return m.like.dtype is not None or no("the dtype to cast to is not known", m.like)
+
+
 def _merge_axes(op: Builder, m: Match) -> ir.Value:
     """Two Unsqueezes are one: the axes of the first move past those that the second inserts."""
     shape = m.root.outputs[0].shape
@@ -165,6 +185,15 @@ _BROADCASTING = ("Add", "Sub", "Mul", "Div", "And", "Or", "Equal", "Less", "Grea
 _RESHAPING = ("Reshape", "Flatten", "Squeeze", "Unsqueeze")
 
 RULES = (
+    rule(
+        "reshape_allowzero",
+        lambda op: op.Reshape("x", const("shape"), allowzero=1),
+        _default_zero,
+        _has_no_zero,
+    ),
+    rule(
+        "cast_like", lambda op: op.CastLike("x", "like", attributes="cast"), _cast_to, _knows_dtype
+    ),
     rule("transpose_perm", lambda op: op.Transpose("x", attributes="t"), _explicit, _is_implicit),
     rule(
         "transpose_of_transpose",
