@@ -133,5 +133,5 @@ def _number_difference(
     if np.allclose(found, expected, rtol=rtol, atol=atol, equal_nan=True):
         return None
     with np.errstate(invalid="ignore", over="ignore"):
-        worst = np.nanmax(np.abs(found.astype(np.float64) - expected.astype(np.float64)))
+        worst = np.max(np.abs(found.astype(np.complex128) - expected.astype(np.complex128)))
     return f"other numbers, by up to {worst:.3g}"
