@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import enum
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
 
 import onnx_ir as ir
+
+from sardonyx.compiler.ops.axes import Axes, Fixed
+from sardonyx.compiler.ops.cost import CostModel
+from sardonyx.compiler.ops.sample import Sampler
+from sardonyx.compiler.ops.tolerance import Tolerance
 
 
 class Trait(enum.Enum):
@@ -15,10 +20,27 @@ class Trait(enum.Enum):
     ELEMENTWISE = "each output element depends on one element of each (broadcast) operand"
     COMMUTATIVE = "its first two operands may be swapped"
     IDEMPOTENT = "applying it to its own output changes nothing"
+    INVOLUTION = "applying it to its own output gives its operand back"
     DATA_MOVEMENT = "it moves elements and computes none"
     RANDOM = "two equal nodes may give different outputs"
     CONTROL_FLOW = "it runs subgraphs"
     READS_SHAPE_ONLY = "its output depends on its operands' shapes, not on their elements"
+
+
+@dataclass(frozen=True)
+class Absent:
+    """A fact that an operator does not have.
+
+    Attributes:
+        because: Why not.
+    """
+
+    because: str
+
+
+def none(because: str) -> Absent:
+    """Mark a fact as absent: `sample=none("it reads image files")`."""
+    return Absent(because)
 
 
 @dataclass(frozen=True)
@@ -29,11 +51,19 @@ class Row:
         op_type: Operator name.
         domain: Operator domain, "" for the standard one.
         traits: What holds for each node of it.
+        axes: What happens to each axis of its operands.
+        cost: Arithmetic and bytes of a node.
+        tolerance: How far two right implementations may differ.
+        sample: Makes small random inputs and attributes.
     """
 
     op_type: str
     domain: str = ""
     traits: frozenset[Trait] = frozenset()
+    axes: Axes | Fixed = field(kw_only=True)
+    cost: CostModel | Absent = field(kw_only=True)
+    tolerance: Tolerance | Absent = field(kw_only=True)
+    sample: Sampler | Absent = field(kw_only=True)
 
 
 _ROWS: dict[tuple[str, str], Row] = {}
@@ -50,6 +80,25 @@ def row(entry: Row) -> Row:
         raise ValueError(f"operator {entry.domain}::{entry.op_type} has two rows")
     _ROWS[key] = entry
     return entry
+
+
+def define(
+    *names: str,
+    domain: str = "",
+    traits: Iterable[Trait] = (),
+    axes: Axes | Fixed,
+    cost: CostModel | Absent,
+    tolerance: Tolerance | Absent,
+    sample: Sampler | Absent,
+) -> None:
+    """Add a row for an operator, or for each of several that share all their facts.
+
+    Raises:
+        ValueError: One of the operators already has a row.
+    """
+    facts = frozenset(traits)
+    for name in names:
+        row(Row(name, domain, facts, axes=axes, cost=cost, tolerance=tolerance, sample=sample))
 
 
 def find(node: ir.Node) -> Row | None:
