@@ -136,6 +136,16 @@ def detail(cut):
     return f"field 7 ends at byte {start + size + length}, the data at byte {len(cut)}"
 
 
+def test_garbage_behind_a_model_is_damage():
+    assert message(NEG + b"\0\0") == (
+        "the model is damaged\n"
+        f"  where: a model of {len(NEG) + 2} bytes\n"
+        f"  found: {len(NEG) + 2} bytes; field number 0 at byte {len(NEG)}\n"
+        "  expected: a complete ONNX model\n"
+        "  try: copy or export it again, and compare the sizes"
+    )
+
+
 def test_random_bytes_never_give_a_foreign_error():
     rng = np.random.default_rng(5)
     for size in [1, 3, 16, 200]:

@@ -38,7 +38,7 @@ NARROW = {
 
 def numbers(dtype, shape):
     """Random numbers that every one of the dtypes above holds exactly."""
-    low = 0 if np.dtype(dtype).name.startswith(("u", "bool")) else -7
+    low = 0 if np.dtype(dtype).name.startswith(("u", "bool")) else -8
     return rng.integers(low, 8, shape).astype(dtype)
 
 
@@ -98,6 +98,9 @@ def test_memory_layouts_are_read_right(dtype):
     session = runtime.load(unary("Identity", dtype, shape=("a", "b")))
     x = numbers(NUMPY[dtype], (3, 4))
     for name, laid_out in layouts(x).items():
+        bound = session._bind([laid_out], {})["x"]
+        assert bound.flags.c_contiguous, name
+        assert bound.flags.aligned, name
         (y,) = session(laid_out)
         np.testing.assert_array_equal(y, x, err_msg=name)
 

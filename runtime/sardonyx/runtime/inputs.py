@@ -127,7 +127,8 @@ def _shared_symbols(specs: Sequence[Spec]) -> list[tuple[str, list[tuple[str, in
     """
     places: dict[str, list[tuple[str, int]]] = {}
     for spec in specs:
-        for axis, dim in enumerate(spec.shape or ()):
+        dims = spec.shape if spec.kind in ("tensor", "optional") else None
+        for axis, dim in enumerate(dims or ()):
             if isinstance(dim, str) and dim.isidentifier() and dim != "None":
                 places.setdefault(dim, []).append((spec.name, axis))
     return [(symbol, where) for symbol, where in places.items() if len(where) > 1]

@@ -50,7 +50,11 @@ class Header:
 
 
 class _Damaged(ValueError):
-    """The bytes are not protobuf, or end too early."""
+    """The bytes are not protobuf."""
+
+
+class _EndsEarly(_Damaged):
+    """The bytes end inside a field."""
 
 
 @contextlib.contextmanager
@@ -129,9 +133,9 @@ def read_header(data: memoryview, where: str) -> Header:
             elif item.number == GRAPH and item.wire == BYTES:
                 graph = (item.start, item.end)
     except _Damaged as error:
-        raise _not_a_model(data, where, str(error), truncated=IR_VERSION in seen) from None
+        raise _not_a_model(data, where, error, began_well=IR_VERSION in seen) from None
     if GRAPH not in seen:
-        raise _not_a_model(data, where, "no graph in it", truncated=False)
+        raise _not_a_model(data, where, _Damaged("no graph in it"), began_well=False)
     return Header(metadata, graph)
 
 
@@ -174,7 +178,7 @@ def _fields(data: memoryview, position: int, end: int) -> Iterator[Field]:
         else:
             raise _Damaged(f"wire type {wire} at byte {position}")
         if position > end:
-            raise _Damaged(f"field {number} ends at byte {position}, the data at byte {end}")
+            raise _EndsEarly(f"field {number} ends at byte {position}, the data at byte {end}")
         yield Field(number, wire, start, position)
 
 
@@ -182,7 +186,7 @@ def _varint(data: memoryview, position: int, end: int) -> tuple[int, int]:
     value = 0
     for shift in range(0, 70, 7):
         if position >= end:
-            raise _Damaged(f"the data ends inside a number at byte {end}")
+            raise _EndsEarly(f"the data ends inside a number at byte {end}")
         byte = data[position]
         position += 1
         value |= (byte & 0x7F) << shift
@@ -201,20 +205,21 @@ def _entry(data: memoryview, item: Field) -> tuple[str, str]:
     return text.get(1, ""), text.get(2, "")
 
 
-def _not_a_model(data: memoryview, where: str, detail: str, *, truncated: bool) -> LoadError:
+def _not_a_model(data: memoryview, where: str, error: _Damaged, *, began_well: bool) -> LoadError:
     head = bytes(data[:32])
     looks = next((text for magic, text in NOT_ONNX.items() if head.startswith(magic)), None)
-    if truncated and looks is None:
+    if began_well and looks is None:
+        kind = "truncated" if isinstance(error, _EndsEarly) else "damaged"
         return LoadError(
-            "the model is truncated",
+            f"the model is {kind}",
             where=where,
-            found=f"{len(data)} bytes; {detail}",
+            found=f"{len(data)} bytes; {error}",
             expected="a complete ONNX model",
             remedy="copy or export it again, and compare the sizes",
         )
     return LoadError(
         "this is not an ONNX model",
         where=where,
-        found=looks or f"{len(data)} bytes that begin with {head[:12]!r}; {detail}",
+        found=looks or f"{len(data)} bytes that begin with {head[:12]!r}; {error}",
         expected="a file in the ONNX format (a serialised ModelProto)",
     )

@@ -78,26 +78,25 @@ def from_ort(value: Any, name: str) -> NDArray[Any]:
     if bits in RAW:
         return raw.view(narrow_dtype(name)).reshape(shape)
     count = int(np.prod(shape, dtype=np.int64))
-    numbers = unpack(raw, bits, count, signed=name.startswith("int"))
-    return numbers.astype(narrow_dtype(name)).reshape(shape)
+    # ml_dtypes reads the low bits alone, sign included.
+    return unpack(raw, bits, count).view(narrow_dtype(name)).reshape(shape)
 
 
 def pack(elements: NDArray[Any], bits: int) -> NDArray[np.uint8]:
     """Whole numbers of a few bits each, packed into bytes."""
     per_byte = 8 // bits
-    low = elements.astype(np.int8).view(np.uint8) & ((1 << bits) - 1)
+    low = elements.view(np.uint8) & np.uint8((1 << bits) - 1)
     rows = np.pad(low, (0, -low.size % per_byte)).reshape(-1, per_byte)
     shifts = np.arange(per_byte, dtype=np.uint8) * bits
     packed: NDArray[np.uint8] = np.bitwise_or.reduce(rows << shifts, axis=1).astype(np.uint8)
     return packed
 
 
-def unpack(packed: NDArray[np.uint8], bits: int, count: int, *, signed: bool) -> NDArray[np.int8]:
-    """The first ``count`` whole numbers of a packed array."""
+def unpack(packed: NDArray[np.uint8], bits: int, count: int) -> NDArray[np.uint8]:
+    """The first ``count`` elements of a packed array, each in the low bits of a byte."""
     shifts = np.arange(8 // bits, dtype=np.uint8) * bits
-    low = ((packed[:, None] >> shifts) & ((1 << bits) - 1)).ravel()[:count].astype(np.int8)
-    sign = 1 << (bits - 1)
-    return (low ^ sign) - sign if signed else low
+    low = (packed[:, None] >> shifts) & np.uint8((1 << bits) - 1)
+    return low.ravel()[:count]
 
 
 def run_as_values(raw: Any, names: list[str], feed: dict[str, Any], outputs: list[Spec]) -> Any:

@@ -26,7 +26,7 @@ Check = Callable[[Any], Any]
 def check_for(spec: Spec, where: str) -> Check:
     """The check of an input's values: takes what the caller passed, returns what ORT takes."""
     dtype = _numpy_dtype(spec.dtype)
-    if dtype is None or spec.kind in ("sparse", "map"):
+    if spec.kind in ("sparse", "map"):
         return lambda value: value
     item = TensorCheck(spec, dtype, where)
     check = SequenceCheck(spec, where, item) if "sequence" in spec.kind else item
@@ -41,8 +41,8 @@ def shape_of(value: Any) -> tuple[int, ...]:
     return shape
 
 
-def _numpy_dtype(name: str) -> np.dtype[Any] | None:
-    """None for an element type that only an ``OrtValue`` can carry."""
+def _numpy_dtype(name: str) -> np.dtype[Any]:
+    """The dtype of the arrays an input takes; ``void`` where only an ``OrtValue`` will do."""
     if name == "string":
         return np.dtype(object)
     if name in NARROW:
@@ -50,7 +50,7 @@ def _numpy_dtype(name: str) -> np.dtype[Any] | None:
     try:
         return np.dtype(name)
     except TypeError:
-        return None
+        return np.dtype("V")
 
 
 class SequenceCheck:
