@@ -42,6 +42,11 @@ def array(value: ir.Value | None, most_bytes: int | None = None) -> Array | None
         most_bytes: Larger constants read as None, so that weights stay on disk.
     """
     known = tensor(value)
-    if known is None or (most_bytes is not None and known.nbytes > most_bytes):
+    if known is None or (most_bytes is not None and _bytes_of(known) > most_bytes):
         return None
     return np.asarray(known.numpy())
+
+
+def _bytes_of(known: ir.TensorProtocol) -> int:
+    """Return the size of a tensor; a string counts as the pointer that numpy holds."""
+    return known.size * 8 if known.dtype == ir.DataType.STRING else known.nbytes

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict, deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
 import onnx_ir as ir
 
 from sardonyx.compiler.errors import RewriteError, SardonyxError
-from sardonyx.compiler.ir import constants, provenance
-from sardonyx.compiler.ir.edit import Change, Editor
+from sardonyx.compiler.ir import provenance
+from sardonyx.compiler.ir.edit import Change, Editor, can_be_output
+from sardonyx.compiler.rewrite.history import History, check_new, event_of
 from sardonyx.compiler.rewrite.match import Attempt, Match, search
 from sardonyx.compiler.rewrite.rule import No, Rule
 
-_HISTORY = "sardonyx.rewrite.history"
 _GUARD_DEPTH = 1_000
 """A match that only its guard refused came further than any that stopped in the pattern."""
 
@@ -66,6 +67,7 @@ class Rewriter:
         if twice:
             raise RewriteError(f"Two rules are called {twice[0]!r}.")
         self.rules = tuple(rules)
+        self._reach = max((rule.depth for rule in rules), default=0)
         self._by_root: dict[tuple[str, str], list[Rule]] = defaultdict(list)
         for rule in rules:
             for root in sorted(rule.roots):
@@ -75,76 +77,90 @@ class Rewriter:
         """Apply the rules everywhere until none matches.
 
         Raises:
-            RewriteError: A rule builds an ill-typed replacement, or rules undo each other.
+            RewriteError: A rule fails or builds an ill-typed replacement, or rules undo each other.
         """
-        report = RuleReport()
-        work = _Worklist(node for graph in _graphs(editor.model) for node in graph)
-        budget = 1_000 + 50 * len(work)
+        run = _Run(editor)
+        while True:
+            # The misses are those of the last sweep: they hold for the model as it is at the end.
+            run.report.misses.clear()
+            if self._sweep(run) == 0:
+                return run.report
+
+    def _sweep(self, run: _Run) -> int:
+        """Look at every node, and again at those near a change; return the number of changes."""
+        work = _Worklist(node for graph in _graphs(run.editor.model) for node in graph)
+        changes = 0
         while work:
             node = work.pop()
             if node.graph is None:
                 continue
-            change = self._rewrite(node, editor, report)
+            change = self._rewrite(node, run)
             if change is None:
                 continue
-            budget -= 1
-            if budget < 0:
-                raise _endless(report)
-            work.push([*change.added, *change.readers])
+            changes += 1
+            run.spend()
+            work.push([*change.added, *_downstream(change.readers, self._reach)])
             work.push(p for new in change.added for p in new.predecessors())
-        return report
+        return changes
 
-    def _rewrite(self, node: ir.Node, editor: Editor, report: RuleReport) -> Change | None:
+    def _rewrite(self, node: ir.Node, run: _Run) -> Change | None:
         for rule in self._by_root.get((node.domain, node.op_type), ()):
-            match = _find(rule, node, report)
-            if match is None:
-                continue
-            change = _apply(rule, match, editor, report)
-            if change is not None:
-                report.applied[rule.name].append(change.site)
-                return change
+            for match in _matches(rule, node, run.report):
+                change = _apply(rule, match, run)
+                if change is not None:
+                    run.report.applied[rule.name].append(change.site)
+                    return change
         return None
 
 
-def _find(rule: Rule, node: ir.Node, report: RuleReport) -> Match | None:
-    """Return the first match that the rule accepts at a node, or note the best failed one."""
+def _matches(rule: Rule, node: ir.Node, report: RuleReport) -> Iterator[Match]:
+    """Yield the matches that the rule accepts at a node; note the failed one that came furthest."""
     attempt = Attempt()
     for pattern in rule.patterns:
         if node.op_type not in pattern.op_types or node.domain != pattern.domain:
             continue
-        for match in search(pattern, node, attempt):
+        for match in search(pattern, node, attempt, rule.names):
             verdict = _is_closed(rule, match) and _ask(rule, match)
             if verdict:
-                return match
-            _note(rule, report, node, _GUARD_DEPTH + len(match.nodes), str(verdict))
+                yield match
+            else:
+                _note(rule, report, node, _GUARD_DEPTH + len(match.nodes), str(verdict))
     if attempt.depth > 0:
         known = report.misses.get(rule.name)
         if known is None or attempt.depth > known.matched:
             _note(rule, report, attempt.node or node, attempt.depth, attempt.why())
-    return None
 
 
 def _ask(rule: Rule, match: Match) -> bool | No:
+    verdict = _call(rule, "guard", match, rule.guard, match)
+    if not isinstance(verdict, (bool, np.bool_, No)):
+        raise RewriteError(
+            f"The guard of rule {rule.name!r} answers {verdict!r}.",
+            where=provenance.site(match.root),
+            expected='True or no("why")',
+        )
+    return verdict if isinstance(verdict, No) else bool(verdict)
+
+
+def _call(rule: Rule, part: str, match: Match, function: Callable[..., Any], *given: Any) -> Any:
+    """Call a part of a rule; whatever it raises names the rule and the place."""
     try:
-        return rule.guard(match)
-    except SardonyxError:
-        raise
+        return function(*given)
     except Exception as error:
         raise RewriteError(
-            f"The guard of rule {rule.name!r} fails with {type(error).__name__}: {error}",
+            f"The {part} of rule {rule.name!r} fails with {type(error).__name__}: {error}",
             where=provenance.site(match.root),
         ) from error
 
 
 def _is_closed(rule: Rule, match: Match) -> bool | No:
     """Refuse a match whose inner values others read, unless the rule keeps them."""
-    inside = set(match.nodes)
-    for other in match.root.outputs[1:]:
-        if other.uses() or other.is_graph_output():
-            return No("another output of the last node is used", other)
     if rule.keeps_shared:
         return True
+    inside = set(match.nodes)
     for node in match.nodes[1:]:
+        if node.graph is not match.root.graph:
+            return No("a value in between is computed outside of the subgraph", node.outputs[0])
         for value in node.outputs:
             if value.is_graph_output():
                 return No("a value in between is an output of the graph", value)
@@ -154,56 +170,83 @@ def _is_closed(rule: Rule, match: Match) -> bool | No:
     return True
 
 
-def _apply(rule: Rule, match: Match, editor: Editor, report: RuleReport) -> Change | None:
-    history = _history(rule, match)
-    built = editor.builder()
+def _apply(rule: Rule, match: Match, run: _Run) -> Change | None:
+    event, past = event_of(rule.name, match, run.size), run.history.before(match)
+    built = run.editor.builder()
     try:
-        made = rule.replace(built, match)
-    except SardonyxError as error:
-        raise RewriteError(
-            f"Rule {rule.name!r} builds a replacement that is not valid: {error}",
-            where=provenance.site(match.root),
-        ) from error
-    if isinstance(made, No):
-        _note(rule, report, match.root, _GUARD_DEPTH + len(match.nodes), str(made))
-        return None
-    new = [made] if isinstance(made, ir.Value) else list(made)
-    change = editor.replace(match.root.outputs[: len(new)], new, built, rule.name, match.nodes)
-    for node in change.added:
-        node.meta[_HISTORY] = history
+        made = _call(rule, "replacement", match, rule.replace, built, match)
+        new = _values_of(rule, match, made)
+        refusal = new if isinstance(new, No) else _cannot_replace(match.root, new)
+        if isinstance(new, No) or refusal is not None:
+            built.discard()
+            depth = _GUARD_DEPTH + len(match.nodes)
+            _note(rule, run.report, match.root, depth, str(refusal))
+            return None
+        check_new(event, past, match)
+        old = match.root.outputs[: len(new)]
+        change = run.editor.replace(old, new, built, rule.name, match.nodes)
+    except SardonyxError:
+        built.discard()
+        raise
+    run.history.remember(change.added, {**past, event: run.editor.changes})
+    run.size += len(change.added) - len(change.erased)
     return change
 
 
-def _history(rule: Rule, match: Match) -> frozenset[Any]:
-    """Return what was rewritten before on the way to this match, with this match.
-
-    A rule that meets again what it replaced, with the same operands and by way of its own
-    replacement, would go on for ever.
-    """
-    before: frozenset[Any] = frozenset().union(*(n.meta.get(_HISTORY, ()) for n in match.nodes))
-    held = match.captures.items()
-    operands = [(k, id(v)) for k, v in held if isinstance(v, ir.Value)]
-    shape = tuple((n.op_type, tuple(sorted(map(str, n.attributes.values())))) for n in match.nodes)
-    event = (rule.name, tuple(o for o in operands), shape, _constants_of(match))
-    if event in before:
-        others = sorted({e[0] for e in before if e[0] != rule.name}) or [rule.name]
-        raise RewriteError(
-            f"Rules {rule.name!r} and {others[0]!r} undo each other.",
-            where=provenance.site(match.root),
-            remedy="make one of the two refuse what the other one builds",
-        )
-    return before | {event}
+def _values_of(rule: Rule, match: Match, made: Any) -> list[ir.Value] | No:
+    if isinstance(made, No):
+        return made
+    new = [made] if isinstance(made, ir.Value) else made
+    if isinstance(new, Sequence) and new and all(isinstance(value, ir.Value) for value in new):
+        return list(new)
+    raise RewriteError(
+        f"The replacement of rule {rule.name!r} returns {made!r}.",
+        where=provenance.site(match.root),
+        expected='a value, a sequence of values or no("why")',
+    )
 
 
-def _constants_of(match: Match) -> tuple[Any, ...]:
-    """Return the small constants a match reads, by content: they may be all that changes."""
-    found: list[Any] = []
-    for node in match.nodes:
-        for value in node.inputs:
-            array = constants.array(value, 256)
-            if array is not None:
-                found.append((array.shape, array.tobytes()))
-    return tuple(found)
+def _cannot_replace(root: ir.Node, new: Sequence[ir.Value]) -> No | None:
+    for other in root.outputs[len(new) :]:
+        if other.uses() or other.is_graph_output():
+            return No("another output of the last node is used", other)
+    if root.op_type == "Identity" and not root.domain and list(new) == list(root.inputs):
+        output = root.outputs[0]
+        if output.is_graph_output() and not can_be_output(new[0], output):
+            return No("an output of the graph must have a node of its own", output)
+    return None
+
+
+class _Run:
+    """The state of one run of a rewriter."""
+
+    def __init__(self, editor: Editor) -> None:
+        self.editor = editor
+        self.report = RuleReport()
+        self.history = History()
+        self.size = sum(len(graph) for graph in _graphs(editor.model))
+        self._budget = 1_000 + 50 * self.size
+
+    def spend(self) -> None:
+        """Count an application.
+
+        Raises:
+            RewriteError: There were too many.
+        """
+        self._budget -= 1
+        if self._budget < 0:
+            raise _endless(self.report)
+
+
+def _downstream(nodes: Iterable[ir.Node], steps: int) -> Iterator[ir.Node]:
+    """Yield nodes and what reads their outputs, up to a number of steps away."""
+    seen: set[ir.Node] = set()
+    front = list(nodes)
+    for _ in range(max(1, steps)):
+        front = [node for node in dict.fromkeys(front) if node not in seen]
+        seen.update(front)
+        yield from front
+        front = [reader for node in front for reader in node.successors()]
 
 
 def _note(rule: Rule, report: RuleReport, node: ir.Node, depth: int, why: str) -> None:

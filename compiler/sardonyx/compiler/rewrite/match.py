@@ -24,10 +24,13 @@ from sardonyx.compiler.rewrite.pattern import (
     Operator,
     Pattern,
     Rest,
+    names_in,
 )
 
 _LARGEST_NUMBER = 64
 """Bytes of the largest constant that is read to compare it with a number."""
+_LARGEST_COMPARED = 4_096
+"""Bytes of the largest constants that are read to compare them with each other."""
 
 
 @dataclass(frozen=True)
@@ -41,12 +44,19 @@ class Match:
     """What a pattern captured: `m.x` is a value, `m.weight` an array, `m.conv` the attributes.
 
     A name given to `const` reads as a numpy array, a name given to `attributes=` as an
-    `Attributes`, every other one as an onnx_ir value; `m.value(name)` is always the value.
+    `Attributes`, every other one as an onnx_ir value; `m.value(name)` is always the value. A
+    capture of another alternative than the one that matched reads as None.
     """
 
-    def __init__(self, nodes: tuple[ir.Node, ...], captures: Mapping[str, Any]) -> None:
+    def __init__(
+        self,
+        nodes: tuple[ir.Node, ...],
+        captures: Mapping[str, Any],
+        names: frozenset[str] = frozenset(),
+    ) -> None:
         self.nodes = nodes
         self.captures = captures
+        self.names = names | captures.keys()
 
     @property
     def root(self) -> ir.Node:
@@ -54,16 +64,18 @@ class Match:
         return self.nodes[0]
 
     def __getattr__(self, name: str) -> Any:
-        if name.startswith("_") or name not in self.captures:
-            raise AttributeError(f"the pattern captures no {name!r}; it has {list(self.captures)}")
-        held = self.captures[name]
+        if name.startswith("_") or name not in self.names:
+            raise AttributeError(f"the pattern captures no {name!r}; it has {sorted(self.names)}")
+        held = self.captures.get(name)
         if isinstance(held, _Const):
             return held.array
         return held.value if isinstance(held, _Default) else held
 
     def value(self, name: str) -> ir.Value | None:
         """Return a capture as the value in the graph; None if the operand is left out."""
-        held = self.captures[name]
+        if name not in self.names:
+            raise AttributeError(f"the pattern captures no {name!r}; it has {sorted(self.names)}")
+        held = self.captures.get(name)
         if isinstance(held, _Const):
             return held.value
         return held if isinstance(held, ir.Value) else None
@@ -115,11 +127,29 @@ class State:
         """Return the state with one more capture."""
         return self if name is None else State(self.nodes, {**self.captures, name: held})
 
+    def bound(self, name: str | None, held: Any, attempt: Attempt) -> Iterator[State]:
+        """Yield the state with one more capture, if it agrees with one of the same name."""
+        if name is None or name not in self.captures:
+            yield self.with_capture(name, held)
+            return
+        before = self.captures[name]
+        if _is_same(before, held):
+            yield self
+            return
+        attempt.stopped(
+            self, _at(self), lambda: f"{_say(held)} is not the {name!r} seen before, {_say(before)}"
+        )
 
-def search(pattern: Pattern, root: ir.Node, attempt: Attempt) -> Iterator[Match]:
-    """Yield every way in which `pattern` matches the first output of `root`."""
+
+def search(
+    pattern: Pattern, root: ir.Node, attempt: Attempt, names: frozenset[str] = frozenset()
+) -> Iterator[Match]:
+    """Yield every way in which `pattern` matches the first output of `root`.
+
+    Captures called one of `names` that the pattern lacks read as None.
+    """
     for state in _match(pattern, root.outputs[0], State(), attempt):
-        yield Match(state.nodes, state.captures)
+        yield Match(state.nodes, state.captures, names)
 
 
 def _match(
@@ -135,17 +165,7 @@ def _match_any_value(
     if value is None:
         attempt.stopped(state, _at(state), lambda: f"operand {pattern.name!r} is left out")
         return
-    held = state.captures.get(pattern.name)
-    if held is None:
-        yield state.with_capture(pattern.name, value)
-    elif held is value:
-        yield state
-    else:
-        attempt.stopped(
-            state,
-            _at(state),
-            lambda: f"{describe(value)} is not the {pattern.name!r} seen before, {describe(held)}",
-        )
+    yield from state.bound(pattern.name, value, attempt)
 
 
 def _match_constant(
@@ -161,7 +181,7 @@ def _match_constant(
         if array is None or not pattern.where(array):
             attempt.stopped(state, _at(state), lambda: f"{describe(value)} is not {pattern.wanted}")
             return
-    yield state.with_capture(pattern.name, _Const(value))
+    yield from state.bound(pattern.name, _Const(value), attempt)
 
 
 def _match_number(
@@ -176,11 +196,14 @@ def _match_number(
 
 def _is_filled_with(array: constants.Array, number: float) -> bool:
     """Say whether all elements are `number`, rounded to the dtype of the array if it is a float."""
-    if array.size == 0 or array.dtype.kind in "USO":
+    if array.size == 0 or array.dtype.kind in "USOcm":
         return False
-    if array.dtype.kind in "iub" and not float(number).is_integer():
-        return False
-    return bool(np.all(array == array.dtype.type(number)))
+    if array.dtype.kind in "iub":
+        return float(number).is_integer() and all(int(x) == int(number) for x in array.flat)
+    with np.errstate(over="ignore", under="ignore", invalid="ignore"):
+        rounded = array.dtype.type(number)
+    is_in_range = np.isfinite(rounded) or not np.isfinite(number)
+    return bool(is_in_range and np.all(array == rounded))
 
 
 def _match_maybe(
@@ -189,8 +212,9 @@ def _match_maybe(
     if value is not None:
         yield from _match(pattern.pattern, value, state, attempt)
         return
-    for name in _names_in(pattern.pattern):
-        state = state.with_capture(name, _Default(pattern.default))
+    for name in names_in(pattern.pattern):
+        if name not in state.captures:
+            state = state.with_capture(name, _Default(pattern.default))
     yield state
 
 
@@ -229,15 +253,24 @@ def _match_operator(
     attributes = Attributes(node)
     for name, wanted in pattern.demanded:
         found = getattr(attributes, name)
-        if found != wanted:
+        if not _is_attribute(found, wanted):
             why = _Text(f"{node.op_type} has {name} = {found}, not {wanted}")
             attempt.stopped(state, node, why)
             return
     state = State((*state.nodes, node), state.captures)
     state = state.with_capture(pattern.attributes, attributes)
-    state = state.with_capture(pattern.output, value)
-    for operands in _operand_orders(node):
-        yield from _match_operands(pattern.operands, operands, state, attempt)
+    for named in state.bound(pattern.output, value, attempt):
+        for operands in _operand_orders(node):
+            yield from _match_operands(pattern.operands, operands, named, attempt)
+
+
+def _is_attribute(found: Any, wanted: Any) -> bool:
+    """Compare attribute values; ONNX keeps floats in single precision."""
+    if isinstance(wanted, float) and isinstance(found, (int, float)):
+        return bool(np.float32(found) == np.float32(wanted))
+    if isinstance(wanted, tuple) and isinstance(found, tuple):
+        return len(found) == len(wanted) and all(map(_is_attribute, found, wanted))
+    return bool(found == wanted)
 
 
 def _match_operands(
@@ -268,20 +301,23 @@ def _operand_orders(node: ir.Node) -> Iterator[tuple[ir.Value | None, ...]]:
         yield (operands[1], operands[0], *operands[2:])
 
 
-def _names_in(pattern: Pattern) -> list[str]:
-    """Return the captures of a pattern that is left out."""
-    if isinstance(pattern, (AnyValue, Rest)):
-        return [pattern.name]
-    if isinstance(pattern, Constant):
-        return [pattern.name] if pattern.name else []
-    if isinstance(pattern, Maybe):
-        return _names_in(pattern.pattern)
-    if isinstance(pattern, AnyOf):
-        return [name for p in pattern.alternatives for name in _names_in(p)]
-    if isinstance(pattern, Operator):
-        own = [n for n in (pattern.attributes, pattern.output) if n]
-        return own + [name for p in pattern.operands for name in _names_in(p)]
-    return []
+def _is_same(a: Any, b: Any) -> bool:
+    """Say whether two captures are one value, or two constants with the same elements."""
+    x, y = (held.value if isinstance(held, _Const) else held for held in (a, b))
+    if x is y:
+        return True
+    if not (isinstance(x, ir.Value) and isinstance(y, ir.Value)):
+        return False
+    if x.dtype != y.dtype or x.shape != y.shape:
+        return False
+    p, q = (constants.array(value, _LARGEST_COMPARED) for value in (x, y))
+    return p is not None and q is not None and p.tobytes() == q.tobytes()
+
+
+def _say(held: Any) -> str:
+    if isinstance(held, _Const):
+        return describe(held.value)
+    return describe(held) if isinstance(held, ir.Value) else "an operand that is left out"
 
 
 def _at(state: State) -> ir.Node | None:

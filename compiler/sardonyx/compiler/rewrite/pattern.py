@@ -133,6 +133,32 @@ def through(op_types: str | tuple[str, ...], pattern: Any) -> AnyOf:
     return AnyOf((inner, Operator(_names(op_types), "", (inner,))))
 
 
+def names_in(pattern: Pattern) -> list[str]:
+    """Return the names of all captures of a pattern."""
+    if isinstance(pattern, (AnyValue, Rest)):
+        return [pattern.name]
+    if isinstance(pattern, Constant):
+        return [pattern.name] if pattern.name else []
+    if isinstance(pattern, Operator):
+        own = [name for name in (pattern.attributes, pattern.output) if name]
+        return own + [name for p in pattern.operands for name in names_in(p)]
+    return [name for p in _inner(pattern) for name in names_in(p)]
+
+
+def depth_of(pattern: Pattern) -> int:
+    """Return how many nodes the longest chain of a pattern has."""
+    own = 1 if isinstance(pattern, Operator) else 0
+    return own + max(map(depth_of, _inner(pattern)), default=0)
+
+
+def _inner(pattern: Pattern) -> tuple[Pattern, ...]:
+    if isinstance(pattern, Operator):
+        return pattern.operands
+    if isinstance(pattern, AnyOf):
+        return pattern.alternatives
+    return (pattern.pattern,) if isinstance(pattern, Maybe) else ()
+
+
 def as_pattern(given: Any) -> Pattern:
     """Turn what a rule's author writes as an operand into a pattern.
 

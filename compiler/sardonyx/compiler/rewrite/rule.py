@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -11,7 +12,13 @@ import onnx_ir as ir
 from sardonyx.compiler.ir.builder import Builder
 from sardonyx.compiler.ir.types import describe
 from sardonyx.compiler.rewrite.match import Match
-from sardonyx.compiler.rewrite.pattern import AnyOf, Operator, PatternBuilder
+from sardonyx.compiler.rewrite.pattern import (
+    AnyOf,
+    Operator,
+    PatternBuilder,
+    depth_of,
+    names_in,
+)
 
 
 @dataclass(frozen=True)
@@ -69,6 +76,16 @@ class Rule:
     def sentence(self) -> str:
         """What the rule does, from its replacement's docstring."""
         return (self.replace.__doc__ or "").strip().split("\n")[0]
+
+    @functools.cached_property
+    def names(self) -> frozenset[str]:
+        """The captures of all its patterns."""
+        return frozenset(name for pattern in self.patterns for name in names_in(pattern))
+
+    @property
+    def depth(self) -> int:
+        """How many nodes the longest chain of its patterns has."""
+        return max(map(depth_of, self.patterns), default=0)
 
     @property
     def roots(self) -> set[tuple[str, str]]:

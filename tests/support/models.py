@@ -1,0 +1,62 @@
+"""Small models from text, random weights and random inputs for them."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Mapping
+
+import numpy as np
+import onnx_ir as ir
+
+HEADER = '<ir_version: 10, opset_import: ["" : 23, "com.microsoft" : 1]>\n'
+
+
+def model(text: str, **weights: np.ndarray) -> ir.Model:
+    """A model in ONNX text, without the header; `weights` become initializers by name.
+
+    model("g (float[b,3] x) => (float[b,4] y) { y = MatMul(x, w) }", w=normal(3, 4))
+    """
+    tensors = [ir.tensor(array, name=name) for name, array in weights.items()]
+    return clone(ir.from_onnx_text(HEADER + text, initializers=tensors))
+
+
+def clone(given: ir.Model) -> ir.Model:
+    """A copy that shares no node or value with the original."""
+    return ir.from_proto(ir.to_proto(given))
+
+
+def normal(*shape: int, seed: int = 0, dtype=np.float32) -> np.ndarray:
+    """Random numbers of both signs whose mean is not zero."""
+    return np.asarray(_rng(seed, shape).normal(size=shape) + 0.25, dtype)
+
+
+def positive(*shape: int, seed: int = 0, dtype=np.float32) -> np.ndarray:
+    """Random numbers in [0.5, 2)."""
+    return np.asarray(_rng(seed, shape).uniform(0.5, 2, size=shape), dtype)
+
+
+def random_feeds(
+    given: ir.Model, dims: Mapping[str, int] | None = None, seed: int = 0
+) -> dict[str, np.ndarray]:
+    """Random values for each input of a model; `dims` says how long its symbolic dims are."""
+    feeds = {}
+    for value in given.graph.inputs:
+        if value.is_initializer():
+            continue
+        shape = tuple(d if isinstance(d, int) else (dims or {})[d.value] for d in value.shape)
+        feeds[value.name] = _random(_rng(seed, value.name, shape), value.dtype.numpy(), shape)
+    return feeds
+
+
+def _random(rng: np.random.Generator, dtype: np.dtype, shape: tuple[int, ...]) -> np.ndarray:
+    if dtype.kind == "b":
+        return np.asarray(rng.random(shape) < 0.5)
+    if dtype.kind == "u":
+        return np.asarray(rng.integers(0, 200, shape), dtype)
+    if dtype.kind == "i":
+        return np.asarray(rng.integers(-100, 100, shape), dtype)
+    return np.asarray(2 * rng.normal(size=shape) + 0.25, dtype)
+
+
+def _rng(*seeds: object) -> np.random.Generator:
+    return np.random.default_rng(zlib.crc32(repr(seeds).encode()))

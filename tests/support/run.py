@@ -1,0 +1,36 @@
+"""Running models: by ONNX Runtime and by ONNX's reference evaluator."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import onnx
+import onnx_ir as ir
+import onnxruntime
+from onnx.reference import ReferenceEvaluator
+
+Feeds = Mapping[str, np.ndarray]
+
+
+def run_ort(model: ir.Model, feeds: Feeds, *, optimised: bool = False) -> list[np.ndarray]:
+    """The outputs of a model on ONNX Runtime's CPU provider; by default no rewriting of its own."""
+    options = onnxruntime.SessionOptions()
+    level = onnxruntime.GraphOptimizationLevel
+    options.graph_optimization_level = level.ORT_ENABLE_ALL if optimised else level.ORT_DISABLE_ALL
+    options.intra_op_num_threads = 1
+    options.inter_op_num_threads = 1
+    options.log_severity_level = 3
+    data = ir.to_proto(model).SerializeToString()
+    session = onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
+    return session.run(None, dict(feeds))
+
+
+def run_reference(model: ir.Model, feeds: Feeds) -> list[np.ndarray]:
+    """The outputs of a model by ONNX's own evaluator in numpy."""
+    return ReferenceEvaluator(ir.to_proto(model)).run(None, dict(feeds))
+
+
+def check_valid(model: ir.Model) -> None:
+    """Demand that ONNX's checker, with strict type inference, accepts a model."""
+    onnx.checker.check_model(ir.to_proto(model), full_check=True)
