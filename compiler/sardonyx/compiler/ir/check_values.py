@@ -87,8 +87,8 @@ def uses_agree(scope: Scope) -> Iterator[Violation]:
     for value, position in scope.positions.items():
         producer = scope.nodes[position] if position >= 0 else None
         for user, index in value.uses():
-            if user.graph is None:
-                what = f"{value.name!r} lists a reader that is in no graph."
+            if user.graph not in scope.graphs:
+                what = f"{value.name!r} lists a reader that is not in the model."
             elif index >= len(user.inputs) or user.inputs[index] is not value:
                 what = f"{value.name!r} lists a reader that does not read it."
             else:

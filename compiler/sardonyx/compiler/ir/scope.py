@@ -23,6 +23,7 @@ class Scope:
         positions: Where each value is defined: -1 for inputs and initializers, else the position
             of the node that makes it.
         names: The value that first took each name.
+        graphs: All graphs of the model; the scopes of a model share this.
     """
 
     model: ir.Model
@@ -31,11 +32,13 @@ class Scope:
     parent: Scope | None
     owner: int
     path: str
+    graphs: set[ir.Graph] = field(default_factory=set)
     nodes: list[ir.Node] = field(default_factory=list)
     positions: dict[ir.Value, int] = field(default_factory=dict)
     names: dict[str, ir.Value] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        self.graphs.add(self.graph)
         self.nodes = list(self.graph)
         for value in (*self.graph.inputs, *self.graph.initializers.values()):
             self.positions[value] = -1
@@ -75,10 +78,11 @@ class Scope:
 
 def scopes(model: ir.Model) -> Iterator[Scope]:
     """Yield the scopes of a model: the main graph, functions, and the subgraphs of each."""
-    yield from _nested(Scope(model, model.graph, None, None, 0, "main"))
+    graphs: set[ir.Graph] = set()
+    yield from _nested(Scope(model, model.graph, None, None, 0, "main", graphs))
     for function in model.functions.values():
         name = f"function {function.domain}.{function.name}"
-        yield from _nested(Scope(model, function.graph, function, None, 0, name))
+        yield from _nested(Scope(model, function.graph, function, None, 0, name, graphs))
 
 
 def _nested(scope: Scope) -> Iterator[Scope]:
@@ -87,8 +91,9 @@ def _nested(scope: Scope) -> Iterator[Scope]:
         for attribute in node.attributes.values():
             for graph in subgraphs_of(attribute):
                 path = f"{scope.path}/{node.op_type}.{attribute.name}"
-                inner = Scope(scope.model, graph, scope.function, scope, position, path)
-                yield from _nested(inner)
+                yield from _nested(
+                    Scope(scope.model, graph, scope.function, scope, position, path, scope.graphs)
+                )
 
 
 def subgraphs_of(attribute: ir.Attr) -> tuple[ir.Graph, ...]:

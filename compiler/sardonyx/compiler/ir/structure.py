@@ -18,6 +18,7 @@ import numpy as np
 import onnx_ir as ir
 
 _SMALL = 256
+_FUNCTION = "function"
 _LITTLE_FLOATS = {ir.AttributeType.FLOAT: "<f", ir.AttributeType.FLOATS: "<f"}
 
 
@@ -49,7 +50,12 @@ def fingerprint(model: ir.Model, *, content: bool = False) -> Fingerprint:
     for identifier, function in sorted(model.functions.items()):
         defaults = [walk.attribute(a) for a in _by_name(function.attributes)]
         opsets = repr(sorted(function.opset_imports.items())).encode()
-        parts += [repr(identifier).encode(), *defaults, opsets, walk.graph(function.graph, "f")]
+        parts += [
+            repr(identifier).encode(),
+            *defaults,
+            opsets,
+            walk.graph(function.graph, _FUNCTION),
+        ]
     return Fingerprint(_digest(*parts), tuple(walk.tensors))
 
 
@@ -143,7 +149,9 @@ class _Walk:
 
     def graph(self, graph: ir.Graph, place: str) -> bytes:
         """Return the digest of a graph; `place` tells its inputs from those of enclosing graphs."""
-        inputs = [repr((place, i, v.type, v.shape)).encode() for i, v in enumerate(graph.inputs)]
+        # Functions are not typed: their calls are.
+        types = [(v.type, v.shape) if place != _FUNCTION else () for v in graph.inputs]
+        inputs = [repr((place, i, type_)).encode() for i, type_ in enumerate(types)]
         self._values.update(zip(graph.inputs, map(_digest, inputs), strict=True))
         unread = []
         for value in graph.initializers.values():

@@ -56,8 +56,9 @@ def from_text(text: str, tensors: Sequence[ir.TensorProtocol] = ()) -> ir.Model:
         model: ir.Model = ir.from_proto(proto)
     except (onnx.parser.ParseError, ir.serde.SerdeError, ValueError) as error:
         raise InvalidModelError(
-            "The text is not a model in the ONNX textual syntax.", found=str(error).strip()
+            "The text is not a model in the ONNX textual syntax.", found=_first_cause(error)
         ) from error
+    _type_function_inputs(proto, model)
     _put_back(model, tensors)
     return model
 
@@ -82,6 +83,21 @@ def check_round_trip(model: ir.Model) -> None:
         ) from error
     if fingerprint(again) != fingerprint(model):
         raise VerifyError("text round-trip", "The model's text says another model.", found=text)
+
+
+def _first_cause(error: BaseException) -> str:
+    while error.__cause__ is not None:
+        error = error.__cause__
+    return str(error).strip()
+
+
+def _type_function_inputs(proto: onnx.ModelProto, model: ir.Model) -> None:
+    """onnx_ir reads the types of what a function makes, not of what it takes."""
+    for written, function in zip(proto.functions, model.functions.values(), strict=True):
+        infos = {info.name: info for info in written.value_info}
+        for value in function.inputs:
+            if value.name in infos:
+                ir.serde.deserialize_value_info_proto(infos[value.name], value)
 
 
 def _put_back(model: ir.Model, tensors: Sequence[ir.TensorProtocol]) -> None:
