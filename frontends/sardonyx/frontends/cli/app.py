@@ -1,0 +1,149 @@
+"""The commands and their options; what they do is imported when they run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+app = typer.Typer(
+    name="sardonyx",
+    help="Compile models to ONNX, run them on ONNX Runtime, and see what was done.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+Source = Annotated[
+    str,
+    typer.Argument(
+        help="A model file, or file.py:callable. The callable takes nothing and returns a DSL "
+        "model, or (torch module, example inputs), or these and a dynamic mapping.",
+        show_default=False,
+    ),
+]
+Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
+Dims = Annotated[
+    list[str] | None,
+    typer.Option("--dim", metavar="NAME=N", help="Length of a symbolic dimension; repeatable."),
+]
+Threads = Annotated[int | None, typer.Option(help="Threads; by default what this machine gives.")]
+Provider = Annotated[
+    list[str] | None, typer.Option("--provider", help="Execution provider; repeatable.")
+]
+
+
+@app.command("compile")
+def compile_command(
+    source: Source,
+    *,
+    output: Annotated[Path, typer.Option("--output", "-o", help="The .onnx file to write.")],
+    target: Annotated[str, typer.Option(help="What to compile for: cpu or portable.")] = "cpu",
+    opset: Annotated[int | None, typer.Option(help="Opset of the file, 18 to 23.")] = None,
+    dynamic: Annotated[
+        list[str] | None,
+        typer.Option(metavar="INPUT:AXIS=NAME", help="A dynamic dimension; repeatable."),
+    ] = None,
+    external_data: Annotated[
+        bool | None,
+        typer.Option(help="Write weights beside the file; by default only when they are large."),
+    ] = None,
+    verify_level: Annotated[
+        int, typer.Option(min=0, max=3, help="0 off, 1 stages, 2 every pass, 3 every rewrite.")
+    ] = 1,
+    as_json: Json = False,
+) -> None:
+    """Compile a model and write it as ONNX."""
+    from sardonyx.frontends.cli.compiling import run_compile
+
+    run_compile(
+        source,
+        output,
+        target=target,
+        opset=opset,
+        dynamic=dynamic or [],
+        external_data=external_data,
+        verify_level=verify_level,
+        as_json=as_json,
+    )
+
+
+@app.command()
+def run(
+    source: Source,
+    *,
+    inputs: Annotated[
+        list[str] | None,
+        typer.Option("--input", "-i", metavar="NAME=FILE.npy", help="An input; others are random."),
+    ] = None,
+    dims: Dims = None,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="Write the outputs to this .npz file.")
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Seed of the random inputs.")] = 0,
+    threads: Threads = None,
+    provider: Provider = None,
+    as_json: Json = False,
+) -> None:
+    """Run a model once, on given or random inputs, and describe its outputs."""
+    from sardonyx.frontends.cli.running import run_once
+
+    run_once(
+        source,
+        inputs or [],
+        dims or [],
+        output=output,
+        seed=seed,
+        threads=threads,
+        provider=provider,
+        as_json=as_json,
+    )
+
+
+@app.command()
+def bench(
+    source: Source,
+    *,
+    dims: Dims = None,
+    seconds: Annotated[float, typer.Option(help="How long to measure.")] = 3.0,
+    warm_up: Annotated[int, typer.Option(help="Runs that do not count.")] = 5,
+    threads: Threads = None,
+    provider: Provider = None,
+    as_json: Json = False,
+) -> None:
+    """Measure the latency of a model on random inputs."""
+    from sardonyx.frontends.cli.running import run_bench
+
+    run_bench(
+        source,
+        dims or [],
+        seconds=seconds,
+        warm_up=warm_up,
+        threads=threads,
+        provider=provider,
+        as_json=as_json,
+    )
+
+
+@app.command()
+def inspect(
+    source: Source,
+    text: Annotated[bool, typer.Option("--text", help="Print the whole model as text.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Show a model: inputs, outputs, operators, weights and metadata, or its text."""
+    from sardonyx.frontends.cli.inspecting import run_inspect
+
+    run_inspect(source, text, as_json)
+
+
+@app.callback(invoke_without_command=True)
+def _root(
+    version: Annotated[bool, typer.Option("--version", help="Print the version and end.")] = False,
+) -> None:
+    if version:
+        from importlib.metadata import version as installed
+
+        typer.echo(f"sardonyx {installed('sardonyx')}")
+        raise typer.Exit

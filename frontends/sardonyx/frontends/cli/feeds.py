@@ -1,0 +1,78 @@
+"""Inputs for a session: from files, and random ones for the rest."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from sardonyx.compiler.errors import UnsupportedError
+from sardonyx.runtime import Spec
+
+_LARGEST_ID = 50
+"""Random integers stay below it: they are mostly indices into something."""
+
+
+def make_feeds(
+    specs: Sequence[Spec], files: Mapping[str, Path], dims: Mapping[str, int], seed: int
+) -> dict[str, Any]:
+    """Return a value for each required input; symbolic dimensions that `dims` lacks are 1.
+
+    Raises:
+        UnsupportedError: A name is not one of the model's, or an input cannot be made up.
+    """
+    names = [spec.name for spec in specs]
+    symbols = {d for spec in specs for d in spec.shape or () if isinstance(d, str)}
+    _check_known("input", files, names)
+    _check_known("dimension", dims, sorted(symbols))
+    rng = np.random.default_rng(seed)
+    feeds: dict[str, Any] = {}
+    for spec in specs:
+        if spec.name in files:
+            feeds[spec.name] = _read(files[spec.name])
+        elif spec.required:
+            feeds[spec.name] = _random(spec, dims, rng)
+    return feeds
+
+
+def _check_known(what: str, given: Mapping[str, object], known: Sequence[str]) -> None:
+    for name in given:
+        if name not in known:
+            raise UnsupportedError(
+                f"The model has no {what} {name!r}.", expected=", ".join(known) or "none"
+            )
+
+
+def _read(path: Path) -> npt.NDArray[Any]:
+    try:
+        return np.asarray(np.load(path, allow_pickle=False))
+    except (ValueError, OSError, EOFError) as error:
+        raise UnsupportedError(
+            "The input file is not a .npy file.", where=str(path), found=str(error)
+        ) from error
+
+
+def _random(spec: Spec, dims: Mapping[str, int], rng: np.random.Generator) -> npt.NDArray[Any]:
+    if spec.kind != "tensor" or spec.shape is None:
+        raise UnsupportedError(
+            f"No random value can be made for {spec}.", remedy=f"--input {spec.name}=FILE.npy"
+        )
+    shape = [d if isinstance(d, int) else dims.get(str(d), 1) for d in spec.shape]
+    if spec.dtype == "string":
+        return np.full(shape, "text", dtype=object)
+    if spec.dtype == "bool":
+        return rng.random(shape) < 0.5
+    if "mask" in spec.name and spec.dtype.startswith("int"):
+        return np.ones(shape, dtype=spec.dtype)
+    if spec.dtype.startswith(("int", "uint")):
+        return rng.integers(0, _LARGEST_ID, shape).astype(spec.dtype)
+    try:
+        dtype = np.dtype(spec.dtype)
+    except TypeError:
+        import ml_dtypes
+
+        dtype = np.dtype(getattr(ml_dtypes, spec.dtype))
+    return rng.standard_normal(shape).astype(dtype)

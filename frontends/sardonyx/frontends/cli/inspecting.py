@@ -1,0 +1,49 @@
+"""`sardonyx inspect`."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import onnx_ir as ir
+
+from sardonyx import compiler
+from sardonyx.frontends.cli.show import print_json, print_rows
+from sardonyx.frontends.cli.source import load_source
+
+
+def run_inspect(source: str, text: bool, as_json: bool) -> None:
+    """Show a model as it is after import."""
+    model = load_source(source)
+    if text:
+        print(compiler.to_text(model))
+        return
+    operators = Counter(_name(node) for node in model.graph.all_nodes())
+    weights = sum(v.const_value.nbytes for v in _constants(model) if v.const_value is not None)
+    inputs = [v for v in model.graph.inputs if not v.is_initializer()]
+    described = {
+        "inputs": [compiler.describe(v) for v in inputs],
+        "outputs": [compiler.describe(v) for v in model.graph.outputs],
+        "opsets": dict(model.opset_imports),
+        "nodes": sum(operators.values()),
+        "operators": dict(operators.most_common()),
+        "weights": len(_constants(model)),
+        "weight_bytes": weights,
+        "metadata": dict(model.metadata_props),
+    }
+    if as_json:
+        print_json(described)
+        return
+    facts = ("inputs", "outputs", "opsets", "nodes", "weights", "weight_bytes")
+    print_rows(source, [{"fact": name, "value": described[name]} for name in facts])
+    print_rows("operators", [{"operator": k, "nodes": n} for k, n in operators.most_common()])
+    if model.metadata_props:
+        rows = [{"key": k, "value": v[:200]} for k, v in model.metadata_props.items()]
+        print_rows("metadata", rows)
+
+
+def _name(node: ir.Node) -> str:
+    return f"{node.domain}::{node.op_type}" if node.domain else node.op_type
+
+
+def _constants(model: ir.Model) -> list[ir.Value]:
+    return list(model.graph.initializers.values())

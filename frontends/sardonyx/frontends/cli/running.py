@@ -1,0 +1,118 @@
+"""`sardonyx run` and `sardonyx bench`."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from sardonyx import runtime
+from sardonyx.frontends.cli.feeds import make_feeds
+from sardonyx.frontends.cli.options import parse_dims, parse_files
+from sardonyx.frontends.cli.show import print_json, print_rows, status
+
+
+def _session(
+    source: str, threads: int | None, provider: list[str] | None, quiet: bool
+) -> runtime.Session:
+    """Load a model file as it is; compile what has to be compiled first."""
+    if not source.endswith((".onnx", ".ort")) and ".py" in source:
+        from sardonyx import compiler
+        from sardonyx.frontends.cli.source import load_source
+
+        with status(f"compiling {source}", quiet):
+            return runtime.load(compiler.compile(load_source(source)), provider, threads=threads)
+    return runtime.load(source, provider, threads=threads)
+
+
+def run_once(
+    source: str,
+    inputs: Sequence[str],
+    dims: Sequence[str],
+    *,
+    output: Path | None,
+    seed: int,
+    threads: int | None,
+    provider: list[str] | None,
+    as_json: bool,
+) -> None:
+    """Run a model once and describe its outputs."""
+    files, lengths = parse_files(inputs), parse_dims(dims)
+    session = _session(source, threads, provider, as_json)
+    feeds = make_feeds(session.inputs, files, lengths, seed)
+    results = session.run_named(feeds)
+    if output is not None:
+        _save(output, results)
+    rows = [{"output": name, **_describe(value)} for name, value in results.items()]
+    print_json({"outputs": rows}) if as_json else print_rows(f"{source}", rows)
+
+
+def _save(path: Path, results: Mapping[str, Any]) -> None:
+    import os
+
+    partial = path.with_name(f".{path.name}.partial")
+    try:
+        with partial.open("wb") as stream:
+            np.savez(stream, **results)  # type: ignore[arg-type]
+        os.replace(partial, path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def _describe(value: Any) -> dict[str, Any]:
+    if not isinstance(value, np.ndarray):
+        return {"type": type(value).__name__}
+    described: dict[str, Any] = {"dtype": str(value.dtype), "shape": list(value.shape)}
+    if value.size and value.dtype.kind in "fiub":
+        numbers = value.astype(np.float64)
+        described |= {"min": numbers.min(), "mean": numbers.mean(), "max": numbers.max()}
+    return described
+
+
+def run_bench(
+    source: str,
+    dims: Sequence[str],
+    *,
+    seconds: float,
+    warm_up: int,
+    threads: int | None,
+    provider: list[str] | None,
+    as_json: bool,
+) -> None:
+    """Measure the latency of a model."""
+    lengths = parse_dims(dims)
+    session = _session(source, threads, provider, as_json)
+    feeds = make_feeds(session.inputs, {}, lengths, seed=0)
+    with status(f"measuring for {seconds:g} s", as_json):
+        for _ in range(warm_up):
+            session.run_named(feeds)
+        times = _time(session, feeds, seconds)
+    milliseconds = np.array(times) * 1e3
+    shapes = {k: list(np.shape(v)) for k, v in feeds.items()}
+    figures = {
+        "runs": len(times),
+        "median_ms": float(np.median(milliseconds)),
+        "p90_ms": float(np.percentile(milliseconds, 90)),
+        "p99_ms": float(np.percentile(milliseconds, 99)),
+        "min_ms": float(milliseconds.min()),
+        "per_second": len(times) / float(np.sum(times)),
+        "threads": session.settings.threads,
+        "providers": list(session.providers),
+    }
+    if as_json:
+        print_json({"inputs": shapes, **figures})
+    else:
+        print_rows(f"{source} {shapes}", [figures])
+
+
+def _time(session: runtime.Session, feeds: Mapping[str, Any], seconds: float) -> list[float]:
+    times: list[float] = []
+    end = time.perf_counter() + seconds
+    while not times or time.perf_counter() < end:
+        started = time.perf_counter()
+        session.run_named(feeds)
+        times.append(time.perf_counter() - started)
+    return times
