@@ -15,7 +15,7 @@ from sardonyx.compiler.errors import InvalidModelError, VerifyError
 from sardonyx.compiler.ir import provenance, structure
 from sardonyx.compiler.ir import text as text_form
 from sardonyx.compiler.ir.text import from_text, to_text, to_text_and_tensors
-from tests.support.models import clone, model, normal
+from tests.support.models import HEADER, clone, model, normal
 
 
 def with_initializer(tensor: ir.TensorProtocol) -> ir.Model:
@@ -288,8 +288,9 @@ def the_attribute_name(node: ir.Node) -> str:
 
 
 def test_functions_survive_with_their_defaults_and_types():
-    given = model(
-        """g (float[2] x) => (float[2] y) { y = my.scale:twice <k = 2.0> (x) }
+    given = from_text(
+        HEADER
+        + """g (float[2] x) => (float[2] y) { y = my.scale:twice <k = 2.0> (x) }
         <domain: "my", overload: "twice", opset_import: ["" : 22]>
         scale <j, k: float = 3.0, m: int = 4> (a) => (b)
         <float[2] a, float[2] c>
