@@ -51,11 +51,15 @@ class AxesAttribute:
 
 @dataclass(frozen=True)
 class AxesOperand:
-    """A constant operand that lists axes of `tensor`; absent, it lists `absent`."""
+    """A constant operand that lists axes of `tensor`; absent, it lists `absent`.
+
+    A scalar one is the number of one axis.
+    """
 
     operand: int
     tensor: int = 0
     absent: Labels | None = None
+    is_scalar: bool = False
 
 
 @dataclass(frozen=True)

@@ -132,7 +132,7 @@ def rebuild(op: Builder, carried: Carried, operands: Sequence[ir.Value | None]) 
     if lengths is not None:
         shape = op.Shape(values[0])
         wanted = [carried.new_axis(0, axis) for axis in range(lengths.start, lengths.end)]
-        return [op.Gather(shape, wanted, axis=0)]
+        return [op.Gather(shape, np.array(wanted, np.int64), axis=0)]
     made = op.call(
         node.op_type,
         *values,
@@ -217,7 +217,7 @@ def _renumber_operand(
         return
     wanted = np.array([carried.new_axis(parameter.tensor, axis) for axis in axes], np.int64)
     given = node.inputs[index] if has_operand(node, index) else None
-    if given is not None and given.shape is not None and len(given.shape) == 0:
+    if parameter.is_scalar:
         wanted = wanted.reshape(())
     if given is not None and given.dtype is not None:
         wanted = wanted.astype(given.dtype.numpy())

@@ -160,7 +160,7 @@ def _topk(random: Random) -> Case:
 
 define(
     "CumSum",
-    axes=along(AxesOperand(1)),
+    axes=along(AxesOperand(1, is_scalar=True)),
     cost=per_operand_element(1),
     tolerance=Tolerance.ACCUMULATING,
     sample=_cumsum,

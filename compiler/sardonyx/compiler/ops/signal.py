@@ -50,7 +50,7 @@ def _dft_axes(node: ir.Node) -> AxisMap | Fixed:
     default = max(0, rank(node.inputs[0]) - 2)
     if not has_operand(node, 2) and default == 0:
         return Fixed("its axis is its first")
-    return along(AxesOperand(2, absent=(default,)), last_fixed=1)(node)
+    return along(AxesOperand(2, absent=(default,), is_scalar=True), last_fixed=1)(node)
 
 
 def _transform_cost(node: ir.Node, sizes: Sizes) -> Cost:
