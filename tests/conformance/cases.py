@@ -85,7 +85,7 @@ def _tolerance(path: Path) -> tuple[float, float]:
 
 
 def _light(path: Path) -> list[DataSet]:
-    """The light models have an expected output only; their input is arange / size (onnx's runner)."""
+    """A light model comes with its output only; onnx's runner feeds it arange / size."""
     graph = onnx.load(path).graph
     weights = {tensor.name for tensor in graph.initializer}
     inputs = []

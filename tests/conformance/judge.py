@@ -1,4 +1,4 @@
-"""Runs all cases of a group and says of each whether it is right: `python -m tests.conformance.judge`.
+"""Runs all cases of a group and says of each whether it is right.
 
 A native crash takes only this process down: the suite starts it as a child, and starts another
 one behind the case that was running.
@@ -21,7 +21,7 @@ ROUTES = ("deploy", "ort_alone")
 
 
 def judge(case: Case, route: str) -> str:
-    """"right", or what is wrong with a case in one line."""
+    """ "right", or what is wrong with a case in one line."""
     from tests.conformance import deploy
 
     try:

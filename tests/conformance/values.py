@@ -47,7 +47,9 @@ def feed(value: Any) -> Any:
     dtype = _narrow_dtype(value.dtype)
     if dtype is None:
         return value
-    bits = np.frombuffer(ir.tensor(value).tobytes(), dtype=np.uint8 if dtype.bitwidth <= 8 else "u2")
+    bits = np.frombuffer(
+        ir.tensor(value).tobytes(), dtype=np.uint8 if dtype.bitwidth <= 8 else "u2"
+    )
     if dtype.bitwidth >= 8:
         bits = bits.reshape(value.shape)
     return ort.OrtValue.ortvalue_from_numpy_with_onnx_type(bits, int(dtype))

@@ -48,7 +48,7 @@ def _rank(step: Step, value: ir.Value) -> int:
     return len(dims)
 
 
-_BINARY = "Add And Div Equal Greater Less Mul Or Pow Sub Xor".split()
+_BINARY = ["Add", "And", "Div", "Equal", "Greater", "Less", "Mul", "Or", "Pow", "Sub", "Xor"]
 
 ADAPTERS: dict[tuple[str, int], Adapter] = {
     **{(name, 7): align_second_operand for name in _BINARY},

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -96,7 +97,7 @@ def next_bump(op_type: str, opset: int) -> Bump | None:
 def bumps(after: int, until: int) -> Iterator[Bump]:
     """Yield every step of every operator whose new version is in (after, until]."""
     for op_type, schemas in sorted(_histories().items()):
-        for old, new in zip(schemas, schemas[1:], strict=False):
+        for old, new in itertools.pairwise(schemas):
             if after < new.since_version <= until:
                 yield Bump(op_type, old.since_version, new.since_version)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import onnx_ir as ir
 
@@ -53,11 +54,13 @@ def scan_over_batch(step: Step) -> Sequence[ir.Value]:
     states = len(step.node.inputs) - 1 - count
     formal = [ir.Value(name=f"{v.name}.sample", type=v.type) for v in body.inputs]
     directions = step.attribute("directions")
+    attributes: dict[str, Any] = {"body": body, "num_scan_inputs": count}
+    if directions is not None:
+        attributes["scan_input_directions"] = list(directions)
     inner = ir.node(
         "Scan",
         formal,
-        {"body": body, "num_scan_inputs": count}
-        | ({"scan_input_directions": list(directions)} if directions is not None else {}),
+        attributes,
         num_outputs=len(body.outputs),
         version=9,
     )

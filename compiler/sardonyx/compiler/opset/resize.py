@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import onnx_ir as ir
 
 from sardonyx.compiler.opset.step import Adapter, Step
 
-_ASYMMETRIC = {"coordinate_transformation_mode": "asymmetric"}
 _NN_HALF_PIXEL = "tf_half_pixel_for_nn"
 # That mode samples at half_pixel + 0.5, so each rounding is another one of half_pixel.
 _ROUNDING_OF_SHIFTED = {"floor": "round_prefer_ceil", "round_prefer_floor": "ceil"}
@@ -48,14 +49,14 @@ def _sample(step: Step, x: ir.Value, scales: ir.Value, rounding: str | None) -> 
         version=13,
         attributes=step.kept(),
         nearest_mode=rounding,
-        **_ASYMMETRIC,
+        coordinate_transformation_mode="asymmetric",
     )
 
 
 def resize_optional_operands(step: Step) -> ir.Value:
     """Resize 13: operands that are not needed are left out, and one sampling mode is gone."""
     mode = step.attribute("coordinate_transformation_mode", "half_pixel")
-    changed: dict[str, str] = {}
+    changed: dict[str, Any] = {}
     if mode == _NN_HALF_PIXEL:
         rounding = step.attribute("nearest_mode", "round_prefer_floor")
         if step.attribute("mode", "nearest") != "nearest" or rounding not in _ROUNDING_OF_SHIFTED:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 import onnx
 import onnx_ir as ir
@@ -11,30 +11,37 @@ from sardonyx.compiler.errors import InvalidModelError, SardonyxError, Unsupport
 from sardonyx.compiler.ir import provenance
 from sardonyx.compiler.ir.signature import CANONICAL_OPSET
 from sardonyx.compiler.ir.types import Types, all_values
-from sardonyx.compiler.opset import history
+from sardonyx.compiler.opset import history, rewrite
+from sardonyx.compiler.opset.down import lower_stamped
+from sardonyx.compiler.opset.rewrite import Names, Scope
 from sardonyx.compiler.opset.step import Facts, Step
 from sardonyx.compiler.opset.table import UP
 
-OLDEST_OPSET = 6
-"""The oldest opset that can be raised."""
+OLDEST_OPSET = 1
+"""The oldest opset that can be raised; before opset 6, only nodes whose form never changed."""
+_COMPLETE_SINCE = 6
+_IN_PLACE = "consumed_inputs"
 
 _ALIAS = "ai.onnx"
 _RULE = "raise_opset"
-Scope = ir.Graph | ir.Function
 
 
 def raise_opset(model: ir.Model, to: int = CANONICAL_OPSET) -> ir.Model:
-    """Bring a model of an older opset to a newer one, in place.
+    """Bring a model to one opset, from older ones in place.
 
     Nodes in subgraphs and function bodies come along; each function starts from the opset that
-    it imports. Nodes of other domains stay as they are.
+    it imports. Nodes of other domains stay as they are. A model of a newer opset is brought down
+    if every node can be written in `to`, and keeps its opset otherwise.
 
     Args:
-        model: The model; opset 6 or newer.
-        to: The opset of the standard domain to reach; not older than the model's.
+        model: The model. Below opset 6, operators whose form changed up to there are refused.
+        to: The opset of the standard domain to reach.
+
+    Returns:
+        The model, which is a copy if it was brought down.
 
     Raises:
-        UnsupportedError: The model is older than opset 6, or a node has no newer form.
+        UnsupportedError: A node has no newer form, or the opset is not known.
         InvalidModelError: A node's operator does not exist in the model's opset.
     """
     stamp_versions(model)
@@ -50,7 +57,7 @@ def stamp_versions(model: ir.Model) -> None:
         InvalidModelError: There are standard nodes, but no opset is imported for them.
         UnsupportedError: The opset is too old, or newer than the installed onnx knows.
     """
-    for scope in (model.graph, *model.functions.values()):
+    for scope in rewrite.scopes(model):
         imports = scope.opset_imports
         if _ALIAS in imports:
             imports.setdefault("", imports.pop(_ALIAS))
@@ -83,13 +90,23 @@ def _check_opset(opset: int) -> None:
 
 def raise_stamped(model: ir.Model, to: int) -> ir.Model:
     """Bring nodes that carry their version to one opset; see `raise_opset`."""
+    if any(v > to for v in _versions(model)):
+        try:
+            model = lower_stamped(model, to)
+        except UnsupportedError:
+            to = max(_versions(model))
     facts = _inferred_facts(model) if _has_adapters(model, to) else {}
-    for scope in (model.graph, *model.functions.values()):
-        _Raiser(to, facts, _Names(scope)).scope(scope)
+    for scope in rewrite.scopes(model):
+        _Raiser(to, facts, Names(scope)).scope(scope)
         if scope is model.graph or "" in scope.opset_imports:
             scope.opset_imports[""] = to
     model.ir_version = max(model.ir_version, ir_version_of(to))
     return model
+
+
+def _versions(model: ir.Model) -> set[int]:
+    nodes = (node for scope in rewrite.scopes(model) for node in scope.all_nodes())
+    return {node.version for node in nodes if node.domain == "" and node.version is not None}
 
 
 def ir_version_of(opset: int) -> int:
@@ -124,36 +141,17 @@ def _inferred_facts(model: ir.Model) -> Facts:
     return {value: (twin.dtype, twin.shape) for value, twin in pairs}
 
 
-class _Names:
-    """Hands out value names that a graph and its subgraphs do not use yet."""
-
-    def __init__(self, scope: Scope) -> None:
-        graph = scope.graph if isinstance(scope, ir.Function) else scope
-        self._used: set[str | None] = set()
-        for inner in (graph, *graph.subgraphs()):
-            self._used.update(v.name for v in (*inner.inputs, *inner.initializers.values()))
-            self._used.update(v.name for node in inner for v in node.outputs)
-
-    def fresh(self, base: str) -> str:
-        name, serial = base, 1
-        while name in self._used:
-            serial += 1
-            name = f"{base}.{serial}"
-        self._used.add(name)
-        return name
-
-
 class _Raiser:
     """Walks one graph or function."""
 
-    def __init__(self, to: int, facts: Facts, names: _Names) -> None:
+    def __init__(self, to: int, facts: Facts, names: Names) -> None:
         self._to = to
         self._facts = dict(facts)
         self._names = names
 
     def scope(self, scope: Scope) -> None:
         for node in list(scope):
-            for graph in _subgraphs(node):
+            for graph in rewrite.subgraphs(node):
                 self.scope(graph)
             if node.domain == "":
                 self._raise(node)
@@ -166,6 +164,7 @@ class _Raiser:
                 continue
             bump = self._next_bump(node)
             while bump is not None and (bump.op_type, bump.new) not in UP:
+                _check_ancient(node, bump)
                 node.version = bump.new
                 bump = self._next_bump(node)
             if bump is None:
@@ -184,58 +183,25 @@ class _Raiser:
 
     def _apply(self, node: ir.Node, bump: history.Bump) -> list[ir.Node]:
         step = Step(node, bump, bump.new, self._facts)
-        result = UP[bump.op_type, bump.new](step)
-        new = [result] if isinstance(result, ir.Value) else list(result)
-        self._name(step)
-        for made in step.made:
-            made.metadata_props.update(node.metadata_props)
-        provenance.merge(step.made, [node], _RULE)
-        step.made[-1].name = node.name
-        assert node.graph is not None
-        node.graph.insert_before(node, step.made)
-        for before, after in zip(node.outputs, new, strict=True):
-            if after is not None:
-                self._replace(before, after)
-        node.graph.remove(node, safe=True)
-        for graph in (graph for made in step.made for graph in _subgraphs(made)):
+        rewrite.apply(UP[bump.op_type, bump.new], step, self._facts, self._names, _RULE)
+        for graph in (graph for made in step.made for graph in rewrite.subgraphs(made)):
             self.scope(graph)
         return step.made
 
-    def _name(self, step: Step) -> None:
-        base = next((v.name for v in step.node.outputs if v.name), step.node.op_type)
-        for made in step.made:
-            made.name = self._names.fresh(f"{step.node.name or base}.{made.op_type}")
-            for value in made.outputs:
-                value.name = self._names.fresh(f"{base}.{made.op_type.lower()}")
-            for graph in _subgraphs(made):
-                self._name_inside(graph)
 
-    def _name_inside(self, graph: ir.Graph) -> None:
-        """Values that an adapter put into a new subgraph carry names that may be taken."""
-        for value in (*graph.inputs, *(v for node in graph for v in node.outputs)):
-            if value.name is not None and value.name.endswith(".sample"):
-                value.name = self._names.fresh(value.name)
-
-    def _replace(self, before: ir.Value, after: ir.Value) -> None:
-        name = before.name
-        before.name = None
-        before.replace_all_uses_with(after, replace_graph_outputs=True)
-        after.name = name
-        after.type = before.type
-        after.shape = before.shape
-        after.metadata_props.update(before.metadata_props)
-        if before in self._facts:
-            self._facts[after] = self._facts[before]
-
-
-def _subgraphs(node: ir.Node) -> Iterator[ir.Graph]:
-    for attr in node.attributes.values():
-        if attr.is_ref():
-            continue
-        if attr.type == ir.AttributeType.GRAPH:
-            yield attr.as_graph()
-        elif attr.type == ir.AttributeType.GRAPHS:
-            yield from attr.as_graphs()
+def _check_ancient(node: ir.Node, bump: history.Bump) -> None:
+    """Up to opset 6 there are no adapters: only the in-place marks of opset 1 can be dropped."""
+    if bump.new > _COMPLETE_SINCE:
+        return
+    node.attributes.pop(_IN_PLACE, None)
+    changes = history.difference(bump).other
+    if any(_IN_PLACE not in change for change in changes):
+        raise UnsupportedError(
+            f"{node.op_type} of opset {bump.old} is too old: {'; '.join(changes)}.",
+            where=provenance.site(node),
+            expected=f"opset {bump.new} or newer",
+            remedy="export the model again with a newer opset",
+        )
 
 
 def _unknown(node: ir.Node, version: int) -> SardonyxError:

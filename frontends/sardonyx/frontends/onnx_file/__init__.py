@@ -60,7 +60,7 @@ def from_onnx(source: Source, *, inline_functions: bool = True) -> ir.Model:
     if inline_functions:
         _inline_functions(model)
         names.make_unique(model)
-    raise_stamped(model, CANONICAL_OPSET)
+    model = raise_stamped(model, CANONICAL_OPSET)
     model.metadata_props[STAGE] = "source"
     return model
 

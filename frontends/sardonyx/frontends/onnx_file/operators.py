@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 
 import onnx
 
@@ -56,12 +57,13 @@ def _check_node(node: onnx.NodeProto, schema: history.Schema, where: str) -> Non
                 found=quoted(attribute.name),
                 expected=", ".join(sorted(schema.attributes)) or "no attributes",
             )
-        if int(formal.type.value) != attribute.type:
+        expected: Any = formal.type  # onnx's stub does not know that it is an enum
+        if expected.value != attribute.type:
             raise InvalidModelError(
                 f"The attribute {attribute.name} has the wrong type.",
                 where=where,
                 found=onnx.AttributeProto.AttributeType.Name(attribute.type),
-                expected=formal.type.name,
+                expected=expected.name,
             )
     missing = [name for name, a in schema.attributes.items() if a.required and name not in seen]
     if missing:

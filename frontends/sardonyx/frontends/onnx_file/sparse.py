@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from typing import Any
 
 import numpy as np
 import onnx
@@ -13,6 +14,7 @@ from sardonyx.frontends.onnx_file.structure import subgraphs
 from sardonyx.frontends.onnx_file.where import node_place, quoted, scope_name
 
 _MOST_BYTES = 1 << 28
+Array = np.ndarray[Any, Any]
 
 
 def has_sparse(model: onnx.ModelProto) -> bool:
@@ -70,17 +72,26 @@ def _dense(sparse: onnx.SparseTensorProto, where: str) -> onnx.TensorProto:
             found=f"dims {dims}",
             expected=f"at most {_MOST_BYTES} bytes",
         )
-    places = numpy_helper.to_array(sparse.indices).astype(np.int64)
-    if places.ndim == 2 and places.shape[1] == len(dims):
-        is_inside = bool(np.all((places >= 0) & (places < np.array(dims))))
-        flat = np.ravel_multi_index(tuple(places.T), dims) if is_inside and len(places) else None
-        places = flat if flat is not None else (places if not is_inside else places[:, 0])
-    fits = places.ndim == 1 and places.shape == values.shape
-    if not fits or (places.size and not (0 <= places.min() and places.max() < count)):
-        raise InvalidModelError("The indices of a sparse tensor do not fit it.", where=where)
     result = np.zeros(count, dtype=values.dtype)
-    result[places] = values
+    result[_flat_places(sparse, dims, count, values, where)] = values
     return numpy_helper.from_array(result.reshape(dims), sparse.values.name)
+
+
+def _flat_places(
+    sparse: onnx.SparseTensorProto, dims: list[int], count: int, values: Array, where: str
+) -> Array:
+    """Return the positions of the values in the flattened tensor; indices come in two forms."""
+    places = numpy_helper.to_array(sparse.indices).astype(np.int64)
+    is_inside = bool(np.all(places >= 0))
+    if places.ndim == 2 and places.shape[1] == len(dims):
+        is_inside = is_inside and bool(np.all(places < np.array(dims)))
+        if is_inside:
+            places = np.asarray(np.ravel_multi_index(tuple(places.T), dims)).reshape(-1)
+    else:
+        is_inside = is_inside and bool(np.all(places < count))
+    if not is_inside or places.shape != values.shape or values.ndim != 1:
+        raise InvalidModelError("The indices of a sparse tensor do not fit it.", where=where)
+    return places
 
 
 def _graphs(model: onnx.ModelProto) -> Iterator[onnx.GraphProto]:

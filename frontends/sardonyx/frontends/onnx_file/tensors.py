@@ -172,7 +172,7 @@ def _check_stored(tensor: onnx.TensorProto, dtype: ir.DataType, count: int, wher
             expected=f"{field} for {dtype.name}",
         )
     per_field = 2 * count if dtype in _WIDE else count
-    if dtype.bitwidth in (2, 4):
+    if dtype != ir.DataType.STRING and dtype.bitwidth in (2, 4):
         per_field = _byte_count(dtype, count)
     _demand(len(getattr(tensor, field)), per_field, f"entries of {field}", tensor, where)
 
@@ -255,8 +255,7 @@ def _bad_location(location: str, where: str, why: str) -> InvalidModelError:
 
 def set_folders(model: ir.Model, folders: Folders) -> None:
     """Tell every external tensor, wherever it is, the folder that its path starts from."""
-    for scope in (model.graph, *model.functions.values()):
-        graph = scope.graph if isinstance(scope, ir.Function) else scope
+    for graph in (model.graph, *(f.graph for f in model.functions.values())):
         for inner in (graph, *graph.subgraphs()):
             for value in inner.initializers.values():
                 value.const_value = _placed(value.const_value, folders)
