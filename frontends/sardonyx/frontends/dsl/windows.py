@@ -1,0 +1,324 @@
+"""Layers that slide a window over an image: convolutions and pooling, in 1, 2 or 3 dimensions."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Literal
+
+from sardonyx.frontends.dsl import init as initial
+from sardonyx.frontends.dsl.emit import emit
+from sardonyx.frontends.dsl.errors import DslError
+from sardonyx.frontends.dsl.init import Initializer
+from sardonyx.frontends.dsl.layers import fixed_size, positive
+from sardonyx.frontends.dsl.parameters import given_or_new, parameter
+from sardonyx.frontends.dsl.symbol import describe, listed
+from sardonyx.frontends.dsl.trace import layer
+
+if TYPE_CHECKING:
+    from sardonyx.frontends.dsl.tensor import Tensor
+
+Window = int | Sequence[int]
+"""One number for all spatial axes, or one for each."""
+
+Padding = int | Sequence[int | tuple[int, int]] | Literal["same"]
+"""Zeros around the image: for all axes, for each, (before, after) for each, or so many that the
+result has the size of the image divided by the stride, rounded up."""
+
+
+def conv(
+    x: Tensor,
+    channels: int,
+    kernel: Window,
+    stride: Window = 1,
+    padding: Padding = 0,
+    *,
+    dilation: Window = 1,
+    groups: int = 1,
+    bias: bool = True,
+    weight: Tensor | None = None,
+    init: Initializer | None = None,
+    name: str | None = None,
+) -> Tensor:
+    """Return the convolution of x with a kernel, in as many dimensions as x has after channels.
+
+    Args:
+        x: [batch, in, *image], `in` fixed.
+        channels: Size of axis 1 of the result.
+        kernel: Size of the window.
+        stride: Step of the window.
+        padding: Zeros around the image.
+        dilation: Distance between the elements of the window.
+        groups: Channels are cut into so many groups that do not mix.
+        bias: Whether to add one.
+        weight: A tensor [channels, in / groups, *kernel] to use instead of a new parameter.
+        init: Initialiser of the weight; He normal by default.
+        name: Name of the layer, by default "conv", "conv_1"...
+
+    Parameters made: weight [channels, in / groups, *kernel] as in PyTorch, bias [channels].
+
+    Raises:
+        DslError: x is no image, its channels are not fixed or not divisible into the groups, or
+            the window is larger than the padded image.
+    """
+    size = _image(x, "conv", channels, groups)
+    window = _each(x, kernel, "kernel")
+    shape = (channels, size // groups, *window)
+    attributes = _attributes(x, "conv", window, stride, padding, dilation=dilation)
+    with layer("conv", name):
+        w = given_or_new(weight, "weight", shape, init or initial.he_normal(), x.dtype)
+        b = parameter("bias", (channels,), initial.zeros, dtype=x.dtype) if bias else None
+        return emit("Conv", x, w, b, group=groups if groups > 1 else None, **attributes)
+
+
+def conv_transpose(
+    x: Tensor,
+    channels: int,
+    kernel: Window,
+    stride: Window = 1,
+    padding: int | Sequence[int | tuple[int, int]] = 0,
+    *,
+    output_padding: Window = 0,
+    dilation: Window = 1,
+    groups: int = 1,
+    bias: bool = True,
+    init: Initializer | None = None,
+    name: str | None = None,
+) -> Tensor:
+    """Return the transposed convolution of x, which undoes the shape change of `conv`.
+
+    Args:
+        x: [batch, in, *image], `in` fixed.
+        channels: Size of axis 1 of the result.
+        kernel: Size of the window.
+        stride: By how much the image grows.
+        padding: What is cut off around the result.
+        output_padding: What is added at the end of each axis.
+        dilation: Distance between the elements of the window.
+        groups: Channels are cut into so many groups that do not mix.
+        bias: Whether to add one.
+        init: Initialiser of the weight; He normal by default.
+        name: Name of the layer, by default "conv_transpose".
+
+    Parameters made: weight [in, channels / groups, *kernel] as in PyTorch, bias [channels].
+
+    Raises:
+        DslError: x is no image, or its channels are not fixed or not divisible into the groups.
+    """
+    size = _image(x, "conv_transpose", channels, groups)
+    window = _each(x, kernel, "kernel")
+    extra = _each(x, output_padding, "output_padding", least=0)
+    attributes = _attributes(x, "conv_transpose", window, stride, padding, dilation=dilation)
+    with layer("conv_transpose", name):
+        shape = (size, channels // groups, *window)
+        w = parameter("weight", shape, init or initial.he_normal(), dtype=x.dtype)
+        b = parameter("bias", (channels,), initial.zeros, dtype=x.dtype) if bias else None
+        more = {"output_padding": extra} if any(extra) else {}
+        return emit(
+            "ConvTranspose", x, w, b, group=groups if groups > 1 else None, **more, **attributes
+        )
+
+
+def max_pool(
+    x: Tensor,
+    kernel: Window,
+    stride: Window | None = None,
+    padding: Padding = 0,
+    *,
+    dilation: Window = 1,
+    ceil_mode: bool = False,
+) -> Tensor:
+    """Return the largest element of each window; the stride is the kernel by default.
+
+    Raises:
+        DslError: x is no image, or the window is larger than the padded image.
+    """
+    return _pool("MaxPool", x, kernel, stride, padding, dilation=dilation, ceil_mode=ceil_mode)
+
+
+def avg_pool(
+    x: Tensor,
+    kernel: Window,
+    stride: Window | None = None,
+    padding: Padding = 0,
+    *,
+    ceil_mode: bool = False,
+    count_padding: bool = True,
+) -> Tensor:
+    """Return the mean of each window; the stride is the kernel by default.
+
+    Zeros of the padding count as elements, as in PyTorch, unless `count_padding` is False.
+
+    Raises:
+        DslError: x is no image, or the window is larger than the padded image.
+    """
+    counts = {"count_include_pad": 1} if count_padding and padding != 0 else {}
+    return _pool("AveragePool", x, kernel, stride, padding, ceil_mode=ceil_mode, **counts)
+
+
+def global_avg_pool(x: Tensor) -> Tensor:
+    """Return the mean of each channel: [batch, channels, *image] to [batch, channels, 1, ...].
+
+    Raises:
+        DslError: x is no image.
+    """
+    return _global("GlobalAveragePool", x)
+
+
+def global_max_pool(x: Tensor) -> Tensor:
+    """Return the maximum of each channel: [batch, channels, *image] to [batch, channels, 1, ...].
+
+    Raises:
+        DslError: x is no image.
+    """
+    return _global("GlobalMaxPool", x)
+
+
+def resize(
+    x: Tensor,
+    scale: float | Sequence[float],
+    mode: Literal["nearest", "linear", "cubic"] = "nearest",
+) -> Tensor:
+    """Return an image enlarged by `scale` on its spatial axes.
+
+    Pixels are areas (half-pixel coordinates, as PyTorch with align_corners=False); "nearest"
+    repeats pixels, rounding down.
+
+    Raises:
+        DslError: x is no image, or there is not one factor for each of its axes.
+    """
+    spatial = _spatial(x, "resize")
+    factors = [float(f) for f in listed(scale)]
+    factors = factors * spatial if len(factors) == 1 else factors
+    if len(factors) != spatial:
+        raise DslError(
+            "resize needs one factor for each axis of the image.",
+            found=f"{scale!r} for {describe(x)}",
+            expected=f"one number, or {spatial}",
+        )
+    how: dict[str, Any]
+    if mode == "nearest":
+        how = {"coordinate_transformation_mode": "asymmetric", "nearest_mode": "floor"}
+    else:
+        how = {"coordinate_transformation_mode": "half_pixel"}
+    if mode == "cubic":
+        how["cubic_coeff_a"] = -0.75
+    return emit("Resize", x, None, [1.0, 1.0, *factors], mode=mode, **how)
+
+
+def _global(op_type: str, x: Tensor) -> Tensor:
+    spatial = _spatial(x, op_type)
+    return emit(op_type, x, shape=[*x.dims[:2], *[1] * spatial])
+
+
+def _pool(
+    op_type: str,
+    x: Tensor,
+    kernel: Window,
+    stride: Window | None,
+    padding: Padding,
+    *,
+    dilation: Window = 1,
+    ceil_mode: bool,
+    **more: Any,
+) -> Tensor:
+    _spatial(x, op_type)
+    window = _each(x, kernel, "kernel")
+    step = window if stride is None else stride
+    attributes = _attributes(x, op_type, window, step, padding, dilation=dilation)
+    ceil = {"ceil_mode": 1} if ceil_mode else {}
+    return emit(op_type, x, **attributes, **ceil, **more)
+
+
+def _spatial(x: Tensor, kind: str) -> int:
+    """Return how many spatial axes x has."""
+    if x.rank not in (3, 4, 5):
+        raise DslError(
+            f"{kind} needs an image.",
+            found=describe(x),
+            expected="[batch, channels, width], [..., height, width], [..., depth, height, width]",
+            remedy="insert the missing axis, for example the channels: x[:, None]",
+        )
+    return x.rank - 2
+
+
+def _image(x: Tensor, kind: str, channels: int, groups: int) -> int:
+    """Return the channels of an image that enters a convolution."""
+    _spatial(x, kind)
+    positive(kind, "channels", channels)
+    positive(kind, "groups", groups)
+    size = fixed_size(x, 1, kind)
+    if size % groups or channels % groups:
+        raise DslError(
+            f"{kind} cannot cut these channels into {groups} groups.",
+            found=f"{size} channels in {describe(x)}, {channels} channels out",
+            expected=f"multiples of {groups}",
+        )
+    return size
+
+
+def _each(x: Tensor, window: Window, what: str, least: int = 1) -> list[int]:
+    """Return one number for each spatial axis."""
+    spatial = x.rank - 2
+    numbers = list(window) if isinstance(window, (list, tuple)) else [window] * spatial
+    if len(numbers) != spatial or not all(isinstance(n, int) and n >= least for n in numbers):
+        raise DslError(
+            f"The {what} does not fit the image.",
+            found=f"{window!r} for {describe(x)}",
+            expected=f"an int of {least} or more, or {spatial} of them",
+        )
+    return [int(str(n)) for n in numbers]
+
+
+def _attributes(
+    x: Tensor,
+    kind: str,
+    window: list[int],
+    stride: Window,
+    padding: Padding,
+    *,
+    dilation: Window,
+) -> dict[str, Any]:
+    steps = _each(x, stride, "stride")
+    apart = _each(x, dilation, "dilation")
+    found: dict[str, Any] = {"kernel_shape": window}
+    if any(n != 1 for n in steps):
+        found["strides"] = steps
+    if any(n != 1 for n in apart):
+        found["dilations"] = apart
+    if padding == "same":
+        return {**found, "auto_pad": "SAME_UPPER"}
+    pairs = _pairs(x, padding)
+    if any(n for pair in pairs for n in pair):
+        found["pads"] = [a for a, _ in pairs] + [b for _, b in pairs]
+    if kind != "conv_transpose":
+        _refuse_large_window(x, kind, window, apart, pairs)
+    return found
+
+
+def _pairs(x: Tensor, padding: Any) -> list[tuple[int, int]]:
+    spatial = x.rank - 2
+    given = list(padding) if isinstance(padding, (list, tuple)) else [padding] * spatial
+    pairs = [tuple(p) if isinstance(p, (list, tuple)) else (p, p) for p in given]
+    is_right = len(pairs) == spatial and all(
+        len(p) == 2 and all(isinstance(n, int) and n >= 0 for n in p) for p in pairs
+    )
+    if not is_right:
+        raise DslError(
+            "The padding does not fit the image.",
+            found=f"{padding!r} for {describe(x)}",
+            expected=f'an int, {spatial} ints, {spatial} pairs (before, after), or "same"',
+        )
+    return [(a, b) for a, b in pairs]
+
+
+def _refuse_large_window(
+    x: Tensor, kind: str, window: list[int], apart: list[int], pairs: list[tuple[int, int]]
+) -> None:
+    for size, k, d, (a, b) in zip(x.dims[2:], window, apart, pairs, strict=True):
+        if isinstance(size, int) and size + a + b < (k - 1) * d + 1:
+            raise DslError(
+                f"The window of {kind} is larger than the image.",
+                found=f"a window of {(k - 1) * d + 1} over {size + a + b} elements, {describe(x)}",
+                expected="a window that fits at least once",
+                remedy="use a smaller kernel or more padding, or pool less before",
+            )
