@@ -225,6 +225,11 @@ def test_operators_of_foreign_domains_are_opaque():
     verify.verify(model(X + "{ y = com.microsoft.Anything<a=1>(x, x, x) }"))
 
 
+def test_operators_that_onnx_runtime_adds_to_the_standard_are_opaque():
+    weight = np.ones(3, np.float32)
+    verify.verify(model(X + "{ y = SimplifiedLayerNormalization(x, w) }", w=weight))
+
+
 @pytest.mark.parametrize(
     ("node", "kind", "found", "expected"),
     [

@@ -10,7 +10,9 @@ import numpy as np
 import onnx_ir as ir
 from onnx_ir.schemas import Parameter
 
-from sardonyx.compiler.errors import RewriteError
+from sardonyx.compiler.errors import InvalidModelError, RewriteError
+from sardonyx.compiler.ir.check_nodes import type_conflicts
+from sardonyx.compiler.ir.schema import Operator, is_standard, operator
 from sardonyx.compiler.ir.signature import (
     DOMAIN_VERSIONS,
     Attributes,
@@ -76,15 +78,20 @@ class Builder:
             named: Operands and attributes by name.
 
         Raises:
-            RewriteError: An operand or attribute that the operator does not have.
+            RewriteError: An operator that does not exist, an operand or attribute that it does
+                not have, or one of its operands left out.
             InvalidModelError: The operands do not fit the operator.
         """
         version = self._opsets.get(domain, 1)
+        known = operator(domain, op_type, version)
+        if known is None and is_standard(domain, op_type):
+            raise RewriteError(f"There is no operator {op_type!r} in opset {version}.")
         formal = operands(domain, op_type, version)
         given = self._place_operands(op_type, formal, list(inputs), named)
         values = self._to_values(formal, given)
         while values and values[-1] is None:
             values.pop()
+        _check_required(op_type, formal, values)
         node = ir.Node(
             domain,
             op_type,
@@ -92,8 +99,14 @@ class Builder:
             self._attributes(domain, op_type, version, attributes, named),
             num_outputs=outputs or _least_outputs(domain, op_type, version),
         )
-        self._types.infer(node)
         self.nodes.append(node)
+        try:
+            self._types.infer(node)
+            _check_types(node, known)
+        except InvalidModelError:
+            self.nodes.pop()
+            _detach(node)
+            raise
         return node.outputs[0] if len(node.outputs) == 1 else tuple(node.outputs)
 
     def constant(self, array: Any, dtype: ir.DataType | None = None) -> ir.Value:
@@ -111,8 +124,7 @@ class Builder:
     def discard(self) -> None:
         """Forget all nodes made so far; their operands no longer count them as readers."""
         for node in self.nodes:
-            for index in range(len(node.inputs)):
-                node.replace_input_with(index, None)
+            _detach(node)
         self.nodes.clear()
         self.constants.clear()
 
@@ -192,6 +204,33 @@ class Builder:
             else:
                 made[name] = ir.convenience.convert_attribute(name, value)
         return list(made.values())
+
+
+def _detach(node: ir.Node) -> None:
+    """Let the operands of a node not count it as a reader."""
+    for index in range(len(node.inputs)):
+        node.replace_input_with(index, None)
+
+
+def _check_required(
+    op_type: str, formal: Sequence[Parameter], values: Sequence[ir.Value | None]
+) -> None:
+    for index, parameter in enumerate(formal):
+        is_given = index < len(values) and values[index] is not None
+        if parameter.required and not parameter.variadic and not is_given:
+            raise RewriteError(f"{op_type} needs its operand {parameter.name!r}.")
+
+
+def _check_types(node: ir.Node, known: Operator | None) -> None:
+    conflict = next(type_conflicts(node, known), None) if known is not None else None
+    if conflict is not None:
+        what, found, expected = conflict
+        raise InvalidModelError(
+            f"{node.op_type} does not accept these operands.",
+            where=what,
+            found=found,
+            expected=expected,
+        )
 
 
 def _least_outputs(domain: str, op_type: str, version: int) -> int:

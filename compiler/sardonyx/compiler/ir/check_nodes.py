@@ -6,7 +6,14 @@ from collections.abc import Iterator, Sequence
 
 import onnx_ir as ir
 
-from sardonyx.compiler.ir.schema import KNOWN_VERSIONS, Operator, Slot, operator, type_spelling
+from sardonyx.compiler.ir.schema import (
+    KNOWN_VERSIONS,
+    Operator,
+    Slot,
+    is_standard,
+    operator,
+    type_spelling,
+)
 from sardonyx.compiler.ir.scope import Scope
 from sardonyx.compiler.ir.types import describe
 from sardonyx.compiler.ir.violation import Violation
@@ -32,7 +39,7 @@ def opset_imports(scope: Scope) -> Iterator[Violation]:
 def known_operator(scope: Scope) -> Iterator[Violation]:
     """An operator of the standard exists at the imported version and is not deprecated there."""
     for node in scope.nodes:
-        if node.domain not in KNOWN_VERSIONS or _is_function(scope, node):
+        if not is_standard(node.domain, node.op_type) or _is_function(scope, node):
             continue
         version = scope.opsets.get(node.domain, 1)
         known = operator(node.domain, node.op_type, version)
@@ -94,20 +101,25 @@ def no_trailing_gap(scope: Scope) -> Iterator[Violation]:
 def operand_types(scope: Scope) -> Iterator[Violation]:
     """Operands and outputs have types that the operator takes, and type variables agree."""
     for node, known in _known(scope):
-        bound: dict[str, str] = {}
-        for kind, slots, values in (
-            ("Operand", known.inputs, node.inputs),
-            ("Output", known.outputs, node.outputs),
-        ):
-            for index, slot, value, spelling in _typed(slots, values):
-                what = f"{kind} {index} ({slot.name}) of {node.op_type} has "
-                if spelling not in slot.allowed:
-                    what += "a type that it does not take."
-                    allowed = ", ".join(sorted(slot.allowed))
-                    yield Violation(what, scope, node, describe(value), allowed)
-                elif slot.homogeneous and bound.setdefault(slot.variable, spelling) != spelling:
-                    what += f"another type than what shares its type {slot.variable}."
-                    yield Violation(what, scope, node, describe(value), bound[slot.variable])
+        for what, found, expected in type_conflicts(node, known):
+            yield Violation(what, scope, node, found, expected)
+
+
+def type_conflicts(node: ir.Node, known: Operator) -> Iterator[tuple[str, str, str]]:
+    """Yield what is wrong, what was found and what expected of the types of a node."""
+    bound: dict[str, str] = {}
+    for kind, slots, values in (
+        ("Operand", known.inputs, node.inputs),
+        ("Output", known.outputs, node.outputs),
+    ):
+        for index, slot, value, spelling in _typed(slots, values):
+            what = f"{kind} {index} ({slot.name}) of {node.op_type} has "
+            if spelling not in slot.allowed:
+                what += "a type that it does not take."
+                yield what, describe(value), ", ".join(sorted(slot.allowed))
+            elif slot.homogeneous and bound.setdefault(slot.variable, spelling) != spelling:
+                what += f"another type than what shares its type {slot.variable}."
+                yield what, describe(value), bound[slot.variable]
 
 
 def _typed(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import onnx_ir as ir
@@ -77,9 +77,10 @@ class Editor:
         name. New nodes carry the provenance of `matched` (by default the producers of `old`).
 
         Raises:
-            RewriteError: The types differ, or the counts do.
+            RewriteError: The types differ, the counts do, or `new` is computed from `old`.
         """
         _check_replacement(old, new, rule)
+        _check_operands(old, new, built, rule)
         producers = list(dict.fromkeys(p for v in old if (p := v.producer()) is not None))
         anchor = _last(producers)
         matched = list(matched) or producers
@@ -90,7 +91,11 @@ class Editor:
         for before, after in zip(old, new, strict=True):
             _refine_type(after, before)
             self._redirect(before, after, anchor)
-        erased = self._erase_unread(matched + producers)
+        if len(producers) > 1 and anchor.graph is not None:
+            # Readers of the first producer may stand before the new nodes.
+            anchor.graph.sort()
+        kept = {graph for node in built.nodes for graph in _subgraphs(node)}
+        erased = self._erase_unread(matched + producers, kept)
         self._erase_unread(reversed(built.nodes))
         added = tuple(node for node in built.nodes if node.graph is not None)
         self._register_constants(built, names)
@@ -152,14 +157,14 @@ class Editor:
         self._done(Change(rule, str(value.name), (), (), readers))
 
     def erase(self, nodes: Iterable[ir.Node], rule: str) -> Change:
-        """Erase nodes that nobody reads, and whatever only they read.
+        """Erase nodes that only each other read, and whatever only they read.
 
         Raises:
-            RewriteError: One of them still has a reader or gives a graph output.
+            RewriteError: One of them has another reader or gives a graph output.
         """
         nodes = list(nodes)
         for node in nodes:
-            if not _is_unread(node):
+            if not _is_unread(node, set(nodes)):
                 raise RewriteError(
                     f"{rule} erases a node that is still read.", where=provenance.site(node)
                 )
@@ -217,7 +222,8 @@ class Editor:
             if not can_be_output(after, before):
                 after = self._identity(after, anchor)
             before_name = before.name
-            before.name = None
+            # Its node may stay, for its other outputs; a value in a graph has a name.
+            before.name = self._free_name(before_name or "val")
             before.replace_all_uses_with(after, replace_graph_outputs=True)
             after.name = before_name
         else:
@@ -234,7 +240,8 @@ class Editor:
         anchor.graph.insert_before(anchor, node)
         return node.outputs[0]
 
-    def _erase_unread(self, nodes: Iterable[ir.Node]) -> list[str]:
+    def _erase_unread(self, nodes: Iterable[ir.Node], kept: Container[ir.Graph] = ()) -> list[str]:
+        """Erase those that nobody reads, but not subgraphs that a new node took over."""
         erased: list[str] = []
         pending = list(nodes)
         while pending:
@@ -242,7 +249,10 @@ class Editor:
             if node.graph is None or not _is_unread(node):
                 continue
             read = [v for v in node.inputs if v is not None]
-            read += [v for graph in _subgraphs(node) for v in _captured(graph)]
+            for graph in _subgraphs(node):
+                if graph not in kept:
+                    read += _captured(graph)
+                    _detach(graph)
             node.graph.remove(node, safe=True)
             erased.append(node.op_type)
             self._names.difference_update(v.name for v in node.outputs)
@@ -284,7 +294,7 @@ def _check_replacement(old: Sequence[ir.Value], new: Sequence[ir.Value], rule: s
             raise RewriteError(
                 f"{rule} replaces a value that no node makes.", found=describe(before)
             )
-        is_same = before.dtype == after.dtype or before.dtype is None or after.dtype is None
+        is_same = before.type == after.type or before.type is None or after.type is None
         if not is_same or not _shapes_agree(before.shape, after.shape):
             raise RewriteError(
                 f"{rule} replaces a value by one of another type.",
@@ -292,6 +302,35 @@ def _check_replacement(old: Sequence[ir.Value], new: Sequence[ir.Value], rule: s
                 found=describe(after),
                 expected=describe(before),
             )
+
+
+def _check_operands(
+    old: Sequence[ir.Value], new: Sequence[ir.Value], built: Builder, rule: str
+) -> None:
+    """Check that what takes the place of some values is not computed from them."""
+    nodes = dict.fromkeys([*built.nodes, *(p for v in new if (p := v.producer()) is not None)])
+    made = {value for node in built.nodes for value in node.outputs}
+    pending = [v for node in nodes for v in _operands(node) if v not in made]
+    is_chained = len({v.producer() for v in old}) > 1
+    seen = set(pending)
+    while pending:
+        value = pending.pop()
+        if value in old:
+            raise RewriteError(
+                f"{rule} computes what replaces a value from that value.", found=describe(value)
+            )
+        producer = value.producer()
+        # One node cannot read, through others, what is made before it and depends on it.
+        if is_chained and producer is not None:
+            further = set(_operands(producer)) - seen
+            seen |= further
+            pending += further
+
+
+def _operands(node: ir.Node) -> list[ir.Value]:
+    """Return what a node reads, by itself and by its subgraphs."""
+    read = [v for v in node.inputs if v is not None]
+    return read + [v for graph in _subgraphs(node) for v in _captured(graph)]
 
 
 def _shapes_agree(a: ir.Shape | None, b: ir.Shape | None) -> bool:
@@ -330,8 +369,12 @@ def _last(nodes: Sequence[ir.Node]) -> ir.Node:
     return next(node for node in reversed(graph) if node in wanted)
 
 
-def _is_unread(node: ir.Node) -> bool:
-    return not any(v.uses() or v.is_graph_output() for v in node.outputs)
+def _is_unread(node: ir.Node, readers: Container[ir.Node] = ()) -> bool:
+    """Say whether nobody reads what a node makes, but for some readers."""
+    return all(
+        not v.is_graph_output() and all(user in readers for user, _ in v.uses())
+        for v in node.outputs
+    )
 
 
 def _subgraphs(node: ir.Node) -> list[ir.Graph]:
@@ -342,6 +385,13 @@ def _subgraphs(node: ir.Node) -> list[ir.Graph]:
         elif attr.type == ir.AttributeType.GRAPHS and not attr.is_ref():
             found.extend(attr.as_graphs())
     return found
+
+
+def _detach(graph: ir.Graph) -> None:
+    """Let the nodes of a subgraph that goes away, at any depth, read nothing any more."""
+    for node in list(graph.all_nodes()):
+        for index in range(len(node.inputs)):
+            node.replace_input_with(index, None)
 
 
 def _captured(graph: ir.Graph) -> list[ir.Value]:

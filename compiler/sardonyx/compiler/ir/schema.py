@@ -11,6 +11,14 @@ import onnx_ir as ir
 KNOWN_VERSIONS: dict[str, tuple[int, int]] = dict(onnx.defs.C.schema_version_map())
 """First and last version of each domain that the onnx package has schemas for."""
 
+_RUNTIME_OPERATORS = {("", "SimplifiedLayerNormalization")}
+"""What ONNX Runtime puts into a domain of the standard on its own account."""
+
+
+def is_standard(domain: str, op_type: str) -> bool:
+    """Say whether an operator is one whose schema the standard has, if it exists at all."""
+    return domain in KNOWN_VERSIONS and (domain, op_type) not in _RUNTIME_OPERATORS
+
 
 @dataclass(frozen=True)
 class Slot:
