@@ -18,7 +18,7 @@ DOMAIN_VERSIONS = {"": CANONICAL_OPSET, "ai.onnx.ml": 5, "com.microsoft": 1, "sa
 
 @functools.cache
 def signature(domain: str, op_type: str, version: int | None = None) -> OpSignature | None:
-    """Return the signature of an operator, or None where no schema of it is known.
+    """Return the signature of an operator, or None where no schema of it is known or readable.
 
     Args:
         domain: Operator domain; "" is the standard one.
@@ -30,10 +30,12 @@ def signature(domain: str, op_type: str, version: int | None = None) -> OpSignat
     if version is None:
         version = DOMAIN_VERSIONS.get(domain, 1)
     try:
-        schema = onnx.defs.get_schema(op_type, version, domain)
+        return OpSignature.from_op_schema(onnx.defs.get_schema(op_type, version, domain))
     except onnx.defs.SchemaError:
         return None
-    return OpSignature.from_op_schema(schema)
+    except (KeyError, ValueError):
+        # onnx_ir has no map types, and no operator with an operand and an attribute of one name.
+        return None
 
 
 @functools.cache
