@@ -53,39 +53,35 @@ def _type(value: ir.Value | None) -> onnx.TypeProto:
 
 
 def call(model: ir.Model, node: ir.Node, function: onnx.FunctionProto) -> None:
-    """Make `function` one of the model's, to be inlined, and put a call of it for `node`."""
-    name = f"{node.op_type}.{len(model.functions)}"
+    """Make `function` one of the model's, to be inlined, and put a call of it for `node`.
+
+    Outputs that nobody reads are left out of both; a body need not compute them.
+    """
+    read = [i for i, v in enumerate(node.outputs) if v.uses() or v.is_graph_output()]
+    wanted = [function.output[i] for i in read]
+    function.output[:] = wanted
     made = ir.serde.deserialize_function(function)
     version = made.opset_imports.get("", model.opset_imports[""])
     for inner in made.all_nodes():
         inner.version = version if inner.domain == "" else inner.version
         inner.name = None
-    made.domain, made.name = DOMAIN, name
+    made.domain, made.name = DOMAIN, f"{node.op_type}.{len(model.functions)}"
     # Versions are on the nodes; with the same import the inliner does not object.
     made.opset_imports[""] = model.opset_imports[""]
-    del made.outputs[len(node.outputs) :]
     model.functions[made.identifier()] = made
-    given = node.inputs[: len(made.inputs)]
     caller = ir.Node(
         DOMAIN,
-        name,
-        given,
+        made.name,
+        node.inputs[: len(made.inputs)],
         list(node.attributes.values()),
-        num_outputs=len(node.outputs),
+        num_outputs=len(read),
         name=node.name,
         metadata_props=dict(node.metadata_props),
     )
-    graph = node.graph
-    assert graph is not None
-    for index, (before, after) in enumerate(zip(node.outputs, caller.outputs, strict=True)):
-        # A left out output has no name, but the value behind it may be read inside the body.
-        after.name = before.name or f"{node.name or node.op_type}.output{index}"
-        after.type, after.shape = before.type, before.shape
+    assert node.graph is not None, "only nodes of a graph are converted"
     ir.convenience.replace_nodes_and_values(
-        graph, node, [node], [caller], node.outputs, caller.outputs
+        node.graph, node, [node], [caller], [node.outputs[i] for i in read], caller.outputs
     )
-    for index, after in enumerate(caller.outputs):
-        after.name = after.name or f"{node.name or node.op_type}.output{index}"
 
 
 def inline(model: ir.Model) -> None:

@@ -176,9 +176,9 @@ class _Raiser:
         version = node.version
         assert version is not None, "only stamped nodes are raised"
         schema = history.at(node.op_type, version)
-        if schema is None or (schema.deprecated and schema.since_version <= version):
-            raise _unknown(node, version)
         bump = history.next_bump(node.op_type, version)
+        if schema is None or (schema.deprecated and bump is None):
+            raise _unknown(node, version)
         return bump if bump is not None and bump.new <= self._to else None
 
     def _apply(self, node: ir.Node, bump: history.Bump) -> list[ir.Node]:

@@ -1,0 +1,1 @@
+"""What each target accepts and prefers, as data."""
