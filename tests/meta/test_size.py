@@ -11,7 +11,12 @@ from tests.meta.imports import REPOSITORY
 FILE_LINES = 600
 FUNCTION_LINES = 60
 FOLDERS = ("compiler", "runtime", "frontends", "benchmarks", "examples", "tests")
-SOURCES = sorted(path for folder in FOLDERS for path in (REPOSITORY / folder).rglob("*.py"))
+SOURCES = sorted(
+    path
+    for folder in FOLDERS
+    for path in (REPOSITORY / folder).rglob("*.py")
+    if not any(part.startswith(".") for part in path.relative_to(REPOSITORY).parts)
+)
 
 
 def long_functions(source: str) -> dict[str, int]:
