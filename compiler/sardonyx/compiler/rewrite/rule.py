@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -113,9 +113,16 @@ def rule(
     Raises:
         TypeError: The pattern does not start with an operator.
     """
-    built = pattern(PatternBuilder())
-    given = built.alternatives if isinstance(built, AnyOf) else (built,)
+    given = list(_alternatives(pattern(PatternBuilder())))
     roots = tuple(root for root in given if isinstance(root, Operator))
     if len(roots) != len(given):
         raise TypeError(f"the pattern of rule {name!r} must start with an operator")
     return Rule(name, roots, replace, guard, keeps_shared)
+
+
+def _alternatives(pattern: Any) -> Iterator[Any]:
+    if isinstance(pattern, AnyOf):
+        for alternative in pattern.alternatives:
+            yield from _alternatives(alternative)
+    else:
+        yield pattern

@@ -1,0 +1,1 @@
+"""Rewrite rules: one semantic fusion per file."""

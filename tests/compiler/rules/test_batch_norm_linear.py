@@ -1,0 +1,103 @@
+"""Batch norm, then convolution, Gemm or MatMul."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from sardonyx.compiler.rules.batch_norm_linear import (
+    BATCH_NORM_CONV,
+    BATCH_NORM_GEMM,
+    BATCH_NORM_MATMUL,
+)
+from tests.support.models import batch_norm_weights, model, normal
+from tests.support.rules import check_miss, check_rule, check_shared
+
+NOISE = {"atol": 3e-5, "rtol": 2e-5}
+SIZES = [{"b": 2, "h": 6}, {"b": 1, "h": 3}]
+BN = "n = BatchNormalization(x, s, t, m, v) "
+
+
+def unshifted(channels: int) -> dict[str, np.ndarray]:
+    """A batch norm that only scales."""
+    weights = batch_norm_weights(channels)
+    weights["m"][:] = weights["t"][:] = 0
+    return weights
+
+
+@pytest.mark.parametrize(
+    ("conv", "shape", "result", "weight"),
+    [
+        ("Conv(n, w)", "b,3,7", "b,4,5", (4, 3, 3)),
+        ("Conv(n, w, c)", "b,3,7,h", "b,4,5,?", (4, 3, 3, 3)),
+        ("Conv <pads = [0, 0, 0, 0]> (n, w, c)", "b,3,7,h", "b,4,5,?", (4, 3, 3, 3)),
+        ('Conv <auto_pad = "VALID"> (n, w)', "b,3,7,h", "b,4,5,?", (4, 3, 3, 3)),
+        ("Conv <group = 2, strides = [2, 1]> (n, w, c)", "b,6,7,h", "b,4,3,?", (4, 3, 3, 3)),
+        ("Conv <group = 4> (n, w)", "b,4,7,h", "b,4,5,?", (4, 1, 3, 3)),
+        ("Conv(n, w)", "b,2,4,5,6", "b,3,3,4,5", (3, 2, 2, 2, 2)),
+    ],
+)
+def test_norm_goes_into_a_convolution_without_padding(conv, shape, result, weight):
+    channels = int(shape.split(",")[1])
+    text = f"g (float[{shape}] x) => (float[{result.replace('?', 'o')}] y) {{ {BN} y = {conv} }}"
+    given = model(text, w=normal(*weight), c=normal(weight[0]), **batch_norm_weights(channels))
+    check_rule(BATCH_NORM_CONV, given, {"Conv": 1}, dims=SIZES, **NOISE)
+    check_shared(BATCH_NORM_CONV, given, dims=SIZES, **NOISE)
+
+
+@pytest.mark.parametrize("pads", ["pads = [1, 1, 1, 1]", 'auto_pad = "SAME_UPPER"'])
+def test_padding_is_refused_unless_the_norm_only_scales(pads):
+    text = f"""g (float[b,3,7,h] x) => (float[b,4,7,h] y)
+        {{ {BN} y = Conv <{pads}> (n, w) }}"""
+    given = model(text, w=normal(4, 3, 3, 3), **batch_norm_weights(3))
+    check_miss(BATCH_NORM_CONV, given, "the convolution pads with zeros, which the shift does not")
+    given = model(text, w=normal(4, 3, 3, 3), **unshifted(3))
+    check_rule(BATCH_NORM_CONV, given, {"Conv": 1}, dims=SIZES, **NOISE)
+
+
+def test_training_mode_is_refused():
+    text = """g (float[2,3,7,8] x) => (float[2,4,5,6] y) {
+        n, a, q = BatchNormalization <training_mode = 1> (x, s, t, m, v) y = Conv(n, w) }"""
+    given = model(text, w=normal(4, 3, 3, 3), **batch_norm_weights(3))
+    check_miss(BATCH_NORM_CONV, given, "the batch norm is in training mode")
+
+
+@pytest.mark.parametrize(
+    ("gemm", "weight"),
+    [
+        ("Gemm(n, w)", (3, 4)),
+        ("Gemm <transB = 1> (n, w, c)", (4, 3)),
+        ("Gemm <alpha = 0.5, beta = 3.0> (n, w, c)", (3, 4)),
+        ("Gemm <alpha = -2.0> (n, w)", (3, 4)),
+    ],
+)
+def test_norm_goes_into_a_gemm(gemm, weight):
+    text = f"g (float[b,3] x) => (float[b,4] y) {{ {BN} y = {gemm} }}"
+    given = model(text, w=normal(*weight), c=normal(4), **batch_norm_weights(3))
+    check_rule(BATCH_NORM_GEMM, given, {"Gemm": 1}, dims=SIZES, **NOISE)
+    check_shared(BATCH_NORM_GEMM, given, dims=SIZES, **NOISE)
+
+
+def test_a_gemm_that_transposes_its_input_is_refused():
+    text = f"""g (float[3,5] x) => (float[5,4] y)
+        {{ {BN} y = Gemm <transA = 1> (n, w) }}"""
+    given = model(text, w=normal(3, 4), **batch_norm_weights(5))
+    check_miss(BATCH_NORM_GEMM, given, "the Gemm transposes its input")
+
+
+def test_norm_goes_into_a_product_of_matrices():
+    text = f"g (float[b,3] x) => (float[b,4] y) {{ {BN} p = MatMul(n, w) y = Add(p, c) }}"
+    given = model(text, w=normal(3, 4), c=normal(4), **batch_norm_weights(3))
+    # The MatMul is met before its Add; shift_shift, of another file, joins the two terms.
+    check_rule(BATCH_NORM_MATMUL, given, {"MatMul": 1, "Add": 2}, dims=SIZES, **NOISE)
+    check_shared(BATCH_NORM_MATMUL, given, dims=SIZES, **NOISE)
+
+
+def test_channels_that_the_product_does_not_sum_over_are_refused():
+    reason = "the batch norm's channels are not the axis that the product sums over"
+    text = f"g (float[b,3,5] x) => (float[b,3,4] y) {{ {BN} y = MatMul(n, w) }}"
+    given = model(text, w=normal(5, 4), **batch_norm_weights(3))
+    check_miss(BATCH_NORM_MATMUL, given, reason)
+    text = f"g (float[5,3] x) => (float[2,5,4] y) {{ {BN} y = MatMul(n, w) }}"
+    given = model(text, w=normal(2, 3, 4), **batch_norm_weights(3))
+    check_miss(BATCH_NORM_MATMUL, given, reason)
