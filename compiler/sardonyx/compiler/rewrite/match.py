@@ -251,13 +251,13 @@ def _match_operator(
         )
         return
     attributes = Attributes(node)
+    state = State((*state.nodes, node), state.captures)
     for name, wanted in pattern.demanded:
         found = getattr(attributes, name)
         if not _is_attribute(found, wanted):
             why = _Text(f"{node.op_type} has {name} = {found}, not {wanted}")
             attempt.stopped(state, node, why)
             return
-    state = State((*state.nodes, node), state.captures)
     state = state.with_capture(pattern.attributes, attributes)
     for named in state.bound(pattern.output, value, attempt):
         for operands in _operand_orders(node):

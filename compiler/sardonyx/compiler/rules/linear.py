@@ -266,5 +266,6 @@ def _build(
     if needs_bias:
         # The factor of a Gemm's bias is part of `bias` already.
         attributes.pop("beta", None)
-    made = op.call(node.op_type, x, weight, bias if needs_bias else None, attributes=attributes)
-    return made
+    operands = (x, weight, bias) if needs_bias else (x, weight)
+    result: ir.Value = op.call(node.op_type, *operands, attributes=attributes)
+    return result

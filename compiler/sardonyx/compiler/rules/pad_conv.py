@@ -18,7 +18,7 @@ def _fold(op: Builder, m: Match) -> ir.Value:
 
 def _can_fold(m: Match) -> bool | No:
     if pad_value(m) != 0:
-        return no(f"it pads with {pad_value(m)}, a convolution with zeros")
+        return no(f"it pads with {pad_value(m):g}, a convolution with zeros")
     if m.window.auto_pad.startswith("SAME"):
         return no("the convolution chooses its own padding (auto_pad)")
     pads = spatial_pads(m)

@@ -21,7 +21,7 @@ def _fold_average(op: Builder, m: Match) -> ir.Value:
 
 def _can_fold_average(m: Match) -> bool | No:
     if pad_value(m) != 0:
-        return no(f"it pads with {pad_value(m)}, an average pool with zeros")
+        return no(f"it pads with {pad_value(m):g}, an average pool with zeros")
     if any(m.pool.pads or ()) and not m.pool.count_include_pad:
         return no("the average pool does not count its own padding")
     return _is_plain(m)
