@@ -24,6 +24,16 @@ class Cost:
     bytes: int
 
 
+def length(dim: int | ir.SymbolicDim, symbol: int) -> int:
+    """Return the length of an axis; each symbol in it stands for `symbol`."""
+    if isinstance(dim, int):
+        return dim
+    if dim.value is None:
+        return symbol
+    known = dim.evaluate(dict.fromkeys(dim.free_symbols(), symbol))
+    return known if isinstance(known, int) and known > 0 else symbol
+
+
 class UnknownSizeError(Exception):
     """A shape or dtype that a cost depends on is not known. Does not leave this package."""
 
@@ -33,7 +43,7 @@ class Sizes:
     """Reads the sizes of values.
 
     Attributes:
-        symbol: Length that stands in for each symbolic dimension.
+        symbol: Length that each symbol in a dimension stands for.
     """
 
     symbol: int
@@ -42,7 +52,7 @@ class Sizes:
         """Return the lengths of a value's axes."""
         if value is None or value.shape is None:
             raise UnknownSizeError
-        return tuple(d if isinstance(d, int) else self.symbol for d in value.shape)
+        return tuple(length(dim, self.symbol) for dim in value.shape)
 
     def elements(self, value: ir.Value | None) -> int:
         """Return how many elements a value has."""

@@ -1,0 +1,102 @@
+"""The layout pass on random graphs: same answers, never more bytes transposed."""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import pytest
+
+from sardonyx.compiler.analysis.layout_cut import cheapest, traffic
+from sardonyx.compiler.analysis.layout_region import AxisMaps, grow
+from sardonyx.compiler.analysis.layout_tensors import Tensors
+from sardonyx.compiler.ir.edit import Editor
+from sardonyx.compiler.ir.types import Types
+from sardonyx.compiler.ir.verify import verify
+from sardonyx.compiler.passes.layout import AssignLayouts
+from tests.compiler.passes.layout_graphs import random_graph
+from tests.support.models import random_feeds
+from tests.support.run import run_ort
+
+SYMBOL = 16
+
+
+def transposed_bytes(model):
+    """Bytes that a model's Transposes move; those that only move axes of length 1 move none."""
+    total = 0
+    for node in model.graph:
+        if node.op_type == "Transpose":
+            (value,) = node.inputs
+            perm = node.attributes["perm"].as_ints()
+            lengths = [d if isinstance(d, int) else SYMBOL for d in value.shape]
+            order = [axis for axis in perm if value.shape[axis] != 1]
+            if order != sorted(order):
+                total += int(np.prod(lengths)) * value.dtype.itemsize
+    return total
+
+
+def assign(model):
+    editor = Editor(model, Types.inferred(model))
+    AssignLayouts(symbol=SYMBOL).run(editor)
+    return editor
+
+
+@pytest.mark.parametrize("seed", range(200))
+def test_answers_stay_and_bytes_fall(seed):
+    model = random_graph(seed)
+    dims = {"b": 3}
+    feeds = random_feeds(model, dims, seed)
+    names = [value.name for value in model.graph.outputs]
+    expected = run_ort(model, feeds)
+    before = transposed_bytes(model)
+    editor = assign(model)
+    verify(model)
+    assert [value.name for value in model.graph.outputs] == names
+    assert transposed_bytes(model) <= before
+    for actual, wanted in zip(run_ort(model, feeds), expected, strict=True):
+        assert actual.shape == wanted.shape
+        scale = max(1.0, np.abs(wanted).max(initial=0))
+        np.testing.assert_allclose(actual, wanted, rtol=2e-5, atol=2e-5 * scale)
+    changes = editor.changes
+    AssignLayouts(symbol=SYMBOL).run(editor)
+    assert editor.changes == changes, "a second run changed something"
+
+
+def test_random_graphs_exercise_the_pass():
+    fallen = carried = 0
+    for seed in range(60):
+        model = random_graph(seed)
+        before = transposed_bytes(model)
+        report = AssignLayouts(symbol=SYMBOL).run(Editor(model, Types.inferred(model)))
+        fallen += transposed_bytes(model) < before
+        carried += any("carried" in site for site in report.applied.get("layout", ()))
+    assert fallen >= 20
+    assert carried >= 12
+
+
+def regions(model):
+    """The regions of a model's transposes that are small enough to try all choices."""
+    tensors, maps = Tensors(model.graph, SYMBOL), AxisMaps()
+    for start in tensors.transposed():
+        for perm in start.demanded():
+            if perm != tuple(range(len(perm))):
+                region = grow(tensors, maps, start, perm)
+                if 1 <= len(region.choices) <= 8:
+                    yield region
+
+
+def test_the_cut_is_the_cheapest_of_all_choices():
+    compared = gained = 0
+    for seed in range(150):
+        model = random_graph(seed, steps=9)
+        editor = Editor(model, Types.inferred(model))
+        AssignLayouts(symbol=SYMBOL)._settle(model.graph, editor)
+        for region in regions(model):
+            nodes = list(region.choices)
+            subsets = itertools.product((False, True), repeat=len(nodes))
+            costs = [traffic(region, set(itertools.compress(nodes, s))).bytes for s in subsets]
+            assert traffic(region, cheapest(region)).bytes == min(costs), seed
+            compared += 1
+            gained += min(costs) < costs[0]
+    assert compared >= 200
+    assert gained >= 30
