@@ -10,7 +10,9 @@ from sardonyx.compiler.rewrite import Rule
 from sardonyx.compiler.rules import (
     canonical_arithmetic,
     canonical_identity,
+    canonical_linear,
     canonical_movement,
+    canonical_sequence,
 )
 
 
@@ -23,4 +25,6 @@ class Canonicalize(RulePass):
         *canonical_identity.RULES,
         *canonical_movement.RULES,
         *canonical_arithmetic.RULES,
+        *canonical_sequence.RULES,
+        *canonical_linear.RULES,
     )

@@ -1,0 +1,109 @@
+"""Sequences whose elements are known at compile time become plain tensors."""
+
+from __future__ import annotations
+
+import numpy as np
+import onnx_ir as ir
+
+from sardonyx.compiler.ir.builder import Builder
+from sardonyx.compiler.rewrite import Match, No, const, maybe, no, rest, rule
+
+_MOST_PIECES = 1024
+
+
+def _sizes(m: Match) -> list[int] | No:
+    """Return the lengths of the pieces of a SplitToSequence."""
+    if m.x.shape is None:
+        return no("the rank of the tensor that is split is not known", m.x)
+    length = m.x.shape[m.split.axis]
+    if m.sizes is not None and m.sizes.ndim == 1:
+        return [int(size) for size in m.sizes]
+    if not isinstance(length, int):
+        return no("the number of pieces is not known", m.x)
+    step = int(m.sizes) if m.sizes is not None else 1
+    if step < 1 or length > step * _MOST_PIECES:
+        return no(f"pieces of {step} are too many", m.x)
+    return [min(step, length - start) for start in range(0, length, step)]
+
+
+def _piece(op: Builder, m: Match) -> ir.Value:
+    """A piece at a known place of a sequence of known pieces is an output of Split."""
+    sizes = _sizes(m)
+    assert not isinstance(sizes, No)  # The guard asked for them.
+    index = int(m.index)
+    if len(sizes) == 1:
+        value: ir.Value = m.x
+    else:
+        pieces = op.Split(
+            m.x, np.array(sizes, dtype=np.int64), axis=m.split.axis, outputs=len(sizes)
+        )
+        value = pieces[index]
+    if m.sizes is None and m.split.keepdims == 0:
+        value = op.Squeeze(value, np.array([m.split.axis], dtype=np.int64))
+    return value
+
+
+def _has_piece(m: Match) -> bool | No:
+    sizes = _sizes(m)
+    if isinstance(sizes, No):
+        return sizes
+    is_inside = -len(sizes) <= int(m.index) < len(sizes)
+    return is_inside or no(f"piece {int(m.index)} of {len(sizes)} does not exist")
+
+
+def _element(_: Builder, m: Match) -> ir.Value:
+    """An element at a known place of a constructed sequence is its operand."""
+    value: ir.Value = m.elements[int(m.index)]
+    return value
+
+
+def _has_element(m: Match) -> bool | No:
+    count = len(m.elements)
+    return -count <= int(m.index) < count or no(f"element {int(m.index)} of {count} does not exist")
+
+
+def _length(op: Builder, m: Match) -> ir.Value:
+    """The length of a constructed sequence is known."""
+    return op.constant(np.array(len(m.elements), dtype=np.int64))
+
+
+def _concat(op: Builder, m: Match) -> ir.Value:
+    """Joining a constructed sequence is Concat of its elements, each with a new axis if asked."""
+    axis = m.join.axis
+    elements = list(m.elements)
+    if m.join.new_axis:
+        elements = [op.Unsqueeze(e, np.array([axis], dtype=np.int64)) for e in elements]
+    made: ir.Value = op.Concat(*elements, axis=axis)
+    return made
+
+
+RULES = (
+    rule(
+        "piece_of_split",
+        lambda op: op.SequenceAt(
+            op.SplitToSequence("x", maybe(const("sizes")), attributes="split"), const("index")
+        ),
+        _piece,
+        _has_piece,
+        keeps_shared=True,
+    ),
+    rule(
+        "element_of_sequence",
+        lambda op: op.SequenceAt(op.SequenceConstruct(rest("elements")), const("index")),
+        _element,
+        _has_element,
+        keeps_shared=True,
+    ),
+    rule(
+        "length_of_sequence",
+        lambda op: op.SequenceLength(op.SequenceConstruct(rest("elements"))),
+        _length,
+        keeps_shared=True,
+    ),
+    rule(
+        "concat_of_sequence",
+        lambda op: op.ConcatFromSequence(op.SequenceConstruct(rest("elements")), attributes="join"),
+        _concat,
+        keeps_shared=True,
+    ),
+)

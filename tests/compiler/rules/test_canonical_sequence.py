@@ -1,0 +1,129 @@
+"""Sequences whose elements are known become plain tensors."""
+
+import numpy as np
+import pytest
+
+from sardonyx.compiler.rules.canonical_sequence import RULES
+from tests.support.models import model
+from tests.support.rules import check_miss, check_rule
+
+BY_NAME = {rule.name: rule for rule in RULES}
+EXACT = {"atol": 0, "rtol": 0}
+
+
+def at(value):
+    return np.array(value, dtype=np.int64)
+
+
+SPLITS = [
+    # the whole model, weights, nodes after
+    (
+        "g (float[b,7] x) => (float[b,3] y) { s = SplitToSequence<axis=1>(x, n) "
+        "y = SequenceAt(s, i) }",
+        {"n": at(3), "i": at(1)},
+        {"Split": 1},
+    ),
+    (
+        "g (float[b,7] x) => (float[b,1] y) { s = SplitToSequence<axis=-1>(x, n) "
+        "y = SequenceAt(s, i) }",
+        {"n": at(3), "i": at(-1)},
+        {"Split": 1},
+    ),
+    (
+        "g (float[b,7] x) => (float[b,5] y) { s = SplitToSequence<axis=1>(x, n) "
+        "y = SequenceAt(s, i) }",
+        {"n": at([2, 5]), "i": at(1)},
+        {"Split": 1},
+    ),
+    (
+        "g (float[b,3] x) => (float[b] y) { s = SplitToSequence<axis=1, keepdims=0>(x) "
+        "y = SequenceAt(s, i) }",
+        {"i": at(2)},
+        {"Split": 1, "Squeeze": 1},
+    ),
+    (
+        "g (float[b,3] x) => (float[b,1] y) { s = SplitToSequence<axis=1>(x) "
+        "y = SequenceAt(s, i) }",
+        {"i": at(0)},
+        {"Split": 1},
+    ),
+]
+
+
+@pytest.mark.parametrize(("text", "weights", "expected"), SPLITS)
+def test_a_piece_of_a_split_sequence_is_an_output_of_split(text, weights, expected):
+    check_rule(
+        BY_NAME["piece_of_split"],
+        model(text, **weights),
+        expected,
+        dims=[{"b": 2}, {"b": 1}],
+        **EXACT,
+    )
+
+
+SPLIT_MISSES = [
+    ("g (float[3,b] x) => (float[3,c] y)", "n", at(2), at(0), "number of pieces is not known"),
+    ("g (float[3,4] x) => (float[3,2] y)", "n", at(2), at(5), "does not exist"),
+    ("g (float[3,4] x) => (float[3,2] y)", "n", at(0), at(0), "too many"),
+]
+
+
+@pytest.mark.parametrize(("signature", "operand", "sizes", "index", "reason"), SPLIT_MISSES)
+def test_a_split_of_unknown_pieces_stays(signature, operand, sizes, index, reason):
+    text = f"{signature} {{ s = SplitToSequence<axis=1>(x, {operand}) y = SequenceAt(s, i) }}"
+    check_miss(BY_NAME["piece_of_split"], model(text, n=sizes, i=index), reason)
+
+
+BUILT = [
+    (
+        "element_of_sequence",
+        "g (float[b] x, float[b] z) => (float[b] y) "
+        "{ s = SequenceConstruct(x, z) e = SequenceAt(s, i) y = Neg(e) }",
+        {"i": at(1)},
+        {"Neg": 1},
+    ),
+    (
+        "length_of_sequence",
+        "g (float[b] x, float[b] z) => (int64 y) "
+        "{ s = SequenceConstruct(x, z) e = SequenceLength(s) y = Neg(e) }",
+        {},
+        {"Neg": 1},
+    ),
+    (
+        "concat_of_sequence",
+        "g (float[b,2] x, float[b,3] z) => (float[b,5] y) "
+        "{ s = SequenceConstruct(x, z) y = ConcatFromSequence<axis=-1>(s) }",
+        {},
+        {"Concat": 1},
+    ),
+    (
+        "concat_of_sequence",
+        "g (float[b,2] x, float[b,2] z) => (float[b,2,2] y) "
+        "{ s = SequenceConstruct(x, z) y = ConcatFromSequence<axis=-1, new_axis=1>(s) }",
+        {},
+        {"Concat": 1, "Unsqueeze": 2},
+    ),
+]
+
+
+@pytest.mark.parametrize(("name", "text", "weights", "expected"), BUILT)
+def test_a_constructed_sequence_disappears(name, text, weights, expected):
+    given = model(text, **weights)
+    check_rule(BY_NAME[name], given, expected, dims=[{"b": 3}, {"b": 1}], **EXACT)
+
+
+def test_an_element_that_does_not_exist_is_left_to_the_runtime_to_report():
+    text = "g (float[b] x) => (float[b] y) { s = SequenceConstruct(x) y = SequenceAt(s, i) }"
+    check_miss(BY_NAME["element_of_sequence"], model(text, i=at(1)), "does not exist")
+
+
+def test_pieces_that_others_read_too():
+    text = (
+        "g (float[b,4] x) => (float[b,2] y) { s = SplitToSequence<axis=1>(x, n) "
+        "p = SequenceAt(s, i) q = SequenceAt(s, j) y = Sub(p, q) }"
+    )
+    given = model(text, n=at(2), i=at(0), j=at(1))
+    after = check_rule(
+        BY_NAME["piece_of_split"], given, {"Split": 2, "Sub": 1}, dims={"b": 2}, **EXACT
+    )
+    assert not any("Sequence" in node.op_type for node in after.graph)
