@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import re
 
 import numpy as np
 import pytest
@@ -13,7 +14,9 @@ from sardonyx.compiler.analysis.layout_tensors import Tensors
 from sardonyx.compiler.ir.edit import Editor
 from sardonyx.compiler.ir.types import Types
 from sardonyx.compiler.ir.verify import verify
+from sardonyx.compiler.ops.cost import length
 from sardonyx.compiler.passes.layout import AssignLayouts
+from sardonyx.compiler.passes.manager import PassManager
 from tests.compiler.passes.layout_graphs import random_graph
 from tests.support.models import random_feeds
 from tests.support.run import run_ort
@@ -28,7 +31,7 @@ def transposed_bytes(model):
         if node.op_type == "Transpose":
             (value,) = node.inputs
             perm = node.attributes["perm"].as_ints()
-            lengths = [d if isinstance(d, int) else SYMBOL for d in value.shape]
+            lengths = [length(dim, SYMBOL) for dim in value.shape]
             order = [axis for axis in perm if value.shape[axis] != 1]
             if order != sorted(order):
                 total += int(np.prod(lengths)) * value.dtype.itemsize
@@ -72,6 +75,30 @@ def test_random_graphs_exercise_the_pass():
         carried += any("carried" in site for site in report.applied.get("layout", ()))
     assert fallen >= 20
     assert carried >= 12
+
+
+@pytest.mark.parametrize("seed", range(30))
+def test_every_single_change_leaves_a_valid_model(seed):
+    model = random_graph(seed)
+    editor = Editor(model, Types.inferred(model))
+    (record,) = PassManager(editor, level=3).run([AssignLayouts(symbol=SYMBOL)])
+    assert record.name == "layout"
+
+
+def test_the_report_tells_how_many_bytes_were_saved():
+    told = 0
+    for seed in range(80):
+        model = random_graph(seed)
+        editor = Editor(model, Types.inferred(model))
+        AssignLayouts(symbol=SYMBOL)._settle(model.graph, editor)
+        settled = transposed_bytes(model)
+        report = AssignLayouts(symbol=SYMBOL).run(editor)
+        text = " ".join(report.applied.get("layout", ()))
+        pairs = re.findall(r"bytes transposed (\d+) -> (\d+)", text)
+        saved = sum(int(before) - int(after) for before, after in pairs)
+        assert settled - transposed_bytes(model) == saved, seed
+        told += saved > 0
+    assert told >= 10
 
 
 def regions(model):
