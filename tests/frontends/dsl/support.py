@@ -7,6 +7,8 @@ import onnx
 import onnxruntime
 from onnx.reference import ReferenceEvaluator
 
+from sardonyx.compiler.ir.verify import verify
+
 
 def by_onnxruntime(proto: onnx.ModelProto, inputs: dict) -> list:
     """What ONNX Runtime computes with all its optimisations off, on one thread."""
@@ -29,7 +31,8 @@ EVALUATORS = {"onnxruntime": by_onnxruntime, "reference": by_reference}
 
 
 def run(model, evaluators=("onnxruntime", "reference"), **inputs) -> dict[str, list]:
-    """The outputs of a model by evaluator; the model is valid ONNX by onnx.checker as well."""
+    """The outputs of a model by evaluator; the verifier and onnx.checker accept the model."""
+    verify(model.to_ir())
     proto = model.to_onnx()
     onnx.checker.check_model(proto, full_check=True)
     results = {name: EVALUATORS[name](proto, inputs) for name in evaluators}

@@ -7,9 +7,9 @@ import inspect
 import numpy as np
 import pytest
 import torch
-from sardonyx.frontends import dsl
 from torch import nn
 
+from sardonyx.frontends import dsl
 from tests.frontends.dsl.support import agree
 
 RTOL = 1e-5

@@ -8,7 +8,7 @@ from sardonyx.frontends.dsl import sizes
 from sardonyx.frontends.dsl.emit import emit
 from sardonyx.frontends.dsl.errors import DslError
 from sardonyx.frontends.dsl.layers import fixed_size, linear, positive
-from sardonyx.frontends.dsl.symbol import describe, describe_all
+from sardonyx.frontends.dsl.symbol import describe, describe_all, require_tensor
 from sardonyx.frontends.dsl.trace import current, layer
 
 if TYPE_CHECKING:
@@ -38,6 +38,7 @@ def attention(
         DslError: Ranks, batch, heads or sizes do not fit.
     """
     listed = (query, key, value)
+    require_tensor(*listed)
     if any(x.rank != 4 for x in listed):
         raise DslError(
             "attention needs heads on axis 1.",
@@ -100,6 +101,7 @@ def multi_head_attention(
     few = heads if kv_heads is None else kv_heads
     positive("multi_head_attention", "kv_heads", few)
     source = x if context is None else context
+    require_tensor(x, source)
     if x.rank != 3 or source.rank != 3:
         raise DslError(
             "multi_head_attention needs a sequence.",
@@ -132,6 +134,7 @@ def multi_head_attention(
 
 def _whole_mask(query: Tensor, key: Tensor, mask: Tensor) -> Tensor:
     """Return a mask whose last two sizes are the lengths, which ONNX Runtime demands."""
+    require_tensor(mask)
     declared = current().declared
     lengths = query.dims[-2], key.dims[-2]
     fits = mask.rank in (2, 3, 4) and not any(

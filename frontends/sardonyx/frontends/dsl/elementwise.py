@@ -9,7 +9,7 @@ from sardonyx.frontends.dsl import arithmetic
 from sardonyx.frontends.dsl.emit import emit, emit_all
 from sardonyx.frontends.dsl.errors import DslError
 from sardonyx.frontends.dsl.reshaping import axes_of, axis_of
-from sardonyx.frontends.dsl.symbol import describe
+from sardonyx.frontends.dsl.symbol import describe, require_tensor
 
 if TYPE_CHECKING:
     from sardonyx.frontends.dsl.tensor import Tensor
@@ -134,6 +134,7 @@ def mean(x: Tensor, axis: Axes = None, keepdims: bool = False) -> Tensor:
     Raises:
         DslError: The tensor has no such axis, or holds integers.
     """
+    require_tensor(x)
     if not x.dtype.is_float:
         raise DslError(
             "A mean needs floats.", found=describe(x), remedy="cast first: x.cast(dsl.f32)"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import linecache
 import os
 import sys
@@ -10,6 +11,8 @@ from types import FrameType
 from sardonyx.compiler.errors import SardonyxError
 
 _HERE = os.path.dirname(os.path.abspath(__file__)) + os.sep
+# A `with dsl.scope(...)` line calls into the language through contextlib.
+_BETWEEN = contextlib.__file__
 
 
 class DslError(SardonyxError):
@@ -36,7 +39,7 @@ class UnknownNameError(DslError, AttributeError):
 def user_frame() -> FrameType | None:
     """Return the innermost frame that is not of this package: the line the user wrote."""
     frame: FrameType | None = sys._getframe(1)
-    while frame is not None and frame.f_code.co_filename.startswith(_HERE):
+    while frame is not None and _is_own(frame.f_code.co_filename):
         frame = frame.f_back
     return frame
 
@@ -62,6 +65,10 @@ def source_tag() -> str:
     if frame is None:
         return "?"
     return f"{os.path.basename(frame.f_code.co_filename)}:{frame.f_lineno}"
+
+
+def _is_own(path: str) -> bool:
+    return path.startswith(_HERE) or path == _BETWEEN
 
 
 def _shown(path: str) -> str:

@@ -150,10 +150,10 @@ def _bounds(values: list[Any]) -> Any:
 
 def _sliced(dim: RawDim, start: Any, stop: Any, step: int) -> RawDim:
     """Return the size that a slice leaves."""
-    if start in (None, 0) and stop is None and step == 1:
-        return dim
     if is_tensor(start) or is_tensor(stop):
         return _fresh()
+    if start in (None, 0) and stop is None and step == 1:
+        return dim
     if not any(isinstance(part, (Dim, ir.SymbolicDim)) for part in (dim, start, stop)):
         return len(range(*slice(start, stop, step).indices(int(str(dim)))))
     if start is None and stop is None:

@@ -13,7 +13,7 @@ from sardonyx.frontends.dsl.dtypes import DTypeLike, f32, i64, to_dtype
 from sardonyx.frontends.dsl.emit import emit, emit_all
 from sardonyx.frontends.dsl.errors import DslError
 from sardonyx.frontends.dsl.reshaping import axis_of, flat_sizes, unsqueeze
-from sardonyx.frontends.dsl.symbol import describe, describe_all, is_tensor
+from sardonyx.frontends.dsl.symbol import describe, describe_all, is_tensor, require_tensor
 from sardonyx.frontends.dsl.trace import current
 
 if TYPE_CHECKING:
@@ -106,6 +106,7 @@ def pad(
     Raises:
         DslError: There is not one entry for each axis.
     """
+    require_tensor(x)
     pairs = [(p, p) if isinstance(p, int) else tuple(p) for p in pads]
     if len(pairs) != x.rank:
         raise DslError(

@@ -12,7 +12,7 @@ from sardonyx.frontends.dsl.errors import DslError
 from sardonyx.frontends.dsl.init import Initializer
 from sardonyx.frontends.dsl.parameters import given_or_new, parameter
 from sardonyx.frontends.dsl.reshaping import axis_of, transpose
-from sardonyx.frontends.dsl.symbol import describe
+from sardonyx.frontends.dsl.symbol import describe, require_tensor
 from sardonyx.frontends.dsl.trace import layer
 
 if TYPE_CHECKING:
@@ -25,7 +25,8 @@ def fixed_size(x: Tensor, axis: int, kind: str) -> int:
     Raises:
         DslError: It is known only when the model runs, or there is no such axis.
     """
-    size = x.dims[axis_of(x, axis)]
+    where = axis_of(x, axis)
+    size = x.dims[where]
     if isinstance(size, int):
         return size
     raise DslError(
@@ -110,6 +111,7 @@ def embedding(
     """
     positive("embedding", "rows", count)
     positive("embedding", "features", features)
+    require_tensor(indices)
     if not indices.dtype.is_int:
         raise DslError(
             "embedding looks up integers.",
@@ -241,6 +243,7 @@ def dropout(x: Tensor, rate: float = 0.5) -> Tensor:
     Raises:
         DslError: The rate is not in [0, 1).
     """
+    require_tensor(x)
     if not 0 <= rate < 1:
         raise DslError("The rate of dropout is not in [0, 1).", found=repr(rate))
     return x

@@ -12,6 +12,7 @@ from typing import Any
 import onnx
 import onnx_ir as ir
 
+from sardonyx.compiler.ir.text import STAGE, to_text
 from sardonyx.frontends.dsl import parameters
 from sardonyx.frontends.dsl.dtypes import DType, TensorSpec
 from sardonyx.frontends.dsl.emit import emit
@@ -20,7 +21,7 @@ from sardonyx.frontends.dsl.symbol import describe, is_tensor
 from sardonyx.frontends.dsl.tensor import Tensor
 from sardonyx.frontends.dsl.trace import Parameter, Trace, tracing
 
-_STAGE = "sardonyx.stage"
+_MOST_SHOWN = 16
 
 
 @dataclass(frozen=True)
@@ -43,7 +44,7 @@ class Model:
     def __init__(
         self, function: Callable[..., Any], inputs: Mapping[str, TensorSpec], seed: int = 0
     ) -> None:
-        self.name = function.__name__
+        self.name = _plain_name(function)
         self.inputs = _matched(function, inputs)
         self.seed = seed
         self.__doc__ = function.__doc__
@@ -75,12 +76,12 @@ class Model:
         return ir.to_proto(self.to_ir())
 
     def text(self) -> str:
-        """Return the model in ONNX's textual syntax, without the numbers of its parameters.
+        """Return the model in ONNX's textual syntax, without the numbers of large parameters.
 
         Raises:
             DslError: The function has a mistake; the error names its line.
         """
-        return ir.to_onnx_text(self.to_ir(), exclude_initializers=True)
+        return to_text(self.to_ir(), elide=_MOST_SHOWN)
 
     def parameters(self) -> dict[str, Parameter]:
         """Return the parameters by name, in the order in which the function makes them.
@@ -149,6 +150,11 @@ def model(**inputs: TensorSpec | DType) -> Callable[[Callable[..., Any]], Model]
     return lambda function: Model(function, specs)
 
 
+def _plain_name(function: Callable[..., Any]) -> str:
+    """Return the name of a function, "model" for a lambda."""
+    return function.__name__ if function.__name__.isidentifier() else "model"
+
+
 def _matched(
     function: Callable[..., Any], inputs: Mapping[str, TensorSpec]
 ) -> dict[str, TensorSpec]:
@@ -175,11 +181,11 @@ def _trace(function: Callable[..., Any], inputs: Mapping[str, TensorSpec], seed:
         ir.Value(name=name, shape=ir.Shape(spec.dims), type=ir.TensorType(spec.dtype.code))
         for name, spec in inputs.items()
     ]
-    trace = Trace(function.__name__, values, seed, Tensor)
+    trace = Trace(_plain_name(function), values, seed, Tensor)
     with tracing(trace):
         result = function(**{str(value.name): trace.tensor(value) for value in values})
         _set_outputs(trace, function, _outputs(function, result))
-    trace.model.metadata_props[_STAGE] = "source"
+    trace.model.metadata_props[STAGE] = "source"
     _drop_unread(trace)
     return _Built(trace.model, trace.names.parameters)
 

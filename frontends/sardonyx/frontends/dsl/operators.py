@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 import difflib
+import functools
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import onnx
+import onnx_ir as ir
 
 from sardonyx.compiler.ir.signature import DOMAIN_VERSIONS, signature
 from sardonyx.frontends.dsl.emit import emit_all
 from sardonyx.frontends.dsl.errors import DslError, UnknownNameError
+from sardonyx.frontends.dsl.symbol import describe_value
+
+if TYPE_CHECKING:
+    from sardonyx.frontends.dsl.tensor import Tensor
+
+_MOST_DATA = 1024
 
 
 class Operators:
@@ -30,21 +38,22 @@ class Operators:
     def __getattr__(self, op_type: str) -> Callable[..., Any]:
         if op_type.startswith("_"):
             raise AttributeError(op_type)
-        known = signature(self.domain, op_type)
-        names = operator_names(self.domain)
-        if known is None and names:
+        domain = self.domain
+        known = signature(domain, op_type)
+        names = operator_names(domain)
+        if names and op_type not in names:
             near = difflib.get_close_matches(op_type, names, n=1)
             raise UnknownNameError(
-                f"There is no operator {op_type!r} in {self.domain or 'ONNX'} at opset "
-                f"{DOMAIN_VERSIONS[self.domain]}.",
+                f"There is no operator {op_type!r} in {domain or 'ONNX'} at opset "
+                f"{DOMAIN_VERSIONS[domain]}.",
                 remedy=f"did you mean {near[0]!r}?" if near else "see dir(dsl.op)",
             )
-        domain = self.domain
 
         def call(*operands: Any, outputs: int | None = None, **named: Any) -> Any:
             if outputs is not None and outputs < 1:
                 raise DslError(f"{op_type} needs an output.", found=f"outputs={outputs}")
             made = emit_all(op_type, *operands, domain=domain, outputs=outputs, **named)
+            _ask_onnx(made)
             return made[0] if len(made) == 1 else made
 
         call.__name__ = call.__qualname__ = op_type
@@ -57,15 +66,55 @@ class Operators:
         return [*super().__dir__(), *operator_names(self.domain)]
 
 
-def operator_names(domain: str = "") -> list[str]:
-    """Return the names of a domain's operators at the version that models here import."""
+@functools.cache
+def operator_names(domain: str = "") -> tuple[str, ...]:
+    """Return the names of a domain's operators at the version that models here import.
+
+    Deprecated operators are not among them; a domain without schemas has none.
+    """
     version = DOMAIN_VERSIONS.get(domain, 1)
     found = {
         s.name
         for s in onnx.defs.get_all_schemas_with_history()
         if s.domain == domain and s.since_version <= version
     }
-    return sorted(name for name in found if signature(domain, name) is not None)
+    schemas = [onnx.defs.get_schema(name, version, domain) for name in found]
+    return tuple(sorted(s.name for s in schemas if not s.deprecated))
+
+
+def _ask_onnx(made: tuple[Tensor, ...]) -> None:
+    """Let onnx infer the node once more: it knows demands that the schema does not spell out.
+
+    Raises:
+        DslError: onnx finds that the operands do not fit.
+    """
+    node = made[0].value.producer()
+    assert node is not None
+    version = DOMAIN_VERSIONS.get(node.domain, 1)
+    has_body = any(a.type == ir.AttributeType.GRAPH for a in node.attributes.values())
+    if has_body or signature(node.domain, node.op_type) is None:
+        return
+    known = {str(v.name): v for v in node.inputs if v is not None and v.type is not None}
+    data = {
+        name: ir.to_proto(value.const_value)
+        for name, value in known.items()
+        if value.const_value is not None and value.const_value.nbytes <= _MOST_DATA
+    }
+    try:
+        onnx.shape_inference.infer_node_outputs(
+            onnx.defs.get_schema(node.op_type, version, node.domain),
+            ir.to_proto(node),
+            {name: ir.to_proto(value).type for name, value in known.items()},
+            data,
+            opset_imports=[onnx.helper.make_opsetid(node.domain, version)],
+        )
+    except (onnx.shape_inference.InferenceError, onnx.checker.ValidationError) as error:
+        raise DslError(
+            f"{node.op_type} does not accept these operands.",
+            found=f"{str(error).splitlines()[0]}; "
+            f"operands {', '.join(map(describe_value, node.inputs))}",
+            remedy=f"see https://onnx.ai/onnx/operators/onnx__{node.op_type}.html",
+        ) from None
 
 
 op = Operators()

@@ -112,9 +112,9 @@ def _array(target: Parameter, given: Any) -> np.ndarray[Any, Any]:
     try:
         held = np.asarray(ir.tensor(given.detach() if hasattr(given, "detach") else given).numpy())
     except (TypeError, ValueError):
-        raise DslError(
-            f"The state of {target.name!r} is no array.", found=type(given).__name__
-        ) from None
+        held = np.asarray(None)
+    if held.dtype.kind in "OUS":
+        raise DslError(f"The state of {target.name!r} is no array.", found=type(given).__name__)
     if held.shape != target.shape:
         raise DslError(
             f"The state of {target.name!r} has another shape.",

@@ -13,7 +13,7 @@ from sardonyx.frontends.dsl.dims import Dim, SizeLike
 from sardonyx.frontends.dsl.dtypes import DTypeLike, to_dtype
 from sardonyx.frontends.dsl.emit import emit
 from sardonyx.frontends.dsl.errors import DslError
-from sardonyx.frontends.dsl.symbol import RawDim, describe, is_tensor, listed
+from sardonyx.frontends.dsl.symbol import RawDim, describe, is_tensor, listed, require_tensor
 from sardonyx.frontends.dsl.trace import current
 
 if TYPE_CHECKING:
@@ -26,6 +26,7 @@ def axis_of(x: Tensor, axis: int, *, rank: int | None = None) -> int:
     Raises:
         DslError: The tensor has no such axis.
     """
+    require_tensor(x)
     rank = x.rank if rank is None else rank
     is_whole = isinstance(axis, (int, np.integer)) and not isinstance(axis, bool)
     if not is_whole or not -rank <= axis < rank:
@@ -43,6 +44,7 @@ def axes_of(x: Tensor, axes: int | Sequence[int] | None) -> list[int]:
     Raises:
         DslError: The tensor has no such axis, or one is named twice.
     """
+    require_tensor(x)
     if axes is None:
         return list(range(x.rank))
     found = [axis_of(x, axis) for axis in listed(axes)]
@@ -68,7 +70,10 @@ def reshape(x: Tensor, *shape: SizeLike | Sequence[SizeLike]) -> Tensor:
     Raises:
         DslError: The numbers of elements differ, or more than one size is -1.
     """
+    require_tensor(x)
     wanted = [shapes.named(item) if isinstance(item, str) else item for item in flat_sizes(shape)]
+    if x.value.shape is None:
+        return emit("Reshape", x, shapes.vector(wanted), allowzero=None)
     open_axes = [i for i, item in enumerate(wanted) if _is_rest(item)]
     known = [shapes.raw(item) for item in wanted]
     if len(open_axes) > 1:
@@ -123,8 +128,8 @@ def _is_rest(item: Any) -> bool:
 
 def _cannot_hold(total: RawDim, fixed: RawDim, rest: RawDim | None, is_open: bool) -> bool:
     if is_open:
-        return isinstance(total, int) and isinstance(fixed, int) and rest is None
-    return sizes.differ(total, fixed, ())
+        return rest is None and sizes.are_in_proportion(total, fixed)
+    return sizes.differ(total, fixed, ()) or sizes.are_in_proportion(total, fixed)
 
 
 def _shown(wanted: Sequence[Any]) -> str:
@@ -201,6 +206,7 @@ def unsqueeze(x: Tensor, axes: int | Sequence[int]) -> Tensor:
     Raises:
         DslError: The result has no such axis.
     """
+    require_tensor(x)
     given = listed(axes)
     rank = x.rank + len(given)
     return emit("Unsqueeze", x, [axis_of(x, axis, rank=rank) for axis in given])
@@ -212,6 +218,7 @@ def expand(x: Tensor, *shape: SizeLike | Sequence[SizeLike]) -> Tensor:
     Raises:
         DslError: The shape has fewer axes, or another size where that of `x` is not 1.
     """
+    require_tensor(x)
     given = flat_sizes(shape)
     extra = len(given) - x.rank
     if extra < 0:
@@ -238,6 +245,7 @@ def cast(x: Tensor, dtype: DTypeLike) -> Tensor:
     Raises:
         DslError: There is no such dtype.
     """
+    require_tensor(x)
     code = to_dtype(dtype).code
     return x if x.value.dtype == code else emit("Cast", x, to=code)
 
@@ -248,6 +256,7 @@ def tile(x: Tensor, *repeats: int | Sequence[int]) -> Tensor:
     Raises:
         DslError: There is not one number for each axis.
     """
+    require_tensor(x)
     counts = flat_sizes(repeats)
     if len(counts) != x.rank:
         raise DslError(

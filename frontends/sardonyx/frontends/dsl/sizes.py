@@ -10,6 +10,7 @@ import onnx_ir as ir
 from sardonyx.frontends.dsl.symbol import RawDim
 
 _WHOLE = re.compile(r"-?\d+")
+_RATIO = re.compile(r"\d+(/\d+)?")
 _NAME = re.compile(r"[A-Za-z_][\w.]*")
 
 
@@ -46,6 +47,14 @@ def quotient(whole: RawDim, part: RawDim) -> RawDim | None:
     exact = plain(whole / part)
     text = str(exact)
     return None if "/" in text else exact
+
+
+def are_in_proportion(a: RawDim, b: RawDim) -> bool:
+    """Say whether one is a fixed multiple of the other, other than 1: then they differ."""
+    if isinstance(a, int) or isinstance(b, int):
+        return isinstance(a, int) and isinstance(b, int) and a != b
+    ratio = str(plain(a / b))
+    return ratio != "1" and _RATIO.fullmatch(ratio) is not None
 
 
 def same(a: RawDim, b: RawDim) -> bool:

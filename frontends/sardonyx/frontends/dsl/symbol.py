@@ -79,6 +79,22 @@ def is_tensor(operand: object) -> TypeGuard[Tensor]:
     return isinstance(operand, Symbol)
 
 
+def require_tensor(*operands: object) -> None:
+    """Refuse what is no symbolic tensor.
+
+    Raises:
+        DslError: It is none.
+    """
+    for operand in operands:
+        if not is_tensor(operand):
+            raise DslError(
+                "This function takes a symbolic tensor.",
+                found=describe(operand),
+                expected="an input of the model, or what was computed from one",
+                remedy="make a tensor of numbers with dsl.constant(...)",
+            )
+
+
 def listed(items: Any) -> list[Any]:
     """Return one thing, or several in a list or tuple, as a list."""
     return list(items) if isinstance(items, (list, tuple)) else [items]

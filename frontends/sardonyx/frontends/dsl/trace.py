@@ -19,6 +19,7 @@ from sardonyx.frontends.dsl.errors import DslError, source_tag, user_line
 from sardonyx.frontends.dsl.symbol import Symbol, describe
 
 _CURRENT: ContextVar[Trace | None] = ContextVar("sardonyx_dsl_trace", default=None)
+_NAME = re.compile(r"[A-Za-z_][\w.]*")
 _SCOPE_NAME = re.compile(r"[\w\-]+(\.[\w\-]+)*")
 _IR_VERSION = 11
 _MOST_SHARED_BYTES = 4096
@@ -114,7 +115,7 @@ class Trace:
         types: The type facts of the model.
         builder: Makes the nodes.
         names: Names, parameters and constants so far.
-        declared: Names of the symbolic dims of the inputs.
+        declared: Symbolic dims of the inputs that are a plain name.
         inputs: The inputs by name.
         path: Names of the open scopes.
         seed: Seed of the initialisers.
@@ -128,9 +129,8 @@ class Trace:
         self.builder = Builder(self.types, self.model.opset_imports)
         self.root = self.block = Block(self.graph)
         self.names = Names({str(value.name): 1 for value in inputs})
-        self.declared = {
-            str(dim) for v in inputs for dim in v.shape or () if isinstance(dim, ir.SymbolicDim)
-        }
+        dims = [dim for value in inputs for dim in value.shape or ()]
+        self.declared = {str(dim) for dim in dims if _NAME.fullmatch(str(dim))}
         self.inputs = inputs
         self.path: list[str] = []
         self.seed = seed

@@ -11,7 +11,7 @@ from sardonyx.frontends.dsl.errors import DslError
 from sardonyx.frontends.dsl.init import Initializer
 from sardonyx.frontends.dsl.layers import fixed_size, positive
 from sardonyx.frontends.dsl.parameters import given_or_new, parameter
-from sardonyx.frontends.dsl.symbol import describe, listed
+from sardonyx.frontends.dsl.symbol import describe, listed, require_tensor
 from sardonyx.frontends.dsl.trace import layer
 
 if TYPE_CHECKING:
@@ -231,6 +231,7 @@ def _pool(
 
 def _spatial(x: Tensor, kind: str) -> int:
     """Return how many spatial axes x has."""
+    require_tensor(x)
     if x.rank not in (3, 4, 5):
         raise DslError(
             f"{kind} needs an image.",
