@@ -6,10 +6,13 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from sardonyx.frontends import dsl as dsl
     from sardonyx.frontends.onnx_file import from_onnx as from_onnx
 
-_LAZY = {
-    # Name: (module, its name there). Importing one way in does not load the others.
+_LAZY: dict[str, tuple[str, str | None]] = {
+    # Name: (module, its name there or None for the module itself). Importing one way in does
+    # not load the others.
+    "dsl": ("sardonyx.frontends.dsl", None),
     "from_onnx": ("sardonyx.frontends.onnx_file", "from_onnx"),
 }
 
@@ -17,8 +20,9 @@ _LAZY = {
 def __getattr__(name: str) -> Any:
     if name not in _LAZY:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    module, attribute = _LAZY[name]
-    value = getattr(importlib.import_module(module), attribute)
+    path, attribute = _LAZY[name]
+    module = importlib.import_module(path)
+    value = module if attribute is None else getattr(module, attribute)
     globals()[name] = value
     return value
 
