@@ -43,13 +43,16 @@ class Tensor:
         """Yield each use of a member by something else than one of the tensor's Transposes."""
         for value, perm in self.perms.items():
             for node, index in value.uses():
-                if node.outputs[0] not in self.perms:
+                if self._is_reader(node):
                     yield node, index, perm
 
     def is_read(self, value: ir.Value) -> bool:
         """Say whether a member is a graph output or read by more than its own Transposes."""
-        readers = (node.outputs[0] for node, _ in value.uses())
-        return value.is_graph_output() or any(made not in self.perms for made in readers)
+        return value.is_graph_output() or any(self._is_reader(node) for node, _ in value.uses())
+
+    def _is_reader(self, node: ir.Node) -> bool:
+        """Nodes that were made and not used are in no graph, but count as uses."""
+        return node.graph is not None and node.outputs[0] not in self.perms
 
     def demanded(self) -> list[Perm]:
         """Return the orders of axes that readers and graph outputs want, in graph order."""

@@ -19,7 +19,7 @@ class Trait(enum.Enum):
 
     ELEMENTWISE = "each output element depends on one element of each (broadcast) operand"
     COMMUTATIVE = "its first two operands may be swapped"
-    IDEMPOTENT = "applying it to its own output changes nothing"
+    IDEMPOTENT = "applying it again, with the same attributes and operands, changes nothing"
     INVOLUTION = "applying it to its own output gives its operand back"
     DATA_MOVEMENT = "it moves elements and computes none"
     RANDOM = "two equal nodes may give different outputs"
