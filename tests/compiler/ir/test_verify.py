@@ -386,16 +386,16 @@ def test_an_input_without_a_type():
     says(refusal(given), "V19 interface-types", "Graph input 'x' has no type.")
 
 
-@pytest.mark.parametrize("stage", ["core", "target"])
-def test_constants_and_identities_are_gone_after_the_source_stage(stage):
+def test_constants_and_identities_are_gone_at_the_core_stage():
     constant = model(X + "{ c = Constant<value_float: float = 2.0>() y = Mul(x, c) }")
-    verify.verify(constant)
-    says(refusal(constant, stage), "V20 stage", f"Constant may not exist at stage {stage}.")
+    says(refusal(constant, "core"), "V20 stage", "Constant may not exist at stage core.")
     identity = model(X + "{ a = Identity(x) y = Relu(a) }")
-    verify.verify(identity)
-    error = refusal(identity, stage)
-    says(error, "V20 stage", f"Identity at stage {stage} gives no graph output.")
-    verify.verify(model(X + "{ y = Identity(x) }"), stage)
+    error = refusal(identity, "core")
+    says(error, "V20 stage", "Identity at stage core gives no graph output.")
+    verify.verify(model(X + "{ y = Identity(x) }"), "core")
+    for stage in ("source", "target"):
+        verify.verify(constant, stage)
+        verify.verify(identity, stage)
 
 
 def test_the_stage_is_read_from_the_model():

@@ -36,7 +36,7 @@ def highest_opset(model: ir.Model, gaps: dict[str, int] = ONNXRUNTIME_CPU) -> in
         model: The model; its functions and subgraphs count too.
         gaps: The table of the runtime that will run it.
     """
-    scopes = (model.graph, *model.functions.values())
+    scopes: list[ir.Graph | ir.Function] = [model.graph, *model.functions.values()]
     nodes = (node for scope in scopes for node in scope.all_nodes() if node.domain == "")
     found = (gaps.get(_CALLS.get(node.op_type, node.op_type)) for node in nodes)
     return min((opset for opset in found if opset is not None), default=None)

@@ -1,0 +1,7 @@
+"""From a graph at stage core to a file: legalised for a target, serialised, written atomically."""
+
+from sardonyx.compiler.export.artifact import save as save
+from sardonyx.compiler.export.artifact import to_bytes as to_bytes
+from sardonyx.compiler.export.legalise import legalise as legalise
+from sardonyx.compiler.export.manifest import manifest as manifest
+from sardonyx.compiler.export.manifest import stamp as stamp

@@ -1,0 +1,68 @@
+"""What an artifact says about how it was made."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import onnx_ir as ir
+
+from sardonyx.compiler.targets.target import Target
+
+MANIFEST = "sardonyx.manifest"
+SESSION = "sardonyx.session"
+DIGEST = "sardonyx.sha256"
+"""Keys of a model's metadata."""
+
+_PRODUCER = "sardonyx"
+_PACKAGES = ("sardonyx", "onnx", "onnx-ir", "onnx-shape-inference")
+
+
+def manifest(
+    source: ir.Model,
+    exported: ir.Model,
+    target: Target,
+    pipeline: Sequence[str] = (),
+    rules: Mapping[str, int] | None = None,
+) -> dict[str, Any]:
+    """Return what there is to know about an export; nothing of it depends on time or place.
+
+    Args:
+        source: The model as it came in.
+        exported: The model as it goes out, at stage target.
+        target: What it was made for.
+        pipeline: Names of the passes that ran, in order.
+        rules: How often each rule was applied.
+    """
+    return {
+        "format": 1,
+        "source": {
+            "producer": " ".join(filter(None, (source.producer_name, source.producer_version))),
+            "opset": dict(sorted(source.opset_imports.items())),
+            "nodes": count_nodes(source),
+        },
+        "target": target.name,
+        "opset": dict(sorted(exported.opset_imports.items())),
+        "nodes": count_nodes(exported),
+        "pipeline": list(pipeline),
+        "rules": dict(sorted((rules or {}).items())),
+        "versions": {name: importlib.metadata.version(name) for name in _PACKAGES},
+    }
+
+
+def stamp(model: ir.Model, target: Target, made: Mapping[str, Any]) -> None:
+    """Write the manifest and the target's session settings into a model's metadata."""
+    for key in (MANIFEST, SESSION, DIGEST):
+        model.metadata_props.pop(key, None)
+    model.metadata_props[MANIFEST] = json.dumps(made, sort_keys=True)
+    if target.session is not None:
+        model.metadata_props[SESSION] = target.session.to_json()
+    model.producer_name = _PRODUCER
+    model.producer_version = importlib.metadata.version(_PRODUCER)
+
+
+def count_nodes(model: ir.Model) -> int:
+    """Return how many nodes a model has, those of subgraphs included."""
+    return sum(1 for _ in model.graph.all_nodes())

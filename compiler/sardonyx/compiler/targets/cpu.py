@@ -1,0 +1,26 @@
+"""ONNX Runtime on a CPU."""
+
+from sardonyx.compiler.targets.kernel_gaps import ONNXRUNTIME_CPU
+from sardonyx.compiler.targets.target import SessionSettings, Target
+
+CPU = Target(
+    name="cpu",
+    sentence="ONNX Runtime on an x86-64 or Arm CPU",
+    contrib={
+        "": frozenset({"SimplifiedLayerNormalization"}),
+        "com.microsoft": None,
+        "com.microsoft.nchwc": None,
+    },
+    kernel_gaps=ONNXRUNTIME_CPU,
+    session=SessionSettings(
+        # Masked softmax makes denormals, which are slow.
+        config={"session.set_denormal_as_zero": "1"},
+        disabled_optimizers=(
+            # The fused kernels are slower than an Add and a LayerNormalization.
+            "SkipLayerNormFusion",
+            "BiasSkipLayerNormFusion",
+            # Gemm adds its bias on one thread, and its Reshapes block further fusion.
+            "MatMulAddFusion",
+        ),
+    ),
+)

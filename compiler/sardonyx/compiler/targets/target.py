@@ -1,0 +1,97 @@
+"""What a target is: a record of what it accepts and prefers."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import onnx_ir as ir
+
+from sardonyx.compiler.errors import UnsupportedError
+from sardonyx.compiler.ir.schema import KNOWN_VERSIONS, is_standard
+from sardonyx.compiler.ir.signature import CANONICAL_OPSET
+from sardonyx.compiler.opset.down import LOWEST_OPSET
+
+
+@dataclass(frozen=True)
+class SessionSettings:
+    """How ONNX Runtime is to be set up for what a target's pipeline makes.
+
+    Attributes:
+        config: Session config entries.
+        disabled_optimizers: Names of its graph transformers to switch off.
+        graph_optimization: How far it optimises: "off", "basic", "extended" or "all".
+    """
+
+    config: Mapping[str, str] = field(default_factory=dict)
+    disabled_optimizers: tuple[str, ...] = ()
+    graph_optimization: str = "all"
+
+    def to_json(self) -> str:
+        """Return the text that goes into a model's metadata."""
+        return json.dumps(
+            {
+                "config": dict(self.config),
+                "disabled_optimizers": list(self.disabled_optimizers),
+                "graph_optimization": self.graph_optimization,
+            },
+            sort_keys=True,
+        )
+
+
+@dataclass(frozen=True)
+class Target:
+    """Something that models are compiled for.
+
+    Attributes:
+        name: Its name on the command line and in reports.
+        sentence: What it is, in one sentence.
+        contrib: Operators it accepts beyond the ONNX standard, by domain; None accepts all of one.
+        newest_opset: The newest opset of the standard domain that it loads.
+        newest_ir_version: The newest IR version that it loads.
+        kernel_gaps: Operators whose newest form it has no kernel for, and the newest opset that
+            it runs them at.
+        session: How ONNX Runtime is to be set up; None leaves it alone.
+        layouts: The layouts that its image operators take, the preferred one first.
+    """
+
+    name: str
+    sentence: str
+    contrib: Mapping[str, frozenset[str] | None] = field(default_factory=dict)
+    newest_opset: int = 26
+    newest_ir_version: int = 13
+    kernel_gaps: Mapping[str, int] = field(default_factory=dict)
+    session: SessionSettings | None = None
+    layouts: tuple[str, ...] = ("NCHW",)
+
+    def check_opset(self, opset: int | None) -> None:
+        """Check that models can be exported at an opset; None stands for the best one.
+
+        Raises:
+            UnsupportedError: They cannot.
+        """
+        if opset is not None and not LOWEST_OPSET <= opset <= CANONICAL_OPSET:
+            raise UnsupportedError(
+                f"Models cannot be exported at opset {opset}.",
+                expected=f"opset {LOWEST_OPSET} to {CANONICAL_OPSET}",
+                remedy="leave the opset out to take the best one",
+            )
+
+    def refuses(self, node: ir.Node, version: int) -> str | None:
+        """Return why the target does not accept a node, or None where it does.
+
+        Args:
+            node: A node that calls no model-local function.
+            version: The version at which the node's domain is imported.
+        """
+        if is_standard(node.domain, node.op_type):
+            if not node.domain and version > self.newest_opset:
+                return f"{self.name} loads opset {self.newest_opset} at most, not {version}"
+            return None
+        accepted = self.contrib.get(node.domain, frozenset())
+        if accepted is None or node.op_type in accepted:
+            return None
+        if node.domain in KNOWN_VERSIONS or node.domain == "com.microsoft":
+            return f"{node.op_type} is ONNX Runtime's own, not of the ONNX standard"
+        return f"{self.name} knows no domain {node.domain!r}"
