@@ -1,127 +1,198 @@
-"""Sound shapes for If and Loop, where what is true of one branch or pass need not be of the next."""
+"""Sound types for operators that run graphs: what is true of one pass need not be of the next."""
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
+from typing import Protocol
 
 import onnx_ir as ir
-from onnx_shape_inference import ShapeInferenceContext, registry
-
-from sardonyx.compiler.errors import UnsupportedError
 
 _FIRST_CARRIED = 2
 """Loop's operands and its body's inputs start with the trip count and the condition."""
 
 
-def register() -> None:
-    """Take the place of the library's inference for If and Loop.
+class Infers(Protocol):
+    """Infers graphs and mints symbols."""
 
-    The library takes the shape of one branch where the other's is unknown, lets a Loop's results
-    have the shapes of its last pass although there may be none, and takes the trip limit for the
-    trip count.
-    """
-    registry.collect()
-    registry.register("", "If", since_version=11)(_infer_if)
-    registry.register("", "Loop", since_version=11)(_infer_loop)
+    def infer_graph(self, graph: ir.Graph) -> None:
+        """Infer the values of a graph whose inputs are known."""
+
+    def new_symbolic_dim(self) -> ir.SymbolicDim:
+        """Return a symbol that nothing else has."""
 
 
-def _infer_if(context: ShapeInferenceContext, node: ir.Node) -> None:
+def bodies(node: ir.Node) -> Iterator[ir.Graph]:
+    """Yield the graphs that a node holds."""
+    for attr in node.attributes.values():
+        if attr.is_ref():
+            continue
+        if attr.type == ir.AttributeType.GRAPH:
+            yield attr.as_graph()
+        elif attr.type == ir.AttributeType.GRAPHS:
+            yield from attr.as_graphs()
+
+
+def forget_inputs(graph: ir.Graph) -> None:
+    """Forget the shapes that a body declares of its inputs."""
+    for value in graph.inputs:
+        value.shape = None
+
+
+def _infer_if(types: Infers, node: ir.Node) -> None:
+    """A result has the dimensions on which both branches agree."""
     branches = [node.attributes[name].as_graph() for name in ("then_branch", "else_branch")]
+    for branch in branches:
+        types.infer_graph(branch)
     for index, output in enumerate(node.outputs):
         ends = [branch.outputs[index] for branch in branches]
-        _set_type(output, *ends)
-        if all(isinstance(end.type, ir.TensorType) for end in ends):
-            output.shape = _common_shape(context, *(end.shape for end in ends))
+        _set_type(output, ends)
+        if _are_tensors(ends):
+            output.shape = _common_shape(types, [end.shape for end in ends])
 
 
-def _infer_loop(context: ShapeInferenceContext, node: ir.Node) -> None:
+def _infer_loop(types: Infers, node: ir.Node) -> None:
+    """A carried result may be what went into the loop; there may be fewer passes than the limit."""
     body = node.attributes["body"].as_graph()
-    carried = len(node.inputs) - _FIRST_CARRIED
-    for index, output in enumerate(node.outputs):
-        end = body.outputs[index + 1]
-        _set_type(output, end)
-        if not isinstance(end.type, ir.TensorType):
-            continue
-        if index >= carried:
-            passes = context.new_symbolic_dim()
-            output.shape = ir.Shape([passes, *end.shape]) if end.shape is not None else None
-            continue
-        start = node.inputs[index + _FIRST_CARRIED]
-        shapes = (start.shape if start is not None else None, end.shape)
-        output.shape = _common_shape(context, *shapes)
+    starts = list(node.inputs[_FIRST_CARRIED:])
+    carried = len(starts)
+    given = list(body.inputs[_FIRST_CARRIED : _FIRST_CARRIED + carried])
+    ends = list(body.outputs[1 : 1 + carried])
+    _infer_passes(types, body, starts, given, ends)
+    for output, start, end in zip(node.outputs, starts, ends, strict=False):
+        _set_type(output, [end])
+        if start is not None and _are_tensors([end]):
+            output.shape = _common_shape(types, [start.shape, end.shape])
+    passes = types.new_symbolic_dim()
+    for output, end in zip(node.outputs[carried:], body.outputs[1 + carried :], strict=False):
+        _set_type(output, [end])
+        output.shape = None if end.shape is None else ir.Shape([passes, *end.shape])
 
 
-def _set_type(output: ir.Value, *ends: ir.Value) -> None:
+def _infer_scan(types: Infers, node: ir.Node) -> None:
+    """State is carried as in a Loop; what is scanned loses an axis and what is collected gains one.
+
+    The scan of opset 8, which has a batch axis, has its outputs' dtypes inferred only.
+    """
+    body = node.attributes["body"].as_graph()
+    if node.version is not None and node.version < 9:
+        forget_inputs(body)
+        types.infer_graph(body)
+        for output, end in zip(node.outputs, body.outputs, strict=False):
+            _set_type(output, [end])
+        return
+    states = len(node.inputs) - node.attributes["num_scan_inputs"].as_int()
+    lengths: list[int | ir.SymbolicDim] = []
+    for index, value in enumerate(node.inputs[states:]):
+        formal = body.inputs[states + index]
+        formal.shape = None
+        if value is not None and value.shape is not None:
+            dims = list(value.shape)
+            lengths.append(dims.pop(_axis(node, "scan_input_axes", index)))
+            formal.shape = ir.Shape(dims)
+    given, ends = list(body.inputs[:states]), list(body.outputs[:states])
+    _infer_passes(types, body, list(node.inputs[:states]), given, ends)
+    for output, start, end in zip(node.outputs, node.inputs[:states], ends, strict=False):
+        _set_type(output, [end])
+        if start is not None:
+            output.shape = _common_shape(types, [start.shape, end.shape])
+    scanned = lengths[0] if lengths else types.new_symbolic_dim()
+    for index, output in enumerate(node.outputs[states:]):
+        end = body.outputs[states + index]
+        _set_type(output, [end])
+        if end.shape is None:
+            continue
+        dims = list(end.shape)
+        axis = _axis(node, "scan_output_axes", index)
+        dims.insert(axis if axis >= 0 else axis + len(dims) + 1, scanned)
+        output.shape = ir.Shape(dims)
+
+
+def _infer_sequence_map(types: Infers, node: ir.Node) -> None:
+    """The tensors of a sequence may differ in shape."""
+    body = node.attributes["body"].as_graph()
+    for formal, value in zip(body.inputs, node.inputs, strict=False):
+        is_tensor = value is not None and isinstance(value.type, ir.TensorType)
+        formal.shape = value.shape if value is not None and is_tensor else None
+    types.infer_graph(body)
+    for output, end in zip(node.outputs, body.outputs, strict=False):
+        if output.type is None and end.type is not None:
+            output.type = ir.SequenceType(end.type)
+
+
+def _infer_passes(
+    types: Infers,
+    body: ir.Graph,
+    starts: Sequence[ir.Value | None],
+    given: Sequence[ir.Value],
+    ends: Sequence[ir.Value],
+) -> None:
+    """Infer a body that gets its own results back, so that what is found holds for every pass.
+
+    At first each input has the shape of the value before the first pass. Where the body returns
+    another dimension than it was given, the input gets a symbol of its own there; where it returns
+    another rank or one that is not known, the input's shape is not known. Then the body is inferred
+    again, until nothing changes any more.
+    """
+    for value, start in zip(given, starts, strict=True):
+        is_tensor = isinstance(value.type, ir.TensorType) or value.type is None
+        value.shape = start.shape if start is not None and is_tensor else None
+        if value.type is None and start is not None:
+            value.type = start.type
+    widened: set[tuple[int, int]] = set()
+    is_settled = False
+    while not is_settled:
+        types.infer_graph(body)
+        is_settled = True
+        for index, (value, end) in enumerate(zip(given, ends, strict=True)):
+            if value.shape is None:
+                continue
+            if end.shape is None or len(end.shape) != len(value.shape):
+                value.shape = None
+                is_settled = False
+                continue
+            dims = list(value.shape)
+            for axis, (before, after) in enumerate(zip(value.shape, end.shape, strict=True)):
+                if not _all_equal([before, after]) and (index, axis) not in widened:
+                    dims[axis] = types.new_symbolic_dim()
+                    widened.add((index, axis))
+                    is_settled = False
+            value.shape = ir.Shape(dims)
+
+
+def _axis(node: ir.Node, name: str, index: int) -> int:
+    attr = node.attributes.get(name)
+    return int(attr.as_ints()[index]) if attr is not None else 0
+
+
+def _set_type(output: ir.Value, ends: Sequence[ir.Value]) -> None:
     known = [end.type for end in ends if end.type is not None]
-    if known:
+    if known and output.type is None:
         output.type = known[0]
 
 
-def _common_shape(context: ShapeInferenceContext, *shapes: ir.Shape | None) -> ir.Shape | None:
+def _are_tensors(values: Sequence[ir.Value]) -> bool:
+    return all(isinstance(value.type, ir.TensorType) for value in values)
+
+
+def _common_shape(types: Infers, shapes: Sequence[ir.Shape | None]) -> ir.Shape | None:
     """Return the dimensions that all shapes have; fresh symbols for the others."""
     known = [shape for shape in shapes if shape is not None]
     if len(known) < len(shapes) or len({len(shape) for shape in known}) > 1:
         return None
     dims = zip(*known, strict=True)
-    return ir.Shape([d[0] if _all_equal(d) else context.new_symbolic_dim() for d in dims])
+    return ir.Shape([d[0] if _all_equal(d) else types.new_symbolic_dim() for d in dims])
 
 
-def _all_equal(dims: tuple[int | ir.SymbolicDim, ...]) -> bool:
+def _all_equal(dims: Sequence[int | ir.SymbolicDim]) -> bool:
     first = dims[0]
     is_known = isinstance(first, int) or first.value is not None
     return is_known and all(d == first for d in dims[1:])
 
 
-def widen_loops(model: ir.Model) -> bool:
-    """Give up dimensions of loop-carried values that a pass of the loop changes.
-
-    Inference takes the shape of the first pass for that of all. Where a body returns another
-    dimension than it was given, the body's input gets a symbol of its own there. To be called
-    after inference, which is then repeated, until nothing is left to give up: what remains holds
-    for every pass.
-
-    Returns:
-        Whether a dimension was given up.
-
-    Raises:
-        UnsupportedError: A pass changes the rank of a carried tensor.
-    """
-    serial = itertools.count(sum(1 for _ in model.graph.all_nodes()))
-    is_widened = False
-    for node in model.graph.all_nodes():
-        if node.op_type != "Loop" or node.domain:
-            continue
-        for start, given, end in _carried(node):
-            if given.shape is None or end.shape is None or start.shape is None:
-                continue
-            if not len(start.shape) == len(given.shape) == len(end.shape):
-                raise UnsupportedError(
-                    "A Loop changes the rank of a tensor that it carries.",
-                    where=f"node {node.name!r}, body input {given.name!r}",
-                    found=f"rank {len(start.shape)} before, {len(end.shape)} after a pass",
-                    expected="the same rank in every pass",
-                )
-            dims = list(given.shape)
-            for axis, triple in enumerate(zip(start.shape, given.shape, end.shape, strict=True)):
-                if not _all_equal(triple) and not _is_widened(dims[axis]):
-                    dims[axis] = ir.SymbolicDim(f"{_WIDENED}{next(serial)}")
-                    is_widened = True
-            given.shape = ir.Shape(dims)
-    return is_widened
-
-
-_WIDENED = "_loop"
-
-
-def _is_widened(dim: int | ir.SymbolicDim) -> bool:
-    return isinstance(dim, ir.SymbolicDim) and str(dim.value).startswith(_WIDENED)
-
-
-def _carried(node: ir.Node) -> Iterator[tuple[ir.Value, ir.Value, ir.Value]]:
-    """Yield, for each carried tensor, its first value, the body's input and the body's output."""
-    body = node.attributes["body"].as_graph()
-    for index in range(_FIRST_CARRIED, len(node.inputs)):
-        start, given, end = node.inputs[index], body.inputs[index], body.outputs[index - 1]
-        if start is not None and isinstance(end.type, ir.TensorType):
-            yield start, given, end
+BODIES: dict[str, Callable[[Infers, ir.Node], None]] = {
+    "If": _infer_if,
+    "Loop": _infer_loop,
+    "Scan": _infer_scan,
+    "SequenceMap": _infer_sequence_map,
+}
+"""How the outputs of the standard's operators that run graphs are inferred."""

@@ -1,0 +1,221 @@
+"""Sound inference for single operators, where onnx-shape-inference 0.4 guesses.
+
+It takes different symbols that are broadcast for equal, slices for being in range, and symbols for
+not being 1 where Squeeze removes ones; and it knows the elements of comparisons of shapes not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import onnx_ir as ir
+from onnx_shape_inference import OpUsageError, ShapeInferenceContext, _broadcast, registry
+from onnx_shape_inference._ops._utils import ceil_div_dim, max_dim, min_dim
+
+Dim = int | ir.SymbolicDim
+
+_FAR = 2**31 - 1
+"""What exporters write for the end of an axis, at least."""
+
+
+def register() -> None:
+    """Take the place of the library's rules."""
+    registry.register("", "Slice", since_version=10)(_infer_slice)
+    registry.register("", "Equal", since_version=7)(_infer_equal)
+    registry.register("", "Where", since_version=9)(_infer_where)
+    squeeze = registry.get("", "Squeeze", 23)
+    registry.register("", "Squeeze", since_version=1)(_with_all_axes_known(squeeze))
+    cast_like = registry.get("", "CastLike", 23)
+    registry.register("", "CastLike", since_version=15)(_with_elements(cast_like))
+    # The one function behind all operators that broadcast.
+    _broadcast._broadcast_dim = _broadcast_dim
+
+
+def _broadcast_dim(a: Dim, b: Dim) -> Dim | None:
+    """Return the broadcast of two dimensions, None if they cannot be."""
+    if a in (1, b):
+        return b
+    if b == 1:
+        return a
+    if isinstance(a, int) and isinstance(b, int):
+        return None
+    if isinstance(a, int) or isinstance(b, int):
+        # The other one is 1 or the same.
+        return a if isinstance(a, int) else b
+    larger: Dim | None = max_dim(a, b)
+    return larger
+
+
+def _infer_slice(types: ShapeInferenceContext, node: ir.Node) -> None:
+    """Slice clamps its bounds to the axis, so that its extents are minima and maxima."""
+    data, starts, ends = node.inputs[:3]
+    if data is None or starts is None or ends is None:
+        raise OpUsageError(node, "data, starts and ends are required")
+    output = node.outputs[0]
+    types.set_shape_and_dtype(output, None, data.dtype)
+    if data.shape is None:
+        return
+    rank = len(data.shape)
+    count = _count(starts, ends)
+    axes = _operand(types, node, 3, None if count is None else list(range(count)))
+    if axes is None or not all(isinstance(axis, int) and -rank <= axis < rank for axis in axes):
+        types.set_shape(output, ir.Shape([types.new_symbolic_dim() for _ in range(rank)]))
+        return
+    unknown = [None] * len(axes)
+    steps = _operand(types, node, 4, [1] * len(axes)) or unknown
+    first = types.get_symbolic_value(starts) or unknown
+    last = types.get_symbolic_value(ends) or unknown
+    dims = list(data.shape)
+    for axis, start, end, step in zip(axes, first, last, steps, strict=True):
+        extent = _extent(types, data.shape[axis], start, end, step)
+        dims[axis] = types.new_symbolic_dim() if extent is None else extent
+    types.set_shape(output, ir.Shape(dims))
+    elements = types.get_symbolic_value(data)
+    is_known = (
+        elements is not None
+        and rank == 1
+        and all(isinstance(bound, int) for bounds in (first, last, steps) for bound in bounds)
+    )
+    if is_known:
+        for start, end, step in zip(first, last, steps, strict=True):
+            elements = elements[slice(*slice(start, end, step).indices(len(elements)))]
+        types.set_symbolic_value(output, elements)
+
+
+def _count(*operands: ir.Value) -> int | None:
+    for value in operands:
+        if value.shape is not None and len(value.shape) == 1 and isinstance(value.shape[0], int):
+            return value.shape[0]
+    return None
+
+
+def _operand(
+    types: ShapeInferenceContext, node: ir.Node, index: int, absent: list[int] | None
+) -> list[Any] | None:
+    """Return the elements of an optional operand, `absent` if it is left out, None if unknown."""
+    value = node.inputs[index] if index < len(node.inputs) else None
+    if value is None:
+        return absent
+    known: list[Any] | None = types.get_symbolic_value(value)
+    return known
+
+
+def _extent(
+    types: ShapeInferenceContext, dim: Dim, start: Dim | None, end: Dim | None, step: Dim | None
+) -> Dim | None:
+    """Return how many elements a slice takes from an axis, None where that is not known."""
+    if start is None or end is None or not isinstance(step, int) or step == 0:
+        return None
+    if isinstance(dim, int) and isinstance(start, int) and isinstance(end, int):
+        return len(range(*slice(start, end, step).indices(dim)))
+    if step < 0:
+        return dim if step == -1 and _is_reversal(start, end) else None
+    if isinstance(end, int) and end >= _FAR:
+        last: Dim | None = dim
+    else:
+        last = _clamped(types, dim, end)
+    if last is None or types.is_negative(start) is None:
+        return None
+    first = max_dim(0, dim + start) if types.is_negative(start) else start
+    if first is None:
+        return None
+    if first == 0 and step == 1:
+        return last
+    extent: Dim | None = max_dim(0, ceil_div_dim(last - first, step))
+    return extent
+
+
+def _is_reversal(start: Dim, end: Dim) -> bool:
+    is_known = isinstance(start, int) and isinstance(end, int)
+    return is_known and (start == -1 or int(start) >= _FAR) and int(end) <= -_FAR
+
+
+def _clamped(types: ShapeInferenceContext, dim: Dim, end: Dim) -> Dim | None:
+    """Return the bound of a slice with a positive step, None where its sign is not known."""
+    is_negative = types.is_negative(end)
+    if is_negative is None:
+        return None
+    found: Dim | None = max_dim(0, dim + end) if is_negative else min_dim(dim, end)
+    return found
+
+
+def _infer_equal(types: ShapeInferenceContext, node: ir.Node) -> None:
+    """A dimension is never a negative number; legacy exporters ask whether it is -1."""
+    a, b = node.inputs[:2]
+    if a is None or b is None:
+        raise OpUsageError(node, "two operands are required")
+    output = node.outputs[0]
+    shape = _broadcast.broadcast_shapes(a.shape, b.shape)
+    types.set_shape_and_dtype(output, shape, ir.DataType.BOOL)
+    known = _aligned(types, [a, b])
+    if known is not None:
+        types.set_symbolic_value(output, [_is_equal(types, x, y) for x, y in known])
+
+
+def _is_equal(types: ShapeInferenceContext, x: Dim, y: Dim) -> Dim:
+    if isinstance(x, int) and isinstance(y, int):
+        return int(x == y)
+    if x == y:
+        return 1
+    signs = {types.is_negative(x), types.is_negative(y)}
+    return 0 if signs == {True, False} else types.new_symbolic_dim()
+
+
+def _infer_where(types: ShapeInferenceContext, node: ir.Node) -> None:
+    """Elements are known where the condition is, or where both choices are the same."""
+    condition, x, y = node.inputs[:3]
+    if condition is None or x is None or y is None:
+        raise OpUsageError(node, "three operands are required")
+    output = node.outputs[0]
+    shape = _broadcast.broadcast_shapes(x.shape, y.shape)
+    shape = _broadcast.broadcast_shapes(shape, condition.shape)
+    types.set_shape_and_dtype(output, shape, x.dtype or y.dtype)
+    known = _aligned(types, [condition, x, y])
+    if known is not None:
+        types.set_symbolic_value(output, [_choice(types, *each) for each in known])
+
+
+def _choice(types: ShapeInferenceContext, condition: Dim, x: Dim, y: Dim) -> Dim:
+    if isinstance(condition, int):
+        return x if condition else y
+    return x if x == y else types.new_symbolic_dim()
+
+
+def _aligned(
+    types: ShapeInferenceContext, operands: Sequence[ir.Value]
+) -> list[tuple[Dim, ...]] | None:
+    """Return the elements of vectors and scalars that are broadcast, side by side."""
+    known = [types.get_symbolic_value(value) for value in operands]
+    if any(elements is None for elements in known):
+        return None
+    length = max(map(len, known))
+    if any(len(elements) not in (1, length) for elements in known):
+        return None
+    return list(zip(*(e if len(e) == length else e * length for e in known), strict=True))
+
+
+def _with_all_axes_known(infer: Any) -> Any:
+    """Squeeze without axes removes the ones: unknown dimensions may be among them."""
+
+    def infer_squeeze(types: ShapeInferenceContext, node: ir.Node) -> None:
+        data = node.inputs[0]
+        names_axes = "axes" in node.attributes or any(v is not None for v in node.inputs[1:])
+        if data is None or names_axes or data.shape is None or data.shape.is_static():
+            infer(types, node)
+        else:
+            types.set_shape_and_dtype(node.outputs[0], None, data.dtype)
+
+    return infer_squeeze
+
+
+def _with_elements(infer: Any) -> Any:
+    """Let the output have the elements of the first operand."""
+
+    def infer_elements(types: ShapeInferenceContext, node: ir.Node) -> None:
+        infer(types, node)
+        known = None if node.inputs[0] is None else types.get_symbolic_value(node.inputs[0])
+        if known is not None:
+            types.set_symbolic_value(node.outputs[0], known)
+
+    return infer_elements
