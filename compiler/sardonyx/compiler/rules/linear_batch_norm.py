@@ -21,6 +21,11 @@ def _fold(op: Builder, m: Match) -> ir.Value | No:
     return moved
 
 
+def _fold_gemm(op: Builder, m: Match) -> ir.Value | No:
+    """BN(Gemm(x, w, b)) is Gemm(x, w*k, (b-mean)*k + shift), k = scale / sqrt(var + epsilon)."""
+    return fold_after(op, m, norm_affine(m))
+
+
 def _can_fold(m: Match) -> bool | No:
     return is_inference(m) and can_change(m) and _is_last_axis(m)
 
@@ -42,7 +47,7 @@ def _is_last_axis(m: Match) -> bool | No:
 GEMM_BATCH_NORM = rule(
     "gemm_batch_norm",
     lambda op: batch_norm(op, gemm(op)),
-    lambda op, m: fold_after(op, m, norm_affine(m)),
+    _fold_gemm,
     lambda m: is_inference(m) and can_change(m),
 )
 
