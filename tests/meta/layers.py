@@ -19,7 +19,7 @@ COMPILER = {
     "rewrite": "errors ir ops analysis",
     "rules": "errors ir ops analysis rewrite",
     "passes": "errors ir ops analysis rewrite rules targets",
-    "export": "errors ir ops opset targets",
+    "export": "errors ir ops opset contrib targets",
     "program": "errors ir ops opset contrib targets passes export",
     "pipeline": "errors ir ops analysis rewrite rules targets passes program",
     "api": "errors ir targets passes program pipeline",

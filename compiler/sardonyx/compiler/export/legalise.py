@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import onnx_ir as ir
 
+from sardonyx.compiler.contrib import BODIES, add_function_bodies
 from sardonyx.compiler.errors import UnsupportedError
 from sardonyx.compiler.ir import provenance
 from sardonyx.compiler.ir.names import fix_names
@@ -42,7 +43,7 @@ def legalise(model: ir.Model, target: Target, opset: int | None = None) -> ir.Mo
     The copy is at the opset asked for, or at the newest one that the target has kernels for; it
     says the lowest IR version that carries it; it has no dead nodes, no outputs that nobody asked
     for, no trailing empty operands; its names are legal; of the notes on nodes it keeps the
-    provenance.
+    provenance. Contrib operators have a body in standard operators wherever one is known.
 
     Args:
         model: A model at stage core; not changed.
@@ -56,6 +57,7 @@ def legalise(model: ir.Model, target: Target, opset: int | None = None) -> ir.Mo
     target.check_opset(opset)
     legal = _at_opset(model, target, opset)
     ir.passes.common.RemoveUnusedNodesPass()(legal)
+    _add_bodies(legal, target)
     everywhere = list(scopes(legal))
     _drop_imports(legal, everywhere)
     _check_accepted(everywhere, target)
@@ -85,6 +87,21 @@ def _at_opset(model: ir.Model, target: Target, opset: int | None) -> ir.Model:
             raise
         # Another node needs the newer opset; a runtime with more kernels may still run this.
         return model.clone()
+
+
+def _add_bodies(model: ir.Model, target: Target) -> None:
+    """Give contrib operators bodies; where one has none, none has, and the target must know it."""
+    try:
+        add_function_bodies(model)
+    except UnsupportedError:
+        for identifier in [i for i in model.functions if i[:2] in BODIES]:
+            del model.functions[identifier]
+        for node in model.graph.all_nodes():
+            if (node.domain, node.op_type) not in BODIES:
+                continue
+            node.overload = ""
+            if target.refuses(node, 1) is not None:
+                raise
 
 
 def _drop_imports(model: ir.Model, everywhere: list[Scope]) -> None:
