@@ -1,0 +1,31 @@
+"""The compiler: a graph IR, rewriting, passes, targets and ONNX export."""
+
+from sardonyx.compiler.errors import (
+    CaptureError,
+    ExportError,
+    InvalidModelError,
+    RewriteError,
+    SardonyxError,
+    UnsupportedError,
+    VerifyError,
+)
+from sardonyx.compiler.ir.text import to_text
+from sardonyx.compiler.ir.types import describe
+from sardonyx.compiler.ir.verify import verify
+from sardonyx.compiler.pipeline import compile
+from sardonyx.compiler.program import Program
+
+__all__ = [
+    "CaptureError",
+    "ExportError",
+    "InvalidModelError",
+    "Program",
+    "RewriteError",
+    "SardonyxError",
+    "UnsupportedError",
+    "VerifyError",
+    "compile",
+    "describe",
+    "to_text",
+    "verify",
+]

@@ -20,7 +20,7 @@ from sardonyx.compiler.passes.fold_shapes import FoldShapes
 from sardonyx.compiler.passes.fuse import Fuse
 from sardonyx.compiler.passes.infer_types import InferTypes
 from sardonyx.compiler.passes.inline_if import InlineIf
-from sardonyx.compiler.passes.layout import Layout
+from sardonyx.compiler.passes.layout import AssignLayouts
 from sardonyx.compiler.passes.lift_constants import LiftConstants
 from sardonyx.compiler.passes.manager import PassManager, Repeat, Step
 from sardonyx.compiler.passes.share_weights import ShareWeights
@@ -50,7 +50,7 @@ DEFAULT: tuple[Step, ...] = (
     # Fusion needs canonical neighbours; what it folds away leaves constants to share.
     Fuse(),
     # The cut is taken over the final set of operators, so that no fusion is lost to a transpose.
-    Layout(),
+    AssignLayouts(),
     CLEAN_UP,
     # Last: equal weights become visible once all folding is done.
     ShareWeights(),
@@ -111,7 +111,7 @@ def compile(
     if verify_level >= 1:
         verify(working, stage="core")
     report = Report(tuple(records), time.perf_counter() - started, _count(source))
-    return Program.legalised(working, chosen, opset, report)
+    return Program.legalised(working, chosen, opset, report, source)
 
 
 def _inlined(model: ir.Model) -> ir.Model:

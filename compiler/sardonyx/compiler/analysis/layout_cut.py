@@ -67,7 +67,7 @@ def cheapest(region: Region) -> set[ir.Node]:
     import networkx as nx
 
     edges = _edges(region)
-    network = nx.DiGraph()
+    network: nx.DiGraph[object] = nx.DiGraph()
     network.add_nodes_from((Side.A, Side.B))
     for (tail, head), capacity in edges.items():
         if capacity == _INFINITE:
@@ -115,7 +115,8 @@ def _edges(region: Region) -> dict[tuple[object, object], int]:
             else:
                 add(hub, maker, capacity)
             for end in ends:
-                add(*((hub, end) if side is Side.B else (end, hub)), _INFINITE)
+                tail, head = (hub, end) if side is Side.B else (end, hub)
+                add(tail, head, _INFINITE)
     return edges
 
 

@@ -12,8 +12,8 @@ import onnx_ir as ir
 from sardonyx.compiler.ir import constants
 from sardonyx.compiler.ir.builder import Builder
 from sardonyx.compiler.ir.edit import Editor
+from sardonyx.compiler.ir.inference import Dim
 from sardonyx.compiler.ir.signature import Attributes
-from sardonyx.compiler.ir.types import Dim
 from sardonyx.compiler.passes.base import Pass, PassReport
 
 _SITES = dict[str, list[str]]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections import Counter
 from pathlib import Path
 
 from sardonyx import compiler
@@ -39,25 +38,18 @@ def run_compile(
         shown.update(f"writing {output}")
         path = program.save(output, external_data=external_data)
     report = program.report
-    applied: Counter[str] = Counter()
-    for record in report.records:
-        applied.update(record.applied)
     summary = {
         "file": str(path),
         "target": program.target.name,
-        "nodes_before": report.nodes_before,
-        "nodes_after": report.nodes_after,
+        "nodes_before": report.source_nodes,
+        "nodes_after": sum(1 for _ in program.model.graph.all_nodes()),
         "read_seconds": round(read, 3),
         "compile_seconds": round(report.seconds, 3),
     }
     if as_json:
-        passes = [
-            {"pass": r.name, "seconds": r.seconds, "nodes": r.nodes_after, "applied": r.applied}
-            for r in report.records
-        ]
-        print_json({**summary, "applied": dict(applied), "passes": passes})
+        print_json({**summary, "report": report.to_dict()})
         return
     print_rows(str(path), [summary])
-    rows = [{"rewrite": name, "times": count} for name, count in applied.most_common()]
-    if rows:
-        print_rows("rewrites", rows)
+    rules = sorted(report.rules.items(), key=lambda item: -item[1])
+    if rules:
+        print_rows("rewrites", [{"rewrite": name, "times": count} for name, count in rules])

@@ -56,7 +56,7 @@ def _save(path: Path, results: Mapping[str, Any]) -> None:
     partial = path.with_name(f".{path.name}.partial")
     try:
         with partial.open("wb") as stream:
-            np.savez(stream, **results)  # type: ignore[arg-type]
+            np.savez(stream, **results)
         os.replace(partial, path)
     finally:
         partial.unlink(missing_ok=True)
