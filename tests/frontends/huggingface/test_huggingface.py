@@ -1,0 +1,83 @@
+"""Every architecture, captured once, gives PyTorch's numbers at sizes it was not captured with."""
+
+from __future__ import annotations
+
+import numpy as np
+import onnx_ir as ir
+import pytest
+import torch
+
+from sardonyx.frontends.torch import from_torch
+from tests.frontends.huggingface.deploy import LEVELS, deploy
+from tests.frontends.huggingface.models import ROWS, Row
+
+RELATIVE_ERROR = 1e-4
+
+
+def named(result: object, name: str = "") -> dict[str, np.ndarray]:
+    """The tensors of a Hugging Face output by the names that the exported model should have."""
+    if result is None:
+        return {}
+    if isinstance(result, torch.Tensor):
+        return {name: result.numpy()}
+    if hasattr(result, "self_attention_cache"):
+        parts = {
+            "self_attention_cache": result.self_attention_cache,
+            "cross_attention_cache": result.cross_attention_cache,
+        }
+    elif hasattr(result, "layers"):
+        layers = enumerate(result.layers)
+        parts = {str(i): {"key": layer.keys, "value": layer.values} for i, layer in layers}
+    elif hasattr(result, "items"):
+        parts = dict(result.items())
+    else:
+        parts = {str(index): part for index, part in enumerate(result)}
+    prefix = f"{name}." if name else ""
+    return {k: v for key, part in parts.items() for k, v in named(part, prefix + key).items()}
+
+
+def relative_error(found: np.ndarray, expected: np.ndarray) -> float:
+    """The largest difference over the largest expected magnitude."""
+    assert found.shape == expected.shape
+    assert found.dtype == expected.dtype
+    if expected.size == 0:
+        return 0.0
+    difference = np.abs(found.astype(np.float64) - expected.astype(np.float64)).max()
+    return float(difference / max(np.abs(expected).max(), 1e-30))
+
+
+def dims_of(model: ir.Model) -> dict[str, dict[int, str]]:
+    dims = {}
+    for value in model.graph.inputs:
+        rows = enumerate(value.shape)
+        dims[value.name] = {i: d.value for i, d in rows if isinstance(d, ir.SymbolicDim)}
+    return dims
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        pytest.param(row, id=row.name, marks=() if row.required else pytest.mark.slow)
+        for row in ROWS
+    ],
+)
+def test_matches_pytorch_at_other_sizes(row: Row) -> None:
+    torch.set_num_threads(1)
+    module = row.build()
+    kind = row.kind
+    model = from_torch(module, kwargs=kind.inputs(**kind.traced), dynamic=kind.dynamic)
+    assert dims_of(model) == {name: kind.dynamic.get(name, {}) for name in kind.inputs(**kind.traced)}
+    runs = {level: deploy(model, level) for level in LEVELS}
+    errors = {}
+    for sizes in (kind.traced, *kind.others):
+        feeds = kind.inputs(**sizes)
+        with torch.no_grad():
+            expected = named(module(**feeds))
+        for level, run in runs.items():
+            found = run({name: tensor.numpy() for name, tensor in feeds.items()})
+            assert list(found) == list(expected)
+            for name in found:
+                error = relative_error(found[name], expected[name])
+                errors[f"{name} at {sizes}, {level}"] = error
+    wrong = {place: error for place, error in errors.items() if not error <= RELATIVE_ERROR}
+    assert not wrong
