@@ -134,3 +134,14 @@ def test_iteration_goes_along_a_fixed_first_axis():
     model = dsl.model(x=dsl.f32[3, "n"])(lambda x: sum(row * (i + 1) for i, row in enumerate(x)))
     x = numbers(3, 2)
     agree(model, x[0] + 2 * x[1] + 3 * x[2], rtol=1e-6, x=x)
+
+
+def test_a_large_tensor_of_one_number_is_not_kept_in_the_file():
+    @dsl.model(x=dsl.f32["n", 300])
+    def shifted(x):
+        return x @ dsl.full((300, 200), 0.5) + dsl.ones((200,))
+
+    x = numbers(2, 300)
+    wanted = np.repeat(x.sum(1, keepdims=True) * np.float32(0.5) + 1, 200, 1)
+    agree(shifted, wanted, rtol=1e-5, x=x)
+    assert len(shifted.to_onnx().SerializeToString()) < 4000

@@ -60,7 +60,8 @@ def loop(
     Args:
         count: How often; None for no limit.
         step: Called as step(i, *state), i an i64 scalar. Returns the next state; what it
-            returns beyond that is collected along a new first axis.
+            returns beyond that is collected along a new first axis. It is called again, from
+            a clean slate, where a size of the state turns out to change.
         state: The first state. Sizes that change from step to step are symbolic inside and
             after the loop.
         while_: Called as while_(*state) before each step; the loop ends where it is False.

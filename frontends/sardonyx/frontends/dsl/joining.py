@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -18,6 +19,10 @@ from sardonyx.frontends.dsl.trace import current
 
 if TYPE_CHECKING:
     from sardonyx.frontends.dsl.tensor import Tensor
+
+
+_MOST_HELD = 1024
+"""A tensor of one number with more elements is made when the model runs, not kept in the file."""
 
 
 def concat(tensors: Sequence[Tensor], axis: int = -1) -> Tensor:
@@ -150,8 +155,9 @@ def full(shape: Sequence[SizeLike], number: float, dtype: DTypeLike = f32) -> Te
     listed = [shapes.named(i) if isinstance(i, str) else i for i in flat_sizes([shape])]
     known = [shapes.raw(item) for item in listed]
     value = np.asarray([number], to_dtype(dtype).numpy)
-    if all(isinstance(dim, int) for dim in known):
-        return shapes.constant(np.full([int(str(d)) for d in known], value[0]))
+    fixed = [dim for dim in known if isinstance(dim, int)]
+    if len(fixed) == len(known) and math.prod(fixed) <= _MOST_HELD:
+        return shapes.constant(np.full(fixed, value[0]))
     result = known if all(dim is not None for dim in known) else None
     return emit("ConstantOfShape", shapes.vector(listed), value=value, shape=result)
 
