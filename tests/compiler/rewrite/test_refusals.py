@@ -150,7 +150,7 @@ def test_the_miss_says_where_the_pattern_stopped():
     given = one("a = Neg(x) m = Mul(a, k) [site] y = Exp(m)", k=normal(3))
     check_miss(SCALE, given, "a: float[2, 3] comes from Neg, not from Abs")
     miss = apply(SCALE, given).misses["scale"]
-    assert miss.matched == 2
+    assert (miss.site, miss.matched) == ("site (Exp)", 2)
 
 
 def test_a_guards_refusal_comes_further_than_any_pattern():

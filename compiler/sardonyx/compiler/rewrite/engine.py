@@ -128,7 +128,7 @@ def _matches(rule: Rule, node: ir.Node, report: RuleReport) -> Iterator[Match]:
     if attempt.depth > 0:
         known = report.misses.get(rule.name)
         if known is None or attempt.depth > known.matched:
-            _note(rule, report, attempt.node or node, attempt.depth, attempt.why())
+            _note(rule, report, node, attempt.depth, attempt.why())
 
 
 def _ask(rule: Rule, match: Match) -> bool | No:

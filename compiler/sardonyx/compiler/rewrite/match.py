@@ -107,13 +107,12 @@ class Attempt:
     """The search for one pattern at one node; remembers how far it came and why it stopped."""
 
     depth: int = -1
-    node: ir.Node | None = None
     why: Callable[[], str] = field(default=lambda: "never tried")
 
-    def stopped(self, state: State, node: ir.Node | None, why: Callable[[], str]) -> None:
+    def stopped(self, state: State, why: Callable[[], str]) -> None:
         """Note a failure if it came further than those before."""
         if len(state.nodes) > self.depth:
-            self.depth, self.node, self.why = len(state.nodes), node, why
+            self.depth, self.why = len(state.nodes), why
 
 
 @dataclass(frozen=True)
@@ -137,7 +136,7 @@ class State:
             yield self
             return
         attempt.stopped(
-            self, _at(self), lambda: f"{_say(held)} is not the {name!r} seen before, {_say(before)}"
+            self, lambda: f"{_say(held)} is not the {name!r} seen before, {_say(before)}"
         )
 
 
@@ -163,7 +162,7 @@ def _match_any_value(
     pattern: AnyValue, value: ir.Value | None, state: State, attempt: Attempt
 ) -> Iterator[State]:
     if value is None:
-        attempt.stopped(state, _at(state), lambda: f"operand {pattern.name!r} is left out")
+        attempt.stopped(state, lambda: f"operand {pattern.name!r} is left out")
         return
     yield from state.bound(pattern.name, value, attempt)
 
@@ -172,14 +171,12 @@ def _match_constant(
     pattern: Constant, value: ir.Value | None, state: State, attempt: Attempt
 ) -> Iterator[State]:
     if value is None or not constants.is_constant(value):
-        attempt.stopped(
-            state, _at(state), lambda: f"{describe(value)} is computed when the model runs"
-        )
+        attempt.stopped(state, lambda: f"{describe(value)} is computed when the model runs")
         return
     if pattern.where is not None:
         array = constants.array(value)
         if array is None or not pattern.where(array):
-            attempt.stopped(state, _at(state), lambda: f"{describe(value)} is not {pattern.wanted}")
+            attempt.stopped(state, lambda: f"{describe(value)} is not {pattern.wanted}")
             return
     yield from state.bound(pattern.name, _Const(value), attempt)
 
@@ -191,7 +188,7 @@ def _match_number(
     if array is not None and _is_filled_with(array, pattern.value):
         yield state
     else:
-        attempt.stopped(state, _at(state), lambda: f"{describe(value)} is not {pattern.value:g}")
+        attempt.stopped(state, lambda: f"{describe(value)} is not {pattern.value:g}")
 
 
 def _is_filled_with(array: constants.Array, number: float) -> bool:
@@ -224,7 +221,7 @@ def _match_absent(
     if value is None:
         yield state
     else:
-        attempt.stopped(state, _at(state), lambda: f"has the operand {describe(value)}")
+        attempt.stopped(state, lambda: f"has the operand {describe(value)}")
 
 
 def _match_any_of(
@@ -241,14 +238,11 @@ def _match_operator(
     if node is None or node.op_type not in pattern.op_types or node.domain != pattern.domain:
         attempt.stopped(
             state,
-            node or _at(state),
             lambda: f"{describe(value)} comes from {_made_by(node)}, not from {pattern.label}",
         )
         return
     if value is not node.outputs[0]:
-        attempt.stopped(
-            state, node, lambda: f"reads another output of {node.op_type} than its first"
-        )
+        attempt.stopped(state, lambda: f"reads another output of {node.op_type} than its first")
         return
     attributes = Attributes(node)
     state = State((*state.nodes, node), state.captures)
@@ -256,7 +250,7 @@ def _match_operator(
         found = getattr(attributes, name)
         if not _is_attribute(found, wanted):
             why = _Text(f"{node.op_type} has {name} = {found}, not {wanted}")
-            attempt.stopped(state, node, why)
+            attempt.stopped(state, why)
             return
     state = state.with_capture(pattern.attributes, attributes)
     for named in state.bound(pattern.output, value, attempt):
@@ -281,7 +275,7 @@ def _match_operands(
 ) -> Iterator[State]:
     if not patterns:
         if any(operand is not None for operand in operands):
-            attempt.stopped(state, _at(state), lambda: "has more operands than the pattern")
+            attempt.stopped(state, lambda: "has more operands than the pattern")
             return
         yield state
         return
@@ -318,10 +312,6 @@ def _say(held: Any) -> str:
     if isinstance(held, _Const):
         return describe(held.value)
     return describe(held) if isinstance(held, ir.Value) else "an operand that is left out"
-
-
-def _at(state: State) -> ir.Node | None:
-    return state.nodes[-1] if state.nodes else None
 
 
 def _made_by(node: ir.Node | None) -> str:

@@ -6,6 +6,8 @@ shift per channel of their output, and of their input, goes into weight and bias
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -88,13 +90,13 @@ def layout(match: Match) -> Layout:
 
 def _conv_layout(match: Match, shape: tuple[int, ...]) -> Layout:
     groups = match.linear.group
-    inner = int(np.prod(shape[2:]))
+    inner = math.prod(shape[2:])
     return Layout((groups, shape[0] // groups, shape[1], inner), groups, 1)
 
 
 def _conv_transpose_layout(match: Match, shape: tuple[int, ...]) -> Layout:
     groups = match.linear.group
-    inner = int(np.prod(shape[2:]))
+    inner = math.prod(shape[2:])
     return Layout((groups, shape[0] // groups, shape[1], inner), groups, 2)
 
 
@@ -103,7 +105,7 @@ def _gemm_layout(match: Match, shape: tuple[int, ...]) -> Layout:
 
 
 def _matmul_layout(match: Match, shape: tuple[int, ...]) -> Layout:
-    batch = int(np.prod(shape[:-2]))
+    batch = math.prod(shape[:-2])
     return Layout((batch, shape[-2], shape[-1], 1), 1, 2)
 
 
@@ -226,26 +228,44 @@ def _response(match: Match, where: Layout, shift: Vector) -> Vector:
     blocks = match.weight.reshape(where.shape)
     inputs = 3 - where.output
     spread = where.spread(shift, inputs)[..., 0]
-    elements = blocks.sum(axis=3, dtype=np.float64)
-    total: Vector = (elements * spread).sum(axis=inputs).reshape(-1)
-    return total * _factor(match, "alpha")
+    total = np.zeros((where.shape[0], where.shape[where.output]))
+    for part in _parts(where):
+        by = _cut(spread, part)
+        sums = (blocks[part].sum(axis=3, dtype=np.float64) * by).sum(axis=inputs)
+        if inputs == 1:
+            total += sums
+        else:
+            total[part] = sums
+    return total.reshape(-1) * _factor(match, "alpha")
 
 
 def _scaled(weight: Array, where: Layout, factor: Vector) -> Array | No:
-    """Multiply a weight, in double precision, a part at a time."""
+    """Multiply a weight, in double precision."""
     blocks = weight.reshape(where.shape)
     result = np.empty_like(blocks)
-    rows = where.shape[1]
-    step = max(1, _AT_ONCE * rows // max(1, blocks.size))
-    for start in range(0, rows, step):
-        part = np.s_[:, start : start + step]
-        by = factor[part] if factor.shape[1] > 1 else factor
+    for part in _parts(where):
         with np.errstate(invalid="ignore"):
-            done = rounded(blocks[part].astype(np.float64) * by, weight.dtype)
+            exact = blocks[part].astype(np.float64) * _cut(factor, part)
+        done = rounded(exact, weight.dtype)
         if isinstance(done, No):
             return done
         result[part] = done
     return result.reshape(weight.shape)
+
+
+_Part = tuple[slice, slice]
+
+
+def _parts(where: Layout) -> Iterator[_Part]:
+    """Yield slices of rows, so that a large weight is widened to double precision bit by bit."""
+    rows, size = where.shape[1], math.prod(where.shape)
+    step = max(1, _AT_ONCE * rows // max(1, size))
+    for start in range(0, rows, step):
+        yield slice(None), slice(start, start + step)
+
+
+def _cut(factor: Vector, part: _Part) -> Vector:
+    return factor[part] if factor.shape[1] > 1 else factor
 
 
 def _build(
