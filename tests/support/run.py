@@ -10,6 +10,8 @@ import onnx_ir as ir
 import onnxruntime
 from onnx.reference import ReferenceEvaluator
 
+from sardonyx.compiler.ir.verify import verify
+
 Feeds = Mapping[str, np.ndarray]
 
 
@@ -32,5 +34,6 @@ def run_reference(model: ir.Model, feeds: Feeds) -> list[np.ndarray]:
 
 
 def check_valid(model: ir.Model) -> None:
-    """Demand that ONNX's checker, with strict type inference, accepts a model."""
+    """Demand that our verifier and ONNX's checker, with strict inference, accept a model."""
+    verify(model)
     onnx.checker.check_model(ir.to_proto(model), full_check=True)
