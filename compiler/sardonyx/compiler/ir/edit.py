@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import onnx_ir as ir
@@ -49,7 +50,8 @@ class Editor:
     listeners: list[Callable[[Change], None]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self._names = {v.name for v in all_values(self.model)}
+        # How many values have a name: those of different subgraphs may share one.
+        self._names = Counter(v.name for v in all_values(self.model))
         self._serial = 0
         self._typed_at = self.changes
 
@@ -135,6 +137,7 @@ class Editor:
         for value in list(branch.initializers.values()):
             self.lift_initializer(value)
         moved = list(branch)
+        self._rename_clashes(node, branch)
         branch.remove(moved)
         graph.insert_before(node, moved)
         return self.replace(node.outputs, ends, self.builder(), rule, [node])
@@ -145,7 +148,7 @@ class Editor:
         if owner is None or value.name is None or owner is self.model.graph:
             raise RewriteError("Only an initializer of a subgraph can be lifted.", found=value.name)
         del owner.initializers[value.name]
-        self._names.discard(value.name)
+        self._names[value.name] -= 1
         self._register_constant(value, value.name)
         self._done(Change("lift_constants", str(value.name)))
 
@@ -176,7 +179,9 @@ class Editor:
         dropped = 0
         for graph in (self.model.graph, *self.model.graph.subgraphs()):
             for value in list(graph.initializers.values()):
-                dropped += self._drop_unread_constant(value)
+                if self._drop_unread_constant(value):
+                    self._done(Change("dead_code", str(value.name)))
+                    dropped += 1
         return dropped
 
     def _insert(self, anchor: ir.Node, built: Builder, rule: str, matched: list[ir.Node]) -> None:
@@ -196,11 +201,20 @@ class Editor:
 
     def _free_name(self, base: str) -> str:
         name = base
-        while name in self._names:
+        while self._names[name] > 0:
             self._serial += 1
             name = f"{base}_{self._serial}"
-        self._names.add(name)
+        self._names[name] += 1
         return name
+
+    def _rename_clashes(self, node: ir.Node, branch: ir.Graph) -> None:
+        """Give values of a branch names that nothing outside of its node has."""
+        others = [graph for graph in _subgraphs(node) if graph is not branch]
+        leaving = Counter(v.name for graph in others for v in _values(graph))
+        for value in _values(branch):
+            if value.name is not None and self._names[value.name] - leaving[value.name] > 1:
+                self._names[value.name] -= 1
+                value.name = self._free_name(value.name)
 
     def _register_constants(self, built: Builder, names: Mapping[ir.Value, str | None]) -> None:
         """Make the constants that are read initializers of the main graph."""
@@ -209,9 +223,10 @@ class Editor:
                 self._register_constant(value, names.get(value))
 
     def _register_constant(self, value: ir.Value, wanted: str | None) -> None:
-        reader = next(iter(value.uses())).node
-        base = wanted or f"{reader.outputs[0].name}.{reader.op_type.lower()}"
-        name = value.name = self._free_name(base)
+        if wanted is None:
+            reader = next(iter(value.uses())).node
+            wanted = f"{reader.outputs[0].name}.{reader.op_type.lower()}"
+        name = value.name = self._free_name(wanted)
         if value.const_value is not None:
             value.const_value.name = name
         self.model.graph.register_initializer(value)
@@ -252,10 +267,11 @@ class Editor:
             for graph in _subgraphs(node):
                 if graph not in kept:
                     read += _captured(graph)
+                    self._names.subtract(v.name for v in _values(graph))
                     _detach(graph)
             node.graph.remove(node, safe=True)
             erased.append(node.op_type)
-            self._names.difference_update(v.name for v in node.outputs)
+            self._names.subtract(v.name for v in node.outputs)
             for value in dict.fromkeys(read):
                 producer = value.producer()
                 if producer is not None:
@@ -270,7 +286,7 @@ class Editor:
             return False
         assert value.name is not None
         del value.graph.initializers[value.name]
-        self._names.discard(value.name)
+        self._names[value.name] -= 1
         return True
 
     def _done(self, change: Change) -> Change:
@@ -392,6 +408,15 @@ def _detach(graph: ir.Graph) -> None:
     for node in list(graph.all_nodes()):
         for index in range(len(node.inputs)):
             node.replace_input_with(index, None)
+
+
+def _values(graph: ir.Graph) -> Iterator[ir.Value]:
+    """Yield the values of a subgraph and of those inside it."""
+    for each in (graph, *graph.subgraphs()):
+        yield from each.inputs
+        yield from each.initializers.values()
+        for node in each:
+            yield from node.outputs
 
 
 def _captured(graph: ir.Graph) -> list[ir.Value]:
