@@ -274,6 +274,11 @@ def bool_index(x):
     return x[x > 0]  # bool_index
 
 
+@program("A backward slice needs a fixed start.", "i i64[]", x=f32["n"], i=i64[()])
+def backward_slice(x, i):
+    return x[i::-1]  # backward_slice
+
+
 @program("There is no dtype 'float31'.", "f32", x=f32["n"])
 def unknown_dtype(x):
     return x.cast("float31")  # unknown_dtype

@@ -7,26 +7,27 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import onnx_ir as ir
 
-from sardonyx.frontends.dsl import arithmetic, check, shapes, sizes
+from sardonyx.frontends.dsl import arithmetic, check, shapes
 from sardonyx.frontends.dsl.dims import Dim
 from sardonyx.frontends.dsl.emit import emit
 from sardonyx.frontends.dsl.errors import DslError
 from sardonyx.frontends.dsl.joining import stack
 from sardonyx.frontends.dsl.reshaping import permute, unsqueeze
-from sardonyx.frontends.dsl.symbol import RawDim, describe, is_tensor
+from sardonyx.frontends.dsl.slicing import sliced
+from sardonyx.frontends.dsl.symbol import describe, is_tensor
 from sardonyx.frontends.dsl.trace import current
 
 if TYPE_CHECKING:
     from sardonyx.frontends.dsl.tensor import Tensor
 
-_FIRST, _LAST = -(2**63), 2**63 - 1
-
 
 @dataclass(frozen=True, eq=False)
 class _Item:
-    """One element of the index: `axis` is the axis of the indexed tensor it applies to."""
+    """One element of the index: `axis` is the axis of the indexed tensor it applies to.
+
+    An Ellipsis that stands for no axis is kept: numpy lets it part the axes of index tensors.
+    """
 
     entry: Any
     axis: int | None
@@ -39,14 +40,15 @@ def index(x: Tensor, key: Any) -> Tensor:
         DslError: Too many entries, one outside of a fixed size, or of a kind numpy does not take.
     """
     items = _placed(x, key if isinstance(key, tuple) else (key,))
-    sliced = _slice(x, [i for i in items if isinstance(i.entry, slice)])
+    slices = {i.axis: i.entry for i in items if i.axis is not None and isinstance(i.entry, slice)}
+    cut = sliced(x, slices)
     picks = [i for i in items if i.axis is not None and not isinstance(i.entry, slice)]
     tensors = [i.entry for i in picks if not isinstance(i.entry, int)]
     if len(tensors) > 1:
-        result, width = _pick_many(sliced, items, picks)
+        result, width = _pick_many(cut, items, picks)
     else:
         width = tensors[0].rank if tensors else 0
-        result = _pick_one(sliced, items, picks, width)
+        result = _pick_one(cut, items, picks, width)
     return _with_new_axes(result, items, picks, width)
 
 
@@ -62,11 +64,14 @@ def _placed(x: Tensor, key: tuple[Any, ...]) -> list[_Item]:
             expected=f"at most {x.rank}",
         )
     at = dots[0] if dots else len(entries)
-    entries[at : at + len(dots)] = [slice(None)] * (x.rank - used)
+    left = x.rank - used
+    if left or not dots:
+        entries[at : at + len(dots)] = [slice(None)] * left
     items, axis = [], 0
     for entry in entries:
-        items.append(_Item(entry, None if entry is None else axis))
-        axis += entry is not None
+        has_axis = entry is not None and entry is not Ellipsis
+        items.append(_Item(entry, axis if has_axis else None))
+        axis += has_axis
     for item in items:
         _refuse_outside(x, item)
     return items
@@ -105,94 +110,6 @@ def _refuse_outside(x: Tensor, item: _Item) -> None:
         )
 
 
-def _slice(x: Tensor, items: list[_Item]) -> Tensor:
-    """Apply all slices in one Slice node; none for those that keep everything."""
-    axes, starts, ends, steps = [], [], [], []
-    dims = list(x.dims)
-    for item in items:
-        assert item.axis is not None
-        step = 1 if item.entry.step is None else item.entry.step
-        if not isinstance(step, int) or step == 0:
-            raise DslError("The step of a slice is a fixed number other than 0.", found=str(step))
-        dim = dims[item.axis]
-        start, stop = (_bound(x, b) for b in (item.entry.start, item.entry.stop))
-        dims[item.axis] = size = _sliced(dim, start, stop, step)
-        if step == 1 and sizes.same(size, dim):
-            continue
-        axes.append(item.axis)
-        starts.append(start if start is not None else 0 if step > 0 else _LAST)
-        ends.append(stop if stop is not None else _LAST if step > 0 else _FIRST)
-        steps.append(step)
-    if not axes:
-        return x
-    operands = [_bounds(starts), _bounds(ends), axes]
-    return emit("Slice", x, *operands, None if set(steps) == {1} else steps, shape=dims)
-
-
-def _bound(x: Tensor, bound: Any) -> Any:
-    if bound is None or isinstance(bound, Dim):
-        return bound
-    if isinstance(bound, (int, np.integer)) and not isinstance(bound, bool):
-        return int(bound)
-    if is_tensor(bound) and bound.dtype.is_int and bound.rank == 0:
-        return bound
-    raise DslError(
-        "This is no bound of a slice.",
-        found=f"{describe(bound)}, slicing {describe(x)}",
-        expected="an int, a size such as y.shape[0], or an integer scalar tensor",
-    )
-
-
-def _bounds(values: list[Any]) -> Any:
-    has_symbols = any(not isinstance(v, int) for v in values)
-    return shapes.vector(values) if has_symbols else np.asarray(values, np.int64)
-
-
-def _sliced(dim: RawDim, start: Any, stop: Any, step: int) -> RawDim:
-    """Return the size that a slice leaves."""
-    if is_tensor(start) or is_tensor(stop):
-        return _fresh()
-    if start in (None, 0) and stop is None and step == 1:
-        return dim
-    if not any(isinstance(part, (Dim, ir.SymbolicDim)) for part in (dim, start, stop)):
-        return len(range(*slice(start, stop, step).indices(int(str(dim)))))
-    if start is None and stop is None:
-        return (
-            dim if step == -1 else _fresh() if step < 0 else sizes.plain((dim + step - 1) // step)
-        )
-    if step != 1 or isinstance(start, Dim):
-        return _fresh()
-    if start is not None and start < 0:
-        return _fresh() if stop is not None or isinstance(dim, int) else sizes.clamp(-start, dim)
-    end = _end(dim, stop)
-    if not start and end is not None and not (isinstance(stop, int) and stop < 0):
-        return end
-    # n - 1 is negative where n is 0: then nothing is left.
-    left = None if end is None else sizes.plain(end - (start or 0))
-    if left is None or isinstance(left, int):
-        return _fresh() if left is None else max(0, left)
-    return sizes.plain(ir.SymbolicDim(f"max(0, {left})"))
-
-
-def _end(dim: RawDim, stop: int | Dim | None) -> RawDim | None:
-    """Return where a slice with step 1 ends, None where that is not known."""
-    if stop is None:
-        return dim
-    if isinstance(stop, Dim):
-        if sizes.same(stop.size, dim):
-            return dim
-        if isinstance(dim, int):
-            return sizes.clamp(dim, stop.size)
-        return sizes.plain(ir.SymbolicDim(f"min({dim}, {stop.size})"))
-    if isinstance(dim, int):
-        return len(range(*slice(None, stop).indices(dim)))
-    return sizes.clamp(stop, dim) if stop >= 0 else sizes.plain(dim + stop)
-
-
-def _fresh() -> ir.SymbolicDim:
-    return current().types.new_symbol()
-
-
 def _with_new_axes(x: Tensor, items: list[_Item], picks: list[_Item], width: int) -> Tensor:
     """Insert the axes that None asks for; the picked axes have become `width` axes."""
     apart = width > 0 and _is_apart(items, picks)
@@ -201,7 +118,7 @@ def _with_new_axes(x: Tensor, items: list[_Item], picks: list[_Item], width: int
         if item.entry is None:
             new.append(at)
         if item not in picks:
-            at += 1
+            at += item.entry is not Ellipsis
         elif not seen:
             at += width
             seen = True
