@@ -6,7 +6,6 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import onnx
-import onnx_ir as ir
 import onnxruntime as ort
 
 from tests.conformance.values import feed, fetch
@@ -16,9 +15,10 @@ Runner = Callable[[Sequence[Any]], list[Any]]
 
 def deploy(model: onnx.ModelProto) -> Runner:
     """What Sardonyx makes of a model; this is the function that the suite judges."""
-    from sardonyx import frontends
+    from sardonyx import compiler, frontends
 
-    return ort_alone(ir.to_proto(frontends.from_onnx(model)))
+    program = compiler.compile(frontends.from_onnx(model), verify_level=2)
+    return ort_alone(onnx.ModelProto.FromString(program.to_bytes()))
 
 
 def ort_alone(model: onnx.ModelProto) -> Runner:

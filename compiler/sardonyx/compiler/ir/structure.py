@@ -18,6 +18,7 @@ import numpy as np
 import onnx_ir as ir
 
 _SMALL = 256
+_MAIN = "main"
 _FUNCTION = "function"
 _LITTLE_FLOATS = {ir.AttributeType.FLOAT: "<f", ir.AttributeType.FLOATS: "<f"}
 
@@ -46,7 +47,7 @@ def fingerprint(model: ir.Model, *, content: bool = False) -> Fingerprint:
             within a process only.
     """
     walk = _Walk(content)
-    parts = [walk.graph(model.graph, "main"), repr(sorted(model.opset_imports.items())).encode()]
+    parts = [walk.graph(model.graph, _MAIN), repr(sorted(model.opset_imports.items())).encode()]
     for identifier, function in sorted(model.functions.items()):
         defaults = [walk.attribute(a) for a in _by_name(function.attributes)]
         opsets = repr(sorted(function.opset_imports.items())).encode()
@@ -149,8 +150,9 @@ class _Walk:
 
     def graph(self, graph: ir.Graph, place: str) -> bytes:
         """Return the digest of a graph; `place` tells its inputs from those of enclosing graphs."""
-        # Functions are not typed: their calls are.
-        types = [(v.type, v.shape) if place != _FUNCTION else () for v in graph.inputs]
+        # Only the main graph's input types are said by the model. Those of subgraphs are inferred
+        # from what is passed to them, and functions are not typed: their calls are.
+        types = [(v.type, v.shape) if place == _MAIN else () for v in graph.inputs]
         inputs = [repr((place, i, type_)).encode() for i, type_ in enumerate(types)]
         self._values.update(zip(graph.inputs, map(_digest, inputs), strict=True))
         unread = []
