@@ -132,10 +132,11 @@ def section(name: str, result: Result) -> Iterator[str]:
 
 def compile_time_rows(rows: list[Result]) -> Iterator[list[str]]:
     """Header and rows: what each graph tool took."""
-    yield ["model", "tool", "file MB", "nodes", "seconds", "growth MB", "peak MB"]
+    yield ["model", "tool", "file MB", "nodes", "seconds", "CPU s", "growth MB", "peak MB"]
     for row in rows:
         nodes = " to ".join(filter(None, (number(row, "nodes_before"), number(row, "nodes"))))
-        costs = [number(row, "seconds", ".2f"), number(row, "growth_mb"), number(row, "peak_mb")]
+        costs = [number(row, key, ".2f") for key in ("seconds", "cpu_seconds")]
+        costs += [number(row, key) for key in ("growth_mb", "peak_mb")]
         yield [row["model"], row["tool"], number(row, "file_mb"), nodes, *costs]
 
 

@@ -10,6 +10,8 @@ if TYPE_CHECKING:
     from sardonyx.frontends.onnx_file import from_onnx as from_onnx
     from sardonyx.frontends.torch import from_torch as from_torch
 
+__all__ = ["dsl", "from_onnx", "from_torch"]
+
 _LAZY: dict[str, tuple[str, str | None]] = {
     # Name: (module, its name there or None for the module itself). Importing one way in does
     # not load the others.
