@@ -115,7 +115,8 @@ class Builder:
             held = array
         else:
             data = np.asarray(array) if dtype is None else np.asarray(array, dtype=dtype.numpy())
-            held = ir.tensor(data)
+            is_text = data.dtype.kind == "O"
+            held = _text(data) if is_text else ir.tensor(data)
         shape = ir.Shape(held.shape.numpy())
         value = ir.Value(shape=shape, type=ir.TensorType(held.dtype), const_value=held)
         self.constants.append(value)
@@ -231,6 +232,11 @@ def _check_types(node: ir.Node, known: Operator | None) -> None:
             found=found,
             expected=expected,
         )
+
+
+def _text(data: np.ndarray[Any, Any]) -> ir.StringTensor:
+    texts = [t if isinstance(t, bytes) else str(t).encode() for t in data.reshape(-1)]
+    return ir.StringTensor(texts, shape=ir.Shape(data.shape))
 
 
 def _least_outputs(domain: str, op_type: str, version: int) -> int:

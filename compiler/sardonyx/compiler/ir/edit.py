@@ -235,6 +235,8 @@ class Editor:
         """Send the readers of `before` to `after`, and keep the name of a graph output."""
         if before.is_graph_output():
             if not can_be_output(after, before):
+                for reader, index in list(before.uses()):
+                    reader.replace_input_with(index, after)
                 after = self._identity(after, anchor)
             before_name = before.name
             # Its node may stay, for its other outputs; a value in a graph has a name.

@@ -15,6 +15,7 @@ from onnx_shape_inference._ops._utils import ceil_div_dim, max_dim, min_dim
 
 Dim = int | ir.SymbolicDim
 
+_MOST_AXES = 64
 _FAR = 2**31 - 1
 """What exporters write for the end of an axis, at least."""
 
@@ -24,6 +25,10 @@ def register() -> None:
     registry.register("", "Slice", since_version=10)(_infer_slice)
     registry.register("", "Equal", since_version=7)(_infer_equal)
     registry.register("", "Where", since_version=9)(_infer_where)
+    registry.register("", "ConstantOfShape", since_version=9)(_infer_constant_of_shape)
+    concat, reshape = registry.get("", "Concat", 23), registry.get("", "Reshape", 23)
+    registry.register("", "Concat", since_version=4)(_with_few_elements(concat))
+    registry.register("", "Reshape", since_version=5)(_with_few_axes(reshape))
     squeeze = registry.get("", "Squeeze", 23)
     registry.register("", "Squeeze", since_version=1)(_with_all_axes_known(squeeze))
     cast_like = registry.get("", "CastLike", 23)
@@ -193,6 +198,50 @@ def _aligned(
     if any(len(elements) not in (1, length) for elements in known):
         return None
     return list(zip(*(e if len(e) == length else e * length for e in known), strict=True))
+
+
+def _infer_constant_of_shape(types: ShapeInferenceContext, node: ir.Node) -> None:
+    """The library reads constant shapes only."""
+    shape = node.inputs[0]
+    if shape is None:
+        raise OpUsageError(node, "a shape is required")
+    value = node.attributes.get("value")
+    dtype = ir.DataType.FLOAT if value is None else value.as_tensor().dtype
+    dims = types.get_symbolic_value(shape)
+    types.set_shape_and_dtype(node.outputs[0], None if dims is None else ir.Shape(dims), dtype)
+
+
+def _with_few_elements(infer: Any) -> Any:
+    """The library makes a symbol for each element of a vector, however many they are."""
+
+    def infer_concat(types: ShapeInferenceContext, node: ir.Node) -> None:
+        shapes = [None if value is None else value.shape for value in node.inputs]
+        are_vectors = all(shape is not None and len(shape) == 1 for shape in shapes)
+        if not are_vectors:
+            infer(types, node)
+            return
+        total: Dim = 0
+        for shape in shapes:
+            total = total + shape[0]
+        types.set_shape_and_dtype(node.outputs[0], ir.Shape([total]), node.inputs[0].dtype)
+        if isinstance(total, int) and total <= _MOST_AXES:
+            infer(types, node)
+
+    return infer_concat
+
+
+def _with_few_axes(infer: Any) -> Any:
+    """The library makes a symbol for each axis of a result, however many a file asks for."""
+
+    def infer_reshape(types: ShapeInferenceContext, node: ir.Node) -> None:
+        data, shape = node.inputs[:2]
+        length = shape.shape[0] if shape is not None and shape.shape else 0
+        if data is not None and isinstance(length, int) and length > _MOST_AXES:
+            types.set_shape_and_dtype(node.outputs[0], None, data.dtype)
+        else:
+            infer(types, node)
+
+    return infer_reshape
 
 
 def _with_all_axes_known(infer: Any) -> Any:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import onnx_ir as ir
 
 from sardonyx.compiler.ir.edit import Editor
-from sardonyx.compiler.ops import Trait, has_trait
+from sardonyx.compiler.ir.structure import node_key
+from sardonyx.compiler.ops import Trait, find, has_trait
 from sardonyx.compiler.passes.base import Pass, PassReport
 
 
@@ -29,7 +31,7 @@ class ShareCommonSubexpressions(Pass):
         return PassReport({self.name: sites} if sites else {})
 
     def _share(
-        self, graph: ir.Graph, outer: dict[Any, ir.Node], editor: Editor, sites: list[str]
+        self, graph: ir.Graph, outer: dict[Hashable, ir.Node], editor: Editor, sites: list[str]
     ) -> None:
         seen = dict(outer)
         for node in list(graph):
@@ -44,28 +46,20 @@ class ShareCommonSubexpressions(Pass):
             sites.append(change.site)
 
 
-def _key(node: ir.Node) -> Any:
-    """Return what two nodes must have in common to be equal, or None for those never shared."""
-    if has_trait(node, Trait.RANDOM) or not node.outputs:
+def _key(node: ir.Node) -> Hashable:
+    """Return what two nodes must have in common to be equal, or None for those never shared.
+
+    An operator that nobody described may have effects or draw at random.
+    """
+    if find(node) is None or _draws(node) or any(_graphs(a) for a in node.attributes.values()):
         return None
-    attributes: list[Any] = []
-    for attr in sorted(node.attributes.values(), key=lambda a: a.name):
-        if attr.is_ref() or attr.type in {ir.AttributeType.GRAPH, ir.AttributeType.GRAPHS}:
-            return None
-        attributes.append((attr.name, attr.type, _attribute_key(attr)))
-    return (
-        node.op_identifier(),
-        tuple(id(v) if v is not None else None for v in node.inputs),
-        tuple(attributes),
-        tuple(v.name == "" for v in node.outputs),
-    )
+    return (node_key(node), tuple(not v.name for v in node.outputs))
 
 
-def _attribute_key(attr: ir.Attr) -> Any:
-    if attr.type == ir.AttributeType.TENSOR:
-        held = attr.as_tensor()
-        return (held.dtype, tuple(held.shape.numpy()), held.tobytes())
-    return tuple(attr.value) if isinstance(attr.value, (list, tuple)) else attr.value
+def _draws(node: ir.Node) -> bool:
+    """Say whether a node draws random numbers; a Dropout does where it trains."""
+    trains = node.op_type == "Dropout" and len(node.inputs) > 2 and node.inputs[2] is not None
+    return trains or has_trait(node, Trait.RANDOM)
 
 
 def _graphs(attr: ir.Attr) -> list[ir.Graph]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import re
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -35,13 +36,15 @@ class FoldShapes(Pass):
         """Fold the elements first, then the operators that read shapes."""
         sites: _SITES = {}
         origins = _declared_symbols(editor.model.graph)
+        declared = {s for v in editor.model.graph.inputs for s in _symbols(v.shape or ())}
         for graph in (editor.model.graph, *editor.model.graph.subgraphs()):
             for node in list(graph):
                 if node.graph is None:
                     continue
-                reader = _READERS.get(node.op_type) if not node.domain else None
-                if reader is not None:
-                    reader(node, editor, sites)
+                if node.op_type == "Reshape" and not node.domain:
+                    _fold_reshape(node, editor, declared, sites)
+                elif node.op_type == "Expand" and not node.domain:
+                    _fold_expand(node, editor, sites)
                 if node.graph is not None:
                     _fold_elements(node, editor, origins, sites)
         return PassReport(sites)
@@ -64,20 +67,14 @@ def _fold_elements(
     value = node.outputs[0] if len(node.outputs) == 1 else None
     if value is None or value.shape is None or len(value.shape) > 1 or not value.uses():
         return
-    if (
-        node.op_type in {"Constant", "Identity"}
-        or value.dtype is None
-        or not value.dtype.is_integer()
-    ):
+    if node.op_type in {"Constant", "Identity"} or value.dtype is None:
         return
     elements = editor.types.elements(value)
-    if elements is None or not elements:
+    if elements is None:
         return
     built = editor.builder()
     if all(isinstance(e, int) for e in elements):
-        made = built.constant(
-            np.array(elements).reshape([len(elements)][: len(value.shape)]), value.dtype
-        )
+        made = built.constant(np.array(elements, value.dtype.numpy()).reshape(value.shape.numpy()))
     else:
         found = _read_from_input(node, elements, built, value, origins)
         if found is None:
@@ -116,10 +113,11 @@ def _reads_shape_of(node: ir.Node, source: ir.Value) -> bool:
     return step is not None and step.op_type == "Shape" and step.inputs[0] is source
 
 
-def _fold_reshape(node: ir.Node, editor: Editor, sites: _SITES) -> None:
+def _fold_reshape(node: ir.Node, editor: Editor, declared: set[str], sites: _SITES) -> None:
     """Reshape to [batch, seq, 12, 64] becomes Reshape to [0, 0, 12, 64] where the operand has them.
 
-    A zero copies the operand's dimension at the same place, and one remaining symbol may be -1.
+    A zero copies the operand's dimension at the same place, and one remaining symbol may be -1
+    unless one of the copied dimensions may be 0.
     """
     data, shape = node.inputs[0], node.inputs[1]
     if data is None or shape is None or constants.is_constant(shape) or data.shape is None:
@@ -132,11 +130,28 @@ def _fold_reshape(node: ir.Node, editor: Editor, sites: _SITES) -> None:
     unknown = [i for i, t in enumerate(target) if t is None]
     if len(unknown) > 1 or (unknown and -1 in target):
         return
+    copied = [data.shape[i] for i, t in enumerate(target) if t == 0 and i < len(data.shape)]
+    if unknown and not all(_is_positive(dim, declared) for dim in copied):
+        return
     folded = [-1 if t is None else t for t in target]
     built = editor.builder()
     made = built.Reshape(data, np.array(folded, dtype=np.int64))
     editor.replace(node.outputs, [made], built, "fold_shapes")
     sites.setdefault("reshape", []).append(node.op_type)
+
+
+def _is_positive(dim: Dim, declared: set[str]) -> bool:
+    """Say whether a dimension is a sum or product of numbers and dimensions of inputs."""
+    if isinstance(dim, int):
+        return dim > 0
+    is_sum = re.fullmatch(r"[\w.+* ]+", str(dim.value)) is not None
+    return is_sum and dim.free_symbols() <= declared
+
+
+def _symbols(dims: Iterable[Dim]) -> Iterator[str]:
+    for dim in dims:
+        if isinstance(dim, ir.SymbolicDim) and dim.value is not None:
+            yield from dim.free_symbols()
 
 
 def _copy_or_number(index: int, element: Dim, data: ir.Shape) -> int | None:
@@ -174,9 +189,3 @@ def _set_shape_operand(node: ir.Node, index: int, shape: list[int], editor: Edit
     built = editor.builder()
     value = built.constant(np.array(shape, dtype=np.int64))
     editor.set_operand(node, index, value, "fold_shapes", built)
-
-
-_READERS: dict[str, Callable[[ir.Node, Editor, _SITES], None]] = {
-    "Reshape": _fold_reshape,
-    "Expand": _fold_expand,
-}

@@ -70,9 +70,8 @@ def _array(value: ir.Value) -> Array:
 
 
 def _sample(array: Array) -> bytes:
-    flat = array.reshape(-1) if array.flags.c_contiguous else array.ravel()[:0]
-    step = max(1, flat.size // _SAMPLED)
-    return flat[::step][:_SAMPLED].tobytes()
+    step = max(1, array.size // _SAMPLED)
+    return array.flat[::step][:_SAMPLED].tobytes()
 
 
 def _is_equal(a: ir.Value, b: ir.Value) -> bool:
