@@ -132,8 +132,9 @@ def _extent(
 
 
 def _is_reversal(start: Dim, end: Dim) -> bool:
-    is_known = isinstance(start, int) and isinstance(end, int)
-    return is_known and (start == -1 or int(start) >= _FAR) and int(end) <= -_FAR
+    if not isinstance(start, int) or not isinstance(end, int):
+        return False
+    return (start == -1 or start >= _FAR) and end <= -_FAR
 
 
 def _clamped(types: ShapeInferenceContext, dim: Dim, end: Dim) -> Dim | None:
@@ -215,17 +216,16 @@ def _with_few_elements(infer: Any) -> Any:
     """The library makes a symbol for each element of a vector, however many they are."""
 
     def infer_concat(types: ShapeInferenceContext, node: ir.Node) -> None:
-        shapes = [None if value is None else value.shape for value in node.inputs]
-        are_vectors = all(shape is not None and len(shape) == 1 for shape in shapes)
-        if not are_vectors:
+        shapes = [value.shape for value in node.inputs if value is not None]
+        lengths = [shape[0] for shape in shapes if shape is not None and len(shape) == 1]
+        known = [length for length in lengths if isinstance(length, int)]
+        if sum(known) <= _MOST_AXES or len(lengths) < len(node.inputs) or node.inputs[0] is None:
             infer(types, node)
             return
         total: Dim = 0
-        for shape in shapes:
-            total = total + shape[0]
+        for length in lengths:
+            total = total + length
         types.set_shape_and_dtype(node.outputs[0], ir.Shape([total]), node.inputs[0].dtype)
-        if isinstance(total, int) and total <= _MOST_AXES:
-            infer(types, node)
 
     return infer_concat
 
