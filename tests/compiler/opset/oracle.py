@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import onnx
 import onnx_ir as ir
@@ -15,6 +17,18 @@ def model(opset, signature, body, ir_version=8, extra=""):
         f'<ir_version: {ir_version}, opset_import: ["": {opset}{extra}]> g {signature} {{ {body} }}'
     )
     return onnx.parser.parse_model(text)
+
+
+def read_models(name):
+    """Read a list of models: `[name] opset`, the signature, then the nodes; keyed by name."""
+    text = Path(__file__).with_name(name).read_text()
+    found = {}
+    for block in text.split("\n\n")[1:]:
+        head, signature, *body = block.strip().splitlines()
+        title, opset = head[1:].split("] ")
+        assert title not in found
+        found[title] = (int(opset), signature, " ".join(body))
+    return found
 
 
 def session(proto):

@@ -125,7 +125,7 @@ class _Lowerer:
 
     def _expand(self, node: ir.Node, schema: history.Schema) -> None:
         function = expand.body(node, schema, self._to)
-        if function is None:
+        if function is None or not expand.computes(function, node):
             raise UnsupportedError(
                 f"{node.op_type} cannot be expressed in opset {self._to}.",
                 where=provenance.site(node),

@@ -37,6 +37,20 @@ def body(node: ir.Node, known: Schema, opset: int) -> onnx.FunctionProto | None:
     return function if function is not None and function.node else None
 
 
+def computes(function: onnx.FunctionProto, node: ir.Node) -> bool:
+    """Say whether a body computes every output of the node that something reads.
+
+    Bodies that depend on the operands leave out what these do not allow.
+    """
+    made = {name for inner in function.node for name in inner.output} | set(function.input)
+    names = list(function.output)
+    return all(i < len(names) and names[i] in made for i in _read_outputs(node))
+
+
+def _read_outputs(node: ir.Node) -> list[int]:
+    return [i for i, v in enumerate(node.outputs) if v.uses() or v.is_graph_output()]
+
+
 def _fill_defaults(node: ir.Node, schema: Schema) -> None:
     for name, formal in schema.attributes.items():
         if name not in node.attributes and formal.default_value.name:
@@ -57,7 +71,7 @@ def call(model: ir.Model, node: ir.Node, function: onnx.FunctionProto) -> None:
 
     Outputs that nobody reads are left out of both; a body need not compute them.
     """
-    read = [i for i, v in enumerate(node.outputs) if v.uses() or v.is_graph_output()]
+    read = _read_outputs(node)
     wanted = [function.output[i] for i in read]
     function.output[:] = wanted
     made = ir.serde.deserialize_function(function)

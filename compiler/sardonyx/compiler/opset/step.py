@@ -79,7 +79,8 @@ class Step:
 
     def dtype(self, value: ir.Value) -> ir.DataType | None:
         """Return the dtype of a value, None where it is not known."""
-        return value.dtype or self.facts.get(value, (None, None))[0]
+        known = value.dtype or self.facts.get(value, (None, None))[0]
+        return None if known == ir.DataType.UNDEFINED else known
 
     def dims(self, value: ir.Value) -> list[int | ir.SymbolicDim] | None:
         """Return the dimensions of a value, None where not even the rank is known."""
@@ -140,6 +141,8 @@ class Step:
     def scalar_like(self, value: float, like: ir.Value) -> ir.Value:
         """Make a 0-d constant of the dtype that another value has."""
         dtype = self.dtype(like)
+        if dtype == ir.DataType.STRING:
+            raise self.refusal("its operand is a string")
         if dtype is not None:
             return self.constant(value, dtype.numpy())
         return self.op("CastLike", self.constant(value, np.float32), like, version=15)

@@ -11,7 +11,7 @@ import onnx_ir as ir
 from sardonyx.compiler.errors import InvalidModelError
 from sardonyx.compiler.ir.signature import CANONICAL_OPSET
 from sardonyx.compiler.opset import raise_stamped, stamp_versions
-from sardonyx.frontends.onnx_file import names, sparse, tensors
+from sardonyx.frontends.onnx_file import dims, names, sparse, tensors
 from sardonyx.frontends.onnx_file.functions import inline_functions as _inline_functions
 from sardonyx.frontends.onnx_file.operators import check_operators
 from sardonyx.frontends.onnx_file.read import parse, read_file
@@ -54,8 +54,9 @@ def from_onnx(source: Source, *, inline_functions: bool = True) -> ir.Model:
         UnsupportedError: It is valid, but of a version or kind that cannot be taken in.
     """
     model = source.clone() if isinstance(source, ir.Model) else _build(_parse(source))
-    names.make_unique(model)
+    dims.tidy(model)
     names.record_sources(model)
+    names.make_unique(model)
     stamp_versions(model)
     if inline_functions:
         _inline_functions(model)

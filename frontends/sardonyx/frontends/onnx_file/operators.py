@@ -13,6 +13,9 @@ from sardonyx.frontends.onnx_file.structure import subgraphs
 from sardonyx.frontends.onnx_file.where import node_place, quoted, scope_name
 
 _STANDARD = ("", "ai.onnx")
+_HIGHEST_RANK = 64
+_AXES = {"axis", "axes", "perm", "batch_axis", "time_axis", "batch_dims"}
+_AXES |= {"scan_input_axes", "scan_output_axes"}
 
 
 def check_operators(model: onnx.ModelProto, label: str) -> None:
@@ -64,6 +67,13 @@ def _check_node(node: onnx.NodeProto, schema: history.Schema, where: str) -> Non
                 where=where,
                 found=onnx.AttributeProto.AttributeType.Name(attribute.type),
                 expected=expected.name,
+            )
+        numbers = [attribute.i] if attribute.HasField("i") else attribute.ints
+        if attribute.name in _AXES and any(abs(n) > _HIGHEST_RANK for n in numbers):
+            raise InvalidModelError(
+                f"The attribute {attribute.name} names an axis that no tensor has.",
+                where=where,
+                found=str(list(numbers))[:80],
             )
     missing = [name for name, a in schema.attributes.items() if a.required and name not in seen]
     if missing:

@@ -10,7 +10,7 @@ import onnx
 from onnx import numpy_helper
 
 from sardonyx.compiler.errors import InvalidModelError, UnsupportedError
-from sardonyx.frontends.onnx_file.structure import subgraphs
+from sardonyx.frontends.onnx_file.structure import all_graphs
 from sardonyx.frontends.onnx_file.where import node_place, quoted, scope_name
 
 _MOST_BYTES = 1 << 28
@@ -19,7 +19,7 @@ Array = np.ndarray[Any, Any]
 
 def has_sparse(model: onnx.ModelProto) -> bool:
     """Say whether a model has sparse tensors anywhere."""
-    return any(g.sparse_initializer for g in _graphs(model)) or any(
+    return any(g.sparse_initializer for g in all_graphs(model)) or any(
         attribute.HasField("sparse_tensor") or attribute.sparse_tensors
         for nodes, _ in _node_lists(model)
         for node in nodes
@@ -34,7 +34,7 @@ def make_dense(model: onnx.ModelProto, label: str) -> None:
         InvalidModelError: The indices of a sparse tensor do not fit its shape.
         UnsupportedError: The dense form is too large, or a node other than Constant has one.
     """
-    for graph in _graphs(model):
+    for graph in all_graphs(model):
         for sparse in graph.sparse_initializer:
             where = f"{label}: sparse initializer {quoted(sparse.values.name)}"
             graph.initializer.append(_dense(sparse, where))
@@ -94,21 +94,8 @@ def _flat_places(
     return places
 
 
-def _graphs(model: onnx.ModelProto) -> Iterator[onnx.GraphProto]:
-    yield model.graph
-    for nodes, _ in ((model.graph.node, ""), *((f.node, f.name) for f in model.functions)):
-        yield from _inner_graphs(nodes)
-
-
-def _inner_graphs(nodes: Iterable[onnx.NodeProto]) -> Iterator[onnx.GraphProto]:
-    for node in nodes:
-        for graph in subgraphs(node):
-            yield graph
-            yield from _inner_graphs(graph.node)
-
-
 def _node_lists(model: onnx.ModelProto) -> Iterator[tuple[Iterable[onnx.NodeProto], str]]:
-    for graph in _graphs(model):
+    for graph in all_graphs(model):
         yield graph.node, scope_name("graph", graph.name)
     for function in model.functions:
         yield function.node, scope_name("function", function.name)

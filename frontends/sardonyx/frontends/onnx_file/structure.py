@@ -95,6 +95,42 @@ def _check_versions(model: onnx.ModelProto, _: Findings) -> None:
                 )
 
 
+def _check_text(model: onnx.ModelProto, _: Findings) -> None:
+    """Refuse names that are no text: protobuf hands those out as bytes."""
+    for scope, texts in _texts(model):
+        wrong = next((text for text in texts if not isinstance(text, str)), None)
+        if wrong is not None:
+            raise InvalidModelError(
+                "A name is not UTF-8 text.", where=scope, found=repr(wrong)[:80]
+            )
+
+
+def _texts(model: onnx.ModelProto) -> Iterator[tuple[str, list[str]]]:
+    yield "the model", [e.domain for e in model.opset_import]
+    yield "the model", [text for p in model.metadata_props for text in (p.key, p.value)]
+    for function in model.functions:
+        yield "the functions", [function.domain, function.name, function.overload]
+        yield "the functions", [*function.input, *function.output, *function.attribute]
+        yield "the functions", [e.domain for e in function.opset_import]
+    for graph in all_graphs(model):
+        values = (*graph.input, *graph.output, *graph.value_info, *graph.initializer)
+        yield "a graph", [graph.name, *(value.name for value in values)]
+    for nodes in (model.graph.node, *(f.node for f in model.functions)):
+        for node in _all_nodes(nodes):
+            yield "a node", [node.op_type, node.name, node.domain, node.overload]
+            yield "a node", [*node.input, *node.output]
+            yield "a node", [text for a in node.attribute for text in (a.name, a.ref_attr_name)]
+            yield "a node", [text for p in node.metadata_props for text in (p.key, p.value)]
+
+
+def all_graphs(model: onnx.ModelProto) -> Iterator[onnx.GraphProto]:
+    """Yield the main graph and all subgraphs, those of functions too."""
+    yield model.graph
+    for nodes in (model.graph.node, *(f.node for f in model.functions)):
+        for node in _all_nodes(nodes):
+            yield from subgraphs(node)
+
+
 def _check_functions(model: onnx.ModelProto, _: Findings) -> None:
     functions: dict[FunctionId, onnx.FunctionProto] = {}
     for function in model.functions:
@@ -292,4 +328,4 @@ def _cycle(makers: Sequence[set[int]]) -> list[int]:
 
 
 Check = Callable[[onnx.ModelProto, Findings], None]
-CHECKS: tuple[Check, ...] = (_check_versions, _check_functions, _check_names)
+CHECKS: tuple[Check, ...] = (_check_text, _check_versions, _check_functions, _check_names)
