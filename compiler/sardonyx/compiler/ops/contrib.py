@@ -12,6 +12,7 @@ import numpy as np
 import onnx_ir as ir
 
 from sardonyx.compiler.ir.signature import Attributes
+from sardonyx.compiler.ops import contrib_types
 from sardonyx.compiler.ops.axes import Fixed, along, elementwise
 from sardonyx.compiler.ops.cost import (
     Cost,
@@ -225,3 +226,5 @@ define(
     tolerance=Tolerance.ROUNDING,
     sample=_rotary,
 )
+
+contrib_types.register()
