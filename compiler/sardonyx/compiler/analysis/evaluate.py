@@ -145,6 +145,15 @@ def _counts(node: ir.Node, operands: Operands) -> bool:
     )
 
 
+def _slices(_: ir.Node, operands: Operands) -> bool:
+    """Refuse backward slices with bounds outside of the axis, which numpy clamps otherwise."""
+    data, starts, ends = operands[:3]
+    steps = operands[4] if len(operands) > 4 else None
+    if data is None or starts is None or ends is None or steps is None or np.all(steps > 0):
+        return True
+    return bool(np.all(starts >= -min(data.shape, default=0)) and np.all(ends < 2**31 - 1))
+
+
 def _casts(node: ir.Node, operands: Operands) -> bool:
     """Refuse dtypes of 8 bits and less with fractions, and numbers out of the integers' range.
 
@@ -182,6 +191,7 @@ _SAFE: dict[str, Callable[[ir.Node, Operands], bool]] = {
     "ReduceProd": _multiplies,
     "ReduceSum": _sums,
     "Sign": _is_finite,
+    "Slice": _slices,
     "TopK": _is_finite,
 }
 """What the operands of an operator have to be for the reference to be right."""

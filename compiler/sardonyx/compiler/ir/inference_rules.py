@@ -17,6 +17,7 @@ Dim = int | ir.SymbolicDim
 
 _MOST_AXES = 64
 _FAR = 2**31 - 1
+_ENDS = (2**31 - 1, 2**63 - 1)
 """What exporters write for the end of an axis, at least."""
 
 
@@ -84,7 +85,7 @@ def _infer_slice(types: ShapeInferenceContext, node: ir.Node) -> None:
     )
     if is_known:
         for start, end, step in zip(first, last, steps, strict=True):
-            elements = elements[slice(*slice(start, end, step).indices(len(elements)))]
+            elements = [elements[i] for i in _indices(len(elements), start, end, step)]
         types.set_symbolic_value(output, elements)
 
 
@@ -113,7 +114,7 @@ def _extent(
     if start is None or end is None or not isinstance(step, int) or step == 0:
         return None
     if isinstance(dim, int) and isinstance(start, int) and isinstance(end, int):
-        return len(range(*slice(start, end, step).indices(dim)))
+        return len(_indices(dim, start, end, step))
     if step < 0:
         return dim if step == -1 and _is_reversal(start, end) else None
     if isinstance(end, int) and end >= _FAR:
@@ -129,6 +130,22 @@ def _extent(
         return last
     extent: Dim | None = max_dim(0, ceil_div_dim(last - first, step))
     return extent
+
+
+def _indices(length: int, start: int, end: int, step: int) -> range:
+    """Return what a slice takes. Backwards, a start before the first element is the first one.
+
+    As in ONNX Runtime, and unlike in numpy, the largest integers stand for the end of the axis that
+    the slice goes to.
+    """
+    if not length or not step:
+        return range(0)
+    first = start + length if start < 0 else start
+    last = end + length if end < 0 else end
+    if step > 0:
+        return range(min(max(first, 0), length), min(max(last, 0), length), step)
+    last = -1 if end in _ENDS else min(max(last, -1), length)
+    return range(min(max(first, 0), length - 1), last, step)
 
 
 def _is_reversal(start: Dim, end: Dim) -> bool:

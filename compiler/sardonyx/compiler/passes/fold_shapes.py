@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -18,6 +19,10 @@ from sardonyx.compiler.ir.signature import Attributes
 from sardonyx.compiler.passes.base import Pass, PassReport
 
 _SITES = dict[str, list[str]]
+_Origins = dict[str, tuple[ir.Value, int]]
+
+_PLAIN = {"Shape", "Gather", "Slice", "Concat", "Split"}
+"""Operators that make a shape of parts of shapes, which cost next to nothing."""
 
 
 @dataclass(frozen=True)
@@ -50,9 +55,9 @@ class FoldShapes(Pass):
         return PassReport(sites)
 
 
-def _declared_symbols(graph: ir.Graph) -> dict[str, tuple[ir.Value, int]]:
+def _declared_symbols(graph: ir.Graph) -> _Origins:
     """Map each symbol that is a whole dimension of a graph input to the first such place."""
-    found: dict[str, tuple[ir.Value, int]] = {}
+    found: _Origins = {}
     for value in graph.inputs:
         for axis, dim in enumerate(value.shape or ()):
             if isinstance(dim, ir.SymbolicDim) and dim.value is not None:
@@ -60,9 +65,7 @@ def _declared_symbols(graph: ir.Graph) -> dict[str, tuple[ir.Value, int]]:
     return found
 
 
-def _fold_elements(
-    node: ir.Node, editor: Editor, origins: dict[str, tuple[ir.Value, int]], sites: _SITES
-) -> None:
+def _fold_elements(node: ir.Node, editor: Editor, origins: _Origins, sites: _SITES) -> None:
     """Replace a shape tensor that is computed by what its elements are known to be."""
     value = node.outputs[0] if len(node.outputs) == 1 else None
     if value is None or value.shape is None or len(value.shape) > 1 or not value.uses():
@@ -89,11 +92,15 @@ def _read_from_input(
     elements: Sequence[Dim],
     built: Builder,
     value: ir.Value,
-    origins: dict[str, tuple[ir.Value, int]],
+    origins: _Origins,
 ) -> ir.Value | None:
-    if len(elements) != 1 or isinstance(elements[0], int) or elements[0].value not in origins:
+    if any(not isinstance(e, int) and e.value not in origins for e in elements):
         return None
-    source, axis = origins[elements[0].value]
+    if len(elements) != 1:
+        is_plain = node.op_type in _PLAIN or value.dtype != ir.DataType.INT64
+        return None if is_plain else _join(elements, built, origins)
+    (element,) = elements
+    source, axis = origins[str(element)]
     if node.op_type == "Shape" and node.inputs[0] is source:
         return None
     if node.op_type in {"Squeeze", "Cast", "Reshape"} and _reads_shape_of(node, source):
@@ -102,6 +109,32 @@ def _read_from_input(
     if value.dtype != ir.DataType.INT64:
         dim = built.Cast(dim, to=value.dtype)
     return dim if value.shape is not None and len(value.shape) == 1 else built.Squeeze(dim, [0])
+
+
+def _join(elements: Sequence[Dim], built: Builder, origins: _Origins) -> ir.Value:
+    """Concatenate numbers and dimensions of inputs, neighbours in one piece."""
+    pieces: list[ir.Value] = []
+    for is_number, group in itertools.groupby(elements, lambda e: isinstance(e, int)):
+        if is_number:
+            pieces.append(built.constant(np.array(list(group), dtype=np.int64)))
+        else:
+            pieces += [
+                built.Shape(source, start=start, end=end)
+                for source, start, end in _runs([origins[str(e)] for e in group])
+            ]
+    joined: ir.Value = built.Concat(*pieces, axis=0) if len(pieces) > 1 else pieces[0]
+    return joined
+
+
+def _runs(places: Iterable[tuple[ir.Value, int]]) -> list[tuple[ir.Value, int, int]]:
+    """Merge dimensions that follow each other in one input."""
+    runs: list[tuple[ir.Value, int, int]] = []
+    for source, axis in places:
+        if runs and runs[-1][0] is source and runs[-1][2] == axis:
+            runs[-1] = (source, runs[-1][1], axis + 1)
+        else:
+            runs.append((source, axis, axis + 1))
+    return runs
 
 
 def _reads_shape_of(node: ir.Node, source: ir.Value) -> bool:
