@@ -9,7 +9,9 @@ import torch
 
 from sardonyx.frontends.torch import from_torch
 from tests.frontends.huggingface.deploy import LEVELS, deploy
-from tests.frontends.huggingface.models import ROWS, Row
+from tests.frontends.huggingface.models import REQUIRED
+from tests.frontends.huggingface.more_models import MORE
+from tests.frontends.huggingface.row import Row
 
 RELATIVE_ERROR = 1e-4
 
@@ -57,8 +59,8 @@ def dims_of(model: ir.Model) -> dict[str, dict[int, str]]:
 @pytest.mark.parametrize(
     "row",
     [
-        pytest.param(row, id=row.name, marks=() if row.required else pytest.mark.slow)
-        for row in ROWS
+        *(pytest.param(row, id=row.name) for row in REQUIRED),
+        *(pytest.param(row, id=row.name, marks=pytest.mark.slow) for row in MORE),
     ],
 )
 def test_matches_pytorch_at_other_sizes(row: Row) -> None:
@@ -66,7 +68,9 @@ def test_matches_pytorch_at_other_sizes(row: Row) -> None:
     module = row.build()
     kind = row.kind
     model = from_torch(module, kwargs=kind.inputs(**kind.traced), dynamic=kind.dynamic)
-    assert dims_of(model) == {name: kind.dynamic.get(name, {}) for name in kind.inputs(**kind.traced)}
+    assert dims_of(model) == {
+        name: kind.dynamic.get(name, {}) for name in kind.inputs(**kind.traced)
+    }
     runs = {level: deploy(model, level) for level in LEVELS}
     errors = {}
     for sizes in (kind.traced, *kind.others):

@@ -58,8 +58,9 @@ def _plain_attention(call: Call | None) -> AbstractContextManager[object]:
 
 
 def _attention_configs(call: Call) -> list[object]:
-    configs = {id(part.config): part.config for part in call.module.modules() if hasattr(part, "config")}
-    return [config for config in configs.values() if hasattr(config, "_attn_implementation")]
+    configs = [getattr(part, "config", None) for part in call.module.modules()]
+    unique = {id(config): config for config in configs}.values()
+    return [config for config in unique if hasattr(config, "_attn_implementation")]
 
 
 @contextlib.contextmanager
@@ -79,7 +80,9 @@ def _eager_attention(call: Call) -> Iterator[None]:
 @contextlib.contextmanager
 def _unfixed_ones(call: Call) -> Iterator[None]:
     # The setting that torch.onnx itself uses to keep dims of size 0 and 1 dynamic.
-    with torch.fx.experimental._config.patch(backed_size_oblivious=True):
+    with torch.fx.experimental._config.patch(  # type: ignore[attr-defined]
+        backed_size_oblivious=True
+    ):
         yield
 
 
@@ -109,6 +112,21 @@ STRATEGIES = (
 )
 
 
+@contextlib.contextmanager
+def dynamic_recurrence() -> Iterator[None]:
+    """Trace LSTM and GRU without a step per element, which would fix the sequence length."""
+    try:
+        from torch.export import _patches  # what torch.onnx itself uses for modules
+    except ImportError:  # older than 2.11: sequence lengths are fixed, and reported as such
+        yield
+        return
+    with (
+        _patches.register_lstm_while_loop_decomposition(),
+        _patches.register_gru_while_loop_decomposition(),
+    ):
+        yield
+
+
 def attempt(call: Call) -> tuple[ir.Model, ExportedProgram] | list[Failure]:
     """The first model that a strategy yields, or why each one failed."""
     failures: list[Failure] = []
@@ -130,7 +148,7 @@ def attempt_lowering(program: ExportedProgram) -> ir.Model | list[Failure]:
     failures: list[Failure] = []
     for strategy in (PLAIN, PLAIN_ATTENTION):
         try:
-            with strategy.around(None):
+            with strategy.around(None), dynamic_recurrence():
                 return lower(program)
         except Exception as error:
             failures.append(Failure(strategy.name, error, program))
@@ -142,7 +160,7 @@ def _run(
 ) -> tuple[ir.Model, ExportedProgram] | Failure:
     program = None
     try:
-        with strategy.around(call):
+        with strategy.around(call), dynamic_recurrence():
             program = capture(call, examples, strict=strategy.strict)
             return lower(program), program
     except Exception as error:  # torch raises whatever the module's own code raises

@@ -127,11 +127,11 @@ class FlatModule(torch.nn.Module):
         for item, tensor in zip(self._call.inputs, tensors, strict=True):
             for axis, name in item.axes.items():
                 first = sizes.setdefault(name, tensor.shape[axis])
-                torch._check(first == tensor.shape[axis])
+                torch._check(first == tensor.shape[axis])  # type: ignore[no-untyped-call]
 
 
 def name_outputs(result: Any) -> dict[str, Any]:
-    """The tensors in what a module returned, by path; absent (None) and text outputs are dropped."""
+    """The tensors in what a module returned, by path; None and text are dropped."""
     outputs: dict[str, Any] = {}
     for path, leaf in tree.flatten(result):
         if leaf is None or isinstance(leaf, (str, bytes)):
@@ -167,7 +167,7 @@ def inference_state(module: torch.nn.Module) -> Iterator[None]:
 
 @contextlib.contextmanager
 def silence() -> Iterator[None]:
-    """Keep the exporter's warnings and log records away from the user; failures are reported once."""
+    """Keep the exporter's warnings and log records away from the user."""
     level = logging.root.manager.disable
     logging.disable(logging.CRITICAL)
     try:

@@ -42,8 +42,8 @@ def from_torch(
         kwargs: Example keyword arguments. Not used with a program.
         dynamic: Names of the dims whose sizes vary, by input and axis: ``{"x": {0: "batch"}}``. An
             input is named, given by its path (``"past.0.key"``; ``"past"`` for all inside), or by
-            position; specs may be nested like the inputs. One name is one size everywhere. All other
-            dims keep the sizes of the examples. For a program, names for its dynamic dims.
+            position; specs may be nested like the inputs. One name is one size everywhere. All
+            other dims keep the sizes of the examples. For a program, names for its dynamic dims.
 
     Raises:
         CaptureError: The arguments do not fit, a dim cannot vary, or the module cannot be captured
@@ -67,7 +67,7 @@ def from_torch(
     with inference_state(model), silence():
         outcome = attempt(call)
         if isinstance(outcome, list):
-            raise capture_error(root, call.inputs, outcome) from outcome[0].error
+            raise capture_error(root, call.inputs, outcome)
         lowered, program = outcome
         names = Names(
             inputs=[item.name for item in call.inputs],
@@ -86,7 +86,7 @@ def _from_program(program: ExportedProgram, dynamic: Mapping[Any, Any] | None) -
     with silence():
         outcome = attempt_lowering(program)
         if isinstance(outcome, list):
-            raise capture_error("the exported program", inputs, outcome) from outcome[0].error
+            raise capture_error("the exported program", inputs, outcome)
         names = Names(
             inputs=[item.name for item in inputs],
             axes=[item.axes for item in inputs],

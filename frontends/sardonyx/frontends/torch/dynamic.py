@@ -137,6 +137,7 @@ def widen(inputs: Sequence[Input]) -> list[torch.Tensor]:
     examples = []
     for item in inputs:
         shape = item.example.shape
-        repeats = [WIDENED_SIZE if i in item.axes and shape[i] == 1 else 1 for i in range(len(shape))]
-        examples.append(item.example.repeat(repeats) if max(repeats, default=1) > 1 else item.example)
+        ones = [axis for axis in item.axes if shape[axis] == 1]
+        repeats = [WIDENED_SIZE if axis in ones else 1 for axis in range(len(shape))]
+        examples.append(item.example.repeat(repeats) if ones else item.example)
     return examples

@@ -128,28 +128,25 @@ def _symbol_names(model: ir.Model, names: Names) -> dict[str, str]:
     mapping: dict[str, str] = {}
     for value, axes in zip(model.graph.inputs, names.axes, strict=True):
         for axis, name in axes.items():
-            text = _dim_text(value, axis)
+            text = _dim_texts(value)[axis]
             if text.isidentifier():
                 mapping.setdefault(text, name)
     taken = {name for axes in names.axes for name in axes.values()}
-    for text in {dim.value for value in _values(model) for dim in value.shape or () if _named(dim)}:
+    for text in {text for value in _values(model) for text in _dim_texts(value)}:
         for word in re.findall(r"[A-Za-z_]\w*", text):
             if word not in mapping and word in taken:
                 mapping[word] = f"{word}_"
     return mapping
 
 
-def _named(dim: int | ir.SymbolicDim) -> bool:
-    return isinstance(dim, ir.SymbolicDim) and dim.value is not None
-
-
-def _dim_text(value: ir.Value, axis: int) -> str:
-    dim = value.shape[axis] if value.shape is not None else None
-    return dim.value or "" if isinstance(dim, ir.SymbolicDim) else ""
+def _dim_texts(value: ir.Value) -> list[str]:
+    """The symbolic dims of a value; empty text for the others."""
+    dims = value.shape.dims if value.shape is not None else ()
+    return [(dim.value or "") if isinstance(dim, ir.SymbolicDim) else "" for dim in dims]
 
 
 def _name_dims(model: ir.Model, symbols: Mapping[str, str], names: Names) -> None:
-    """Write the dims of every value in the user's names; forget those that no reader understands."""
+    """Write every dim in the user's names; forget those that no reader understands."""
     renamed: dict[str, ir.SymbolicDim] = {}
 
     def rename(dim: int | ir.SymbolicDim) -> int | ir.SymbolicDim:
@@ -201,7 +198,7 @@ def _record_limits(model: ir.Model, program: ExportedProgram, symbols: Mapping[s
 
 
 def _name_outputs(model: ir.Model, names: Names) -> None:
-    """Give each output its own value and name, also if it is an input, a weight or another output."""
+    """Give each output a value and name of its own, be it an input, a weight or repeated."""
     graph = model.graph
     taken = {*names.inputs}
     seen: set[ir.Value] = {*graph.inputs, *graph.initializers.values()}

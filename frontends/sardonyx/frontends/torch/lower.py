@@ -57,7 +57,9 @@ def missing_operator(error: BaseException) -> torch._ops.OpOverload | None:
     return None
 
 
-def missing_operators(program: ExportedProgram, error: BaseException) -> list[torch._ops.OpOverload]:
+def missing_operators(
+    program: ExportedProgram, error: BaseException
+) -> list[torch._ops.OpOverload]:
     """All operators of the program without a lowering, where ``error`` names only the first."""
     missing: dict[Callable[..., Any], Callable[..., Any]] = {}
     operators = []

@@ -86,6 +86,4 @@ def _numbered(spec: Any) -> Any:
 
 
 def _placeholders(program: ExportedProgram) -> dict[str, torch.Tensor]:
-    return {
-        node.name: node.meta["val"] for node in program.graph.nodes if node.op == "placeholder"
-    }
+    return {node.name: node.meta["val"] for node in program.graph.nodes if node.op == "placeholder"}

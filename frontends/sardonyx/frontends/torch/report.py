@@ -63,10 +63,10 @@ def _lowering_error(name: str, failure: Failure, failures: Sequence[Failure]) ->
     assert failure.program is not None
     missing = missing_operators(failure.program, failure.error)
     if missing:
-        places = [f"{op.name()} at {_node_line(failure.program, str(op))}" for op in missing]
+        places = [f"{op} at {_node_line(failure.program, str(op))}" for op in missing]
         return CaptureError(
             f"{name} has operators without a lowering to ONNX: "
-            + ", ".join(op.name() for op in missing),
+            + ", ".join(str(op) for op in missing),
             where="; ".join(places),
             found=f"no lowering{_tried(failures)}",
             remedy=_remedy(failures),

@@ -1,7 +1,8 @@
 """Nested inputs and outputs as flat lists of tensors, each with the path that leads to it.
 
-``torch.export`` knows only the containers that were registered with its pytree library. Models also
-take and return dataclasses, Hugging Face outputs and key-value caches: here they need no registration.
+``torch.export`` knows only the containers that were registered with its pytree library. Models
+also take and return dataclasses, Hugging Face outputs and key-value caches: here they need no
+registration.
 """
 
 from __future__ import annotations
