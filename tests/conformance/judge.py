@@ -10,6 +10,7 @@ import json
 import subprocess
 import sys
 import warnings
+from collections.abc import Collection
 from pathlib import Path
 
 from tests.conformance.cases import Case, cases
@@ -39,11 +40,16 @@ def judge(case: Case, route: str) -> str:
     return RIGHT
 
 
-def judge_group(group: str, route: str, timeout: float = 600) -> dict[str, str]:
-    """Judge a group in child processes; a case that kills its process is told by the signal."""
+def judge_group(
+    group: str, route: str, only: Collection[str] = (), timeout: float = 600
+) -> dict[str, str]:
+    """Judge a group in child processes; a case that kills its process is told by the signal.
+
+    With `only`, cases of other names are passed over.
+    """
     verdicts: dict[str, str] = {}
     while True:
-        arguments = [group, route, str(len(verdicts))]
+        arguments = [group, route, str(len(verdicts)), *only]
         child = subprocess.run(
             [sys.executable, "-m", "tests.conformance.judge", *arguments],
             cwd=REPOSITORY,
@@ -65,13 +71,14 @@ def judge_group(group: str, route: str, timeout: float = 600) -> dict[str, str]:
         verdicts[started] = f"the process died with status {child.returncode}"
 
 
-def main(group: str, route: str, after: int) -> None:
+def main(group: str, route: str, after: int, only: Collection[str]) -> None:
     """Judge the cases of a group behind the first `after`; one line before and after each."""
     warnings.simplefilter("ignore")
-    for case in list(cases(group))[after:]:
+    chosen = [case for case in cases(group) if not only or case.name in only]
+    for case in chosen[after:]:
         print(json.dumps([case.name, None]), flush=True)
         print(json.dumps([case.name, judge(case, route)]), flush=True)
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], sys.argv[2], int(sys.argv[3]))
+    main(sys.argv[1], sys.argv[2], int(sys.argv[3]), sys.argv[4:])
