@@ -1,0 +1,97 @@
+"""Inferred shapes hold: for every operator, and for the sizes that its inputs then have."""
+
+from __future__ import annotations
+
+import numpy as np
+import onnx_ir as ir
+import pytest
+import sympy
+
+from sardonyx.compiler.ir.types import Types
+from sardonyx.compiler.ops import Absent, rows
+from sardonyx.compiler.ops.sample import model_of
+from tests.support.models import model
+from tests.support.run import run_ort
+
+SAMPLED = [row for row in rows() if not isinstance(row.sample, Absent)]
+
+
+@pytest.mark.parametrize("row", SAMPLED, ids=lambda row: f"{row.domain}.{row.op_type}".lstrip("."))
+def test_symbols_stand_for_what_the_runtime_finds(row):
+    for seed in range(4):
+        random = np.random.default_rng(seed)
+        given, feed = model_of(row.op_type, row.domain, row.sample(random))
+        for index, value in enumerate(given.graph.outputs):
+            value.name = value.name or f"y{index}"
+        try:
+            wanted = run_ort(given, feed)
+        except Exception as error:
+            if "NOT_IMPLEMENTED" in str(error):
+                continue
+            raise
+        sizes = _make_symbolic(given, random)
+        Types.inferred(given)
+        for value, found in zip(given.graph.outputs, wanted, strict=True):
+            if isinstance(found, np.ndarray):
+                _check_shape(value.shape, found.shape, sizes)
+
+
+def _make_symbolic(given: ir.Model, random: np.random.Generator) -> dict[str, int]:
+    """Give most dimensions a name of their own, and forget the outputs' shapes."""
+    sizes: dict[str, int] = {}
+    for value in given.graph.inputs:
+        dims: list[int | str] = []
+        for axis, length in enumerate(value.shape):
+            is_symbol = random.random() < 0.7
+            dims.append(f"{value.name}_{axis}" if is_symbol else length)
+            if is_symbol:
+                sizes[dims[-1]] = length
+        value.shape = ir.Shape(dims)
+    for value in given.graph.outputs:
+        value.shape = None
+    return sizes
+
+
+def _check_shape(inferred: ir.Shape | None, found: tuple[int, ...], sizes: dict[str, int]) -> None:
+    if inferred is None:
+        return
+    assert len(inferred) == len(found)
+    for dim, length in zip(inferred, found, strict=True):
+        if isinstance(dim, int):
+            assert dim == length
+        elif dim.free_symbols() <= sizes.keys():
+            assert _evaluate(dim, sizes) == length
+
+
+def _evaluate(dim: ir.SymbolicDim, sizes: dict[str, int]) -> int:
+    names = {name: sympy.Integer(size) for name, size in sizes.items()}
+    known = {"floor": sympy.floor, "Max": sympy.Max, "Min": sympy.Min, "Mod": sympy.Mod}
+    return int(sympy.sympify(str(dim.value), locals={**names, **known}))
+
+
+def test_a_small_file_that_asks_for_very_many_axes_or_elements():
+    steps = " ".join(f"a{i + 1} = Concat<axis = 0>(a{i}, a{i})" for i in range(40))
+    given = model(
+        f"g (float[6] x, int64[4] a0) => (y, z) {{ {steps} y = Reshape(x, a40) z = Neg(a40) }}"
+    )
+    Types.inferred(given)
+    assert given.graph.outputs[0].shape is None
+    assert str(given.graph.outputs[1].shape) == f"[{4 << 40}]"
+
+
+def test_a_function_is_inferred_for_each_call():
+    text = """<ir_version: 10, opset_import: ["" : 23, "own" : 1]>
+    g (float[n,3] x, float[4,m] z) => (y, w) { y = own.f<k = 1>(x) w = own.f<k = 0>(z) }
+    <domain: "own", opset_import: ["" : 23]>
+    f<k>(a) => (c) { b = Abs(a) c = Flatten<axis: int = @k>(b) }"""
+    given = ir.from_onnx_text(text)
+    Types.inferred(given)
+    assert [str(v.shape) for v in given.graph.outputs] == ["[n,3]", "[1,4*m]"]
+
+
+def test_metadata_of_a_file_is_no_fact():
+    given = model("g (float[n] x) => (int64[1] y) { s = Shape(x) y = Neg(s) }")
+    shape = given.graph.node(0).outputs[0]
+    shape.metadata_props["pkg.onnx_shape_inference.sym_data"] = "[7]"
+    types = Types.inferred(given)
+    assert [str(e) for e in types.elements(shape)] == ["n"]
