@@ -135,7 +135,7 @@ class Editor:
         ends = list(branch.outputs)
         branch.outputs.clear()
         for value in list(branch.initializers.values()):
-            self.lift_initializer(value)
+            self._lift(value)
         moved = list(branch)
         self._rename_clashes(node, branch)
         branch.remove(moved)
@@ -144,12 +144,7 @@ class Editor:
 
     def lift_initializer(self, value: ir.Value) -> None:
         """Move an initializer of a subgraph to the main graph, where all graphs can read it."""
-        owner = value.graph
-        if owner is None or value.name is None or owner is self.model.graph:
-            raise RewriteError("Only an initializer of a subgraph can be lifted.", found=value.name)
-        del owner.initializers[value.name]
-        self._names[value.name] -= 1
-        self._register_constant(value, value.name)
+        self._lift(value)
         self._done(Change("lift_constants", str(value.name)))
 
     def share_constant(self, value: ir.Value, kept: ir.Value, rule: str) -> None:
@@ -215,6 +210,14 @@ class Editor:
             if value.name is not None and self._names[value.name] - leaving[value.name] > 1:
                 self._names[value.name] -= 1
                 value.name = self._free_name(value.name)
+
+    def _lift(self, value: ir.Value) -> None:
+        owner = value.graph
+        if owner is None or value.name is None or owner is self.model.graph:
+            raise RewriteError("Only an initializer of a subgraph can be lifted.", found=value.name)
+        del owner.initializers[value.name]
+        self._names[value.name] -= 1
+        self._register_constant(value, value.name)
 
     def _register_constants(self, built: Builder, names: Mapping[ir.Value, str | None]) -> None:
         """Make the constants that are read initializers of the main graph."""

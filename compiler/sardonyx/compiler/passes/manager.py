@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 import onnx_ir as ir
 
-from sardonyx.compiler.errors import RewriteError
+from sardonyx.compiler.errors import RewriteError, SardonyxError
 from sardonyx.compiler.ir.edit import Change, Editor
 from sardonyx.compiler.ir.structure import Fingerprint, fingerprint
 from sardonyx.compiler.ir.text import check_round_trip
@@ -78,8 +78,8 @@ class PassManager:
         """Run the steps in order.
 
         Raises:
-            RewriteError: A pass says that it changed nothing and did, or a Repeat does not end.
-            VerifyError: A pass left an ill-formed graph.
+            RewriteError: A pass broke the graph, or changed it outside the editor, or a Repeat
+                does not end.
         """
         for step in steps:
             if isinstance(step, Repeat):
@@ -122,17 +122,19 @@ class PassManager:
                 f"Pass {each.name!r} changed the model outside the editor.",
                 remedy="change graphs through sardonyx.compiler.ir.edit.Editor only",
             )
-        verify(self.editor.model)
-        if self.level >= 3:
-            check_round_trip(self.editor.model)
+        try:
+            verify(self.editor.model)
+            if self.level >= 3:
+                check_round_trip(self.editor.model)
+        except SardonyxError as error:
+            raise RewriteError(f"Pass {each.name!r} broke the graph: {error}") from error
 
     def _verify_change(self, change: Change) -> None:
         try:
             verify(self.editor.model)
-        except Exception as error:
-            raise RewriteError(
-                f"{change.rule} broke the graph at {change.site}: {error}"
-            ) from error
+        except SardonyxError as error:
+            what = f"{change.rule} broke the graph at {change.site}: {error}"
+            raise RewriteError(what) from error
 
 
 def _count(model: ir.Model) -> int:
