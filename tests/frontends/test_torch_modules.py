@@ -221,10 +221,10 @@ def test_indexing() -> None:
 
 
 class Promote(nn.Module):
-    def forward(
-        self, i: torch.Tensor, f: torch.Tensor, b: torch.Tensor
-    ) -> tuple[torch.Tensor, ...]:
-        return i + f, i * 2, i / 2, i // 3, i % 3, b & (f > 0), f.to(torch.int32), b.sum(), i + b
+    def forward(self, i: torch.Tensor, f: torch.Tensor, b: torch.Tensor) -> list[torch.Tensor]:
+        mixed = [i + f, i * 2, i / 2, i // 3, i % 3, i + b, b & (f > 0), b.sum()]
+        scalar_first = [1.0 - i, 3 - i, 1 - f, 2.0 / f, 2.5**i, i.shape[0] - i, 0.5 - b.int()]
+        return [*mixed, *scalar_first, torch.rsub(i, 2.5, alpha=3), f.to(torch.int32)]
 
 
 def test_types_are_promoted_as_in_pytorch() -> None:

@@ -27,6 +27,10 @@ def text(batch: int, seq: int) -> Inputs:
     return {"input_ids": tokens(batch, seq), "attention_mask": padding(batch, seq)}
 
 
+def left_padded_text(batch: int, seq: int) -> Inputs:
+    return {"input_ids": tokens(batch, seq), "attention_mask": padding(batch, seq).flip(1)}
+
+
 def seq2seq(batch: int, seq: int, target: int) -> Inputs:
     return {**text(batch, seq), "decoder_input_ids": tokens(batch, target, seed=1)}
 
@@ -48,6 +52,15 @@ def waveform(batch: int, samples: int) -> Inputs:
     return {"input_values": torch.randn(batch, samples, generator=_generator(4))}
 
 
+def noisy_image(batch: int) -> Inputs:
+    """With the noise that would else be random."""
+    return {**image(batch), "noise": torch.rand(batch, 16, generator=_generator(5))}
+
+
+def waveform_and_text(batch: int, samples: int, target: int) -> Inputs:
+    return {**waveform(batch, samples), "decoder_input_ids": tokens(batch, target)}
+
+
 TEXT = {"input_ids": {0: "batch", 1: "seq"}, "attention_mask": {0: "batch", 1: "seq"}}
 SEQ2SEQ = {**TEXT, "decoder_input_ids": {0: "batch", 1: "target"}}
 IMAGE = {"pixel_values": {0: "batch"}}
@@ -61,3 +74,5 @@ SPECTROGRAM = {
     "decoder_input_ids": {0: "batch", 1: "target"},
 }
 WAVEFORM = {"input_values": {0: "batch", 1: "samples"}}
+NOISY_IMAGE = {**IMAGE, "noise": {0: "batch"}}
+WAVEFORM_AND_TEXT = {**WAVEFORM, "decoder_input_ids": {0: "batch", 1: "target"}}

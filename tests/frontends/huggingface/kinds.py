@@ -37,6 +37,8 @@ TEXT = Kind(
     sizes(batch=2, seq=7),
     (sizes(batch=1, seq=5), sizes(batch=3, seq=12), sizes(batch=4, seq=1)),
 )
+# Padding on the left: a query of padding sees no key at all.
+CAUSAL = dataclasses.replace(TEXT, inputs=inputs.left_padded_text)
 SEQ2SEQ = Kind(
     inputs.seq2seq,
     inputs.SEQ2SEQ,
@@ -71,4 +73,34 @@ WAVEFORM = Kind(
     inputs.WAVEFORM,
     sizes(batch=2, samples=400),
     (sizes(batch=1, samples=320), sizes(batch=3, samples=555), sizes(batch=4, samples=800)),
+)
+# For models that pad an odd number of frames: whether they do is part of the trace.
+EVEN_WAVEFORM = dataclasses.replace(
+    WAVEFORM,
+    others=(
+        sizes(batch=1, samples=336),
+        sizes(batch=3, samples=560),
+        sizes(batch=4, samples=816),
+    ),
+)
+NOISY_IMAGE = dataclasses.replace(IMAGE, inputs=inputs.noisy_image, dynamic=inputs.NOISY_IMAGE)
+WAVEFORM_AND_TEXT = Kind(
+    inputs.waveform_and_text,
+    inputs.WAVEFORM_AND_TEXT,
+    sizes(batch=2, samples=2000, target=5),
+    (
+        sizes(batch=1, samples=1700, target=3),
+        sizes(batch=3, samples=3000, target=8),
+        sizes(batch=4, samples=2222, target=1),
+    ),
+)
+# For models that loop over the tokens in Python.
+FIXED_TEXT = dataclasses.replace(
+    TEXT,
+    dynamic={name: {0: "batch"} for name in inputs.TEXT},
+    others=(sizes(batch=1, seq=7), sizes(batch=3, seq=7), sizes(batch=4, seq=7)),
+)
+# For models that keep the last few tokens, and pad where there are fewer.
+LONG_TEXT = dataclasses.replace(
+    TEXT, others=(sizes(batch=1, seq=5), sizes(batch=3, seq=12), sizes(batch=4, seq=9))
 )

@@ -28,14 +28,17 @@ def named(result: object, name: str = "") -> dict[str, np.ndarray]:
             "cross_attention_cache": result.cross_attention_cache,
         }
     elif hasattr(result, "layers"):
-        layers = enumerate(result.layers)
-        parts = {str(i): {"key": layer.keys, "value": layer.values} for i, layer in layers}
+        parts = {str(index): layer for index, layer in enumerate(result.layers)}
+    elif hasattr(result, "conv_states"):
+        parts = {"conv_states": result.conv_states, "recurrent_states": result.recurrent_states}
+    elif hasattr(result, "keys") and hasattr(result, "is_initialized"):
+        parts = {"key": result.keys, "value": result.values}
     elif hasattr(result, "items"):
         parts = dict(result.items())
     else:
         parts = {str(index): part for index, part in enumerate(result)}
     prefix = f"{name}." if name else ""
-    return {k: v for key, part in parts.items() for k, v in named(part, prefix + key).items()}
+    return {k: v for key, part in parts.items() for k, v in named(part, f"{prefix}{key}").items()}
 
 
 def relative_error(found: np.ndarray, expected: np.ndarray) -> float:

@@ -12,7 +12,7 @@ from onnx_ir.passes import common as passes
 from onnxscript import opset18 as op
 from torch.export import ExportedProgram
 
-from sardonyx.frontends.torch.translations import TRANSLATIONS
+from sardonyx.frontends.torch.translations import translations
 
 OPSET = 23
 MOST_MISSING = 20  # of the missing operators that one report lists
@@ -28,7 +28,7 @@ def lower(
 
     Args:
         program: What ``torch.export`` captured.
-        extra: Lowerings beside `TRANSLATIONS`, by operator.
+        extra: Lowerings beside `translations`, by operator.
     """
     exported = torch.onnx.export(
         program,
@@ -36,7 +36,7 @@ def lower(
         optimize=False,
         verify=False,
         verbose=False,
-        custom_translation_table={**TRANSLATIONS, **(extra or {})},
+        custom_translation_table={**translations(), **(extra or {})},
     )
     assert exported is not None  # only the TorchScript exporter returns nothing
     model = exported.model

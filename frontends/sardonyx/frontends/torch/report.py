@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sysconfig
 import traceback
 from collections.abc import Sequence
 from pathlib import Path
@@ -38,8 +39,9 @@ DEFAULT_REMEDY = (
     "keep such code outside the module"
 )
 
-# Files whose lines mean nothing to the user.
+# Folders whose lines mean nothing to the user.
 INTERNAL = (str(Path(torch.__file__).parent), str(Path(__file__).parent), "<")
+STANDARD_LIBRARY = sysconfig.get_path("stdlib")
 
 
 def capture_error(name: str, inputs: Sequence[Input], failures: Sequence[Failure]) -> CaptureError:
@@ -111,12 +113,13 @@ def _fixed_dims(inputs: Sequence[Input], text: str) -> list[str]:
         r"You marked L\['tensors'\]\[(\d+)\]\.size\(\)\[(\d+)\] as dynamic but your code "
         r"specialized it to be a constant \((\d+)\)"
     )
-    rows = []
+    rows: dict[str, str] = {}
     for index, axis, size in re.findall(pattern, text):
         item = inputs[int(index)]
-        dim = item.axes.get(int(axis), "?")
-        rows.append(f"the dim {dim!r} (axis {axis} of input {item.name!r}; always {size})")
-    return rows
+        name = item.axes.get(int(axis), "?")
+        place = f"the dim {name!r} (axis {axis} of input {item.name!r}; always {size})"
+        rows.setdefault(name, place)
+    return list(rows.values())
 
 
 def _user_line(error: BaseException) -> str | None:
@@ -131,7 +134,8 @@ def _user_line(error: BaseException) -> str | None:
 
 
 def _is_users(filename: str) -> bool:
-    return not filename.startswith(INTERNAL)
+    standard = filename.startswith(STANDARD_LIBRARY) and "site-packages" not in filename
+    return not standard and not filename.startswith(INTERNAL)
 
 
 def _node_line(program: ExportedProgram, target: str) -> str:

@@ -109,7 +109,11 @@ def _field_names(value: Any) -> list[str]:
 
 def _tensor_names(value: Any) -> list[str]:
     public = {name: part for name, part in vars(value).items() if not name.startswith("_")}
-    return [name for name, part in public.items() if isinstance(part, torch.Tensor)]
+    return [name for name, part in public.items() if any(map(torch.is_tensor, _parts(part)))]
+
+
+def _parts(value: Any) -> list[Any]:
+    return list(value.values()) if isinstance(value, dict) else [value]
 
 
 def _registered(value: Any) -> list[tuple[str, Any]]:
@@ -144,7 +148,7 @@ CONTAINERS = (
         lambda cache: _elements(cache.layers),
         lambda cache, parts: _with_attributes(cache, ["layers"], [parts]),
     ),
-    _attributes(_is_cache("is_initialized"), _tensor_names),
+    _attributes(_is_cache("offload"), _tensor_names),
     _attributes(
         lambda value: dataclasses.is_dataclass(value) and not isinstance(value, type), _field_names
     ),
