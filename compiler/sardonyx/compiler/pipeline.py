@@ -101,6 +101,9 @@ def compile(
             expected="an onnx_ir.Model or a DSL model",
             remedy="use sardonyx.frontends.from_torch or from_onnx first",
         )
+    if verify_level >= 1:
+        # An ill-formed graph can be neither copied nor inferred.
+        verify(source)
     working = _inlined(source.clone())
     editor = Editor(working, Types.inferred(working))
     if verify_level >= 1:

@@ -6,6 +6,7 @@ not being 1 where Squeeze removes ones; and it knows the elements of comparisons
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from typing import Any
 
@@ -49,6 +50,11 @@ def _broadcast_dim(a: Dim, b: Dim) -> Dim | None:
     if isinstance(a, int) or isinstance(b, int):
         # The other one is 1 or the same.
         return a if isinstance(a, int) else b
+    return _larger(a, b)
+
+
+@functools.lru_cache(maxsize=4096)
+def _larger(a: ir.SymbolicDim, b: ir.SymbolicDim) -> Dim | None:
     larger: Dim | None = max_dim(a, b)
     return larger
 

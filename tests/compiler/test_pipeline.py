@@ -1,0 +1,105 @@
+"""The whole pipeline: right results on random models, nothing touched that is not its own."""
+
+from __future__ import annotations
+
+import numpy as np
+import onnx_ir as ir
+import pytest
+
+from sardonyx.compiler.errors import InvalidModelError, SardonyxError, UnsupportedError, VerifyError
+from sardonyx.compiler.pipeline import CLEAN_UP, DEFAULT, compile
+from tests.compiler.random_models import random_model
+from tests.support.models import model, normal, random_feeds
+from tests.support.run import run_ort
+
+SIZES = [{"b": 2, "s": 3}, {"b": 1, "s": 1}, {"b": 4, "s": 2}]
+
+
+def assert_same(given: ir.Model, after: ir.Model, sizes: dict[str, int], *, rtol: float) -> None:
+    feeds = random_feeds(given, sizes)
+    wanted, got = run_ort(given, feeds), run_ort(after, feeds)
+    assert [v.name for v in after.graph.outputs] == [v.name for v in given.graph.outputs]
+    for a, b in zip(wanted, got, strict=True):
+        assert a.dtype == b.dtype
+        np.testing.assert_allclose(b, a, rtol=rtol, atol=rtol)
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_random_models_compute_the_same(seed):
+    given = random_model(np.random.default_rng(seed))
+    program = compile(given, "portable", verify_level=2)
+    for sizes in SIZES:
+        assert_same(given, program.model, sizes, rtol=1e-4)
+
+
+@pytest.mark.parametrize("seed", range(40, 46))
+def test_every_single_rewrite_leaves_a_well_formed_graph(seed):
+    given = random_model(np.random.default_rng(seed), steps=12)
+    assert_same(given, compile(given, verify_level=3).model, SIZES[0], rtol=1e-4)
+
+
+def test_the_model_that_is_given_stays_as_it_is():
+    given = random_model(np.random.default_rng(7))
+    before = ir.to_proto(given).SerializeToString()
+    names = [v.const_value.name for v in given.graph.initializers.values()]
+    compile(given)
+    assert ir.to_proto(given).SerializeToString() == before
+    assert [v.const_value.name for v in given.graph.initializers.values()] == names
+
+
+def test_the_same_model_gives_the_same_bytes():
+    given = random_model(np.random.default_rng(8))
+    assert compile(given).to_bytes() == compile(given).to_bytes()
+
+
+def test_a_program_compiled_again_is_the_same():
+    given = random_model(np.random.default_rng(9))
+    once = compile(given, "portable").model
+    again = compile(once, "portable").model
+    assert [n.op_type for n in again.graph] == [n.op_type for n in once.graph]
+
+
+def test_passes_are_announced_and_recorded():
+    seen: list[str] = []
+    program = compile(random_model(np.random.default_rng(1)), on_pass=seen.append)
+    assert seen == [record.name for record in program.report.passes]
+    first = [DEFAULT[0].name, *(each.name for each in CLEAN_UP.passes)]
+    assert seen[: len(first)] == first
+
+
+def test_functions_are_inlined():
+    text = """<ir_version: 10, opset_import: ["" : 23, "own" : 1]>
+    g (float[n,3] x) => (float[n,3] y) { a = own.f<k = 2.0>(x) y = own.f<k = 3.0>(a) }
+    <domain: "own", opset_import: ["" : 23]>
+    f<k>(a) => (c) { v = Constant<value_float: float = @k>() c = Mul(a, v) }"""
+    given = ir.from_onnx_text(text)
+    program = compile(given)
+    assert "own" not in {node.domain for node in program.model.graph}
+    assert_same(given, program.model, {"n": 2}, rtol=1e-6)
+
+
+def test_something_else_than_a_model_is_refused():
+    with pytest.raises(UnsupportedError, match=r"nothing to compile[\s\S]*a dict[\s\S]*from_torch"):
+        compile({})
+
+
+def test_an_unknown_target_is_refused():
+    with pytest.raises(SardonyxError, match="abacus"):
+        compile(model("g (float[2] x) => (float[2] y) { y = Neg(x) }"), "abacus")
+
+
+def test_an_ill_formed_model_is_refused():
+    given = model("g (float[2] x) => (float[2] y) { a = Neg(x) y = Exp(a) }")
+    first, second = given.graph
+    first.replace_input_with(0, second.outputs[0])
+    with pytest.raises(VerifyError, match="V03"):
+        compile(given)
+
+
+def test_types_that_do_not_fit_are_refused():
+    given = model("g (float[2,3] x) => (float[k,j] y) { y = MatMul(x, w) }", w=normal(4, 5))
+    with pytest.raises(InvalidModelError, match="do not fit"):
+        compile(given)
+    given = model("g (float[2] x) => (float[2] y) { y = And(x, x) }")
+    with pytest.raises(SardonyxError):
+        compile(given)
