@@ -42,7 +42,10 @@ def test_every_source_gives_the_same_model(tmp_path):
         np.testing.assert_array_equal(runtime.load(source)([1, -2])[0], [-1, 2])
 
 
-@pytest.mark.parametrize("source", [3, None, Program("text"), bytearray(NEG)], ids=repr)
+SOURCES = [3, None, Program("text"), bytearray(NEG)]
+
+
+@pytest.mark.parametrize("source", SOURCES, ids=lambda source: type(source).__name__)
 def test_a_source_of_another_type_is_refused(source):
     with pytest.raises(runtime.LoadError, match="cannot be loaded from this object"):
         runtime.load(source)
