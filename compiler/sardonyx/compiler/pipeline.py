@@ -22,6 +22,7 @@ from sardonyx.compiler.passes.infer_types import InferTypes
 from sardonyx.compiler.passes.inline_if import InlineIf
 from sardonyx.compiler.passes.layout import AssignLayouts
 from sardonyx.compiler.passes.lift_constants import LiftConstants
+from sardonyx.compiler.passes.lower import CPU_KERNELS, Lower
 from sardonyx.compiler.passes.manager import PassManager, Repeat, Step
 from sardonyx.compiler.passes.share_weights import ShareWeights
 from sardonyx.compiler.program import Program, Report
@@ -44,18 +45,29 @@ CLEAN_UP = Repeat(
     )
 )
 
-DEFAULT: tuple[Step, ...] = (
-    LiftConstants(),
-    CLEAN_UP,
-    # Fusion needs canonical neighbours; what it folds away leaves constants to share.
-    Fuse(),
-    # The cut is taken over the final set of operators, so that no fusion is lost to a transpose.
-    AssignLayouts(),
-    CLEAN_UP,
-    # Last: equal weights become visible once all folding is done.
-    ShareWeights(),
-)
-"""The pipeline that targets use unless they name another."""
+
+def pipeline(*target_steps: Step) -> tuple[Step, ...]:
+    """Return the steps of a target that differs by `target_steps` from the others."""
+    return (
+        LiftConstants(),
+        CLEAN_UP,
+        # Fusion needs canonical neighbours; what it folds away leaves constants to share.
+        Fuse(),
+        # No rule of before looks for what a target wants operators replaced by.
+        *target_steps,
+        # The cut is taken over the final set of operators: no fusion is lost to a transpose.
+        AssignLayouts(),
+        CLEAN_UP,
+        # Last: equal weights become visible once all folding is done.
+        ShareWeights(),
+    )
+
+
+DEFAULT = pipeline()
+"""The pipeline of targets that have none of their own."""
+
+PIPELINES = {"cpu": pipeline(Lower(CPU_KERNELS))}
+"""The pipelines of targets that have one, by name."""
 
 
 @runtime_checkable
@@ -71,7 +83,7 @@ def compile(
     target: str | Target = "cpu",
     *,
     opset: int | None = None,
-    steps: Sequence[Step] = DEFAULT,
+    steps: Sequence[Step] | None = None,
     verify_level: int = 1,
     on_pass: Callable[[str], None] = lambda _: None,
 ) -> Program:
@@ -81,7 +93,7 @@ def compile(
         model: An onnx_ir model, as the frontends return it, or a DSL model.
         target: Name of a target, or a target.
         opset: Opset of the standard domain in the exported file; by default the target's.
-        steps: The passes, in order.
+        steps: The passes, in order; by default the target's pipeline.
         verify_level: 0 off, 1 at stage borders, 2 after every pass, 3 after every rewrite.
         on_pass: Called with the name of each pass before it runs.
 
@@ -109,7 +121,7 @@ def compile(
     if verify_level >= 1:
         verify(working)
     manager = PassManager(editor, verify_level, on_pass)
-    records = manager.run(steps)
+    records = manager.run(PIPELINES.get(chosen.name, DEFAULT) if steps is None else steps)
     working.metadata_props["sardonyx.stage"] = "core"
     if verify_level >= 1:
         verify(working, stage="core")
