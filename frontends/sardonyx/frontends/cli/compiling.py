@@ -49,7 +49,7 @@ def run_compile(
     if as_json:
         print_json({**summary, "report": report.to_dict()})
         return
-    print_rows(str(path), [summary])
+    print_rows(str(path), [{"fact": name, "value": value} for name, value in summary.items()])
     rules = sorted(report.rules.items(), key=lambda item: -item[1])
     if rules:
         print_rows("rewrites", [{"rewrite": name, "times": count} for name, count in rules])

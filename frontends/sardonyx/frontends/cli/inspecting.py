@@ -15,7 +15,7 @@ def run_inspect(source: str, text: bool, as_json: bool) -> None:
     """Show a model as it is after import."""
     model = load_source(source)
     if text:
-        print(compiler.to_text(model))
+        print(compiler.to_text(model, elide=16, brief=True))
         return
     operators = Counter(_name(node) for node in model.graph.all_nodes())
     weights = sum(v.const_value.nbytes for v in _constants(model) if v.const_value is not None)
