@@ -16,6 +16,7 @@ import torch
 from torch import nn
 
 from sardonyx.frontends import from_torch
+from sardonyx.frontends.torch import attempts
 from tests.frontends.torch_compare import compare, run
 
 Point = collections.namedtuple("Point", ["left", "right"])
@@ -227,7 +228,11 @@ class Stack(nn.Module):
 def test_nodes_know_the_module_they_come_from() -> None:
     model = from_torch(Stack(), tensor(2, 4))
     sources = {
-        (node.op_type, node.metadata_props["sardonyx.source"], node.metadata_props["sardonyx.class"])
+        (
+            node.op_type,
+            node.metadata_props["sardonyx.source"],
+            node.metadata_props["sardonyx.class"],
+        )
         for node in model.graph
         if node.op_type != "Constant"
     }
@@ -285,6 +290,7 @@ def test_training_modules_are_captured_in_eval_mode_and_left_as_they_were() -> N
 SCRIPT = """
 import torch
 from sardonyx.frontends import from_torch
+from sardonyx.frontends.torch import attempts
 module = torch.nn.Sequential(torch.nn.Linear(3, 4), torch.nn.LSTM(4, 5))
 from_torch(module, (torch.randn(2, 3),), dynamic={0: {0: "n"}})
 """
@@ -295,3 +301,29 @@ def test_nothing_is_printed() -> None:
         [sys.executable, "-W", "error", "-c", SCRIPT], capture_output=True, text=True, check=False
     )
     assert (result.returncode, result.stdout, result.stderr) == (0, "", "")
+
+
+def test_strict_capture_gives_the_same_model(monkeypatch: pytest.MonkeyPatch) -> None:
+    def make(x: object, y: object, rest: object, z: float) -> object:
+        return {"sum": (x["a"] + y.hidden) * z, "state": State(rest[0])}
+
+    a, b, c = tensor(2, 3), tensor(2, 3), tensor(2, 1)
+    arguments = ({"a": a}, State(b), c), {"z": 0.5}
+    dynamic = {"x": {0: "n"}, "y": {0: "n"}}
+    usual = from_torch(Echo(make), *arguments, dynamic=dynamic)
+    strategies = [strategy for strategy in attempts.STRATEGIES if strategy.strict]
+    monkeypatch.setattr(attempts, "STRATEGIES", strategies)
+    strict = from_torch(Echo(make), *arguments, dynamic=dynamic)
+    assert inputs_of(strict) == inputs_of(usual)
+    assert outputs_of(strict) == outputs_of(usual) == ["sum", "state.hidden"]
+    feeds = [tensor(4, 3), tensor(4, 3), c]
+    compare(run(strict, feeds), run(usual, feeds), rtol=1e-6)
+
+
+def test_strict_capture_knows_modules_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    strategies = [strategy for strategy in attempts.STRATEGIES if strategy.strict]
+    monkeypatch.setattr(attempts, "STRATEGIES", strategies)
+    model = from_torch(Stack(), tensor(2, 4))
+    sources = [node.metadata_props["sardonyx.source"] for node in model.graph]
+    assert {"blocks.0.norm", "blocks.1.project", "blocks.0", "Stack"} <= set(sources)
+    assert {"blocks.0.norm.weight", "blocks.1.project.bias"} <= set(model.graph.initializers)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import inspect
+import io
 import logging
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
@@ -64,10 +65,21 @@ def describe_call(
         module=module,
         args=arguments[0],
         kwargs=arguments[1],
-        inputs=[Input(*leaves[i]) for i in tensors],
+        inputs=_distinct([Input(*leaves[i]) for i in tensors]),
         slots=[position.get(i) for i in range(len(leaves))],
         parameters=sorted(names, key=lambda name: rank.get(name.split(".")[0], len(rank))),
     )
+
+
+def _distinct(inputs: list[Input]) -> list[Input]:
+    """The inputs with copies where one tensor stands for several, which the tracer would merge."""
+    seen: set[int] = set()
+    result = []
+    for item in inputs:
+        repeated = id(item.example) in seen
+        seen.add(id(item.example))
+        result.append(Input(item.name, item.example.clone()) if repeated else item)
+    return result
 
 
 def _signature(module: torch.nn.Module) -> inspect.Signature:
@@ -119,7 +131,10 @@ class FlatModule(torch.nn.Module):
         ]
         args, kwargs = tree.rebuild((call.args, call.kwargs), iter(leaves))
         self._tie_dims(tensors)
-        return name_outputs(self.module(*args, **kwargs))
+        outputs = name_outputs(self.module(*args, **kwargs))
+        if not outputs:
+            raise CaptureError(f"{type(call.module).__name__} returns no tensors")
+        return outputs
 
     def _tie_dims(self, tensors: tuple[torch.Tensor, ...]) -> None:
         """Tell the tracer that dims of one name have one size."""
@@ -152,6 +167,15 @@ def capture(call: Call, examples: Sequence[torch.Tensor], *, strict: bool) -> Ex
     )
 
 
+def eager_failure(call: Call) -> Exception | None:
+    """What the module raises when it is simply called with the example arguments."""
+    try:
+        call.module(*call.args, **call.kwargs)
+    except Exception as error:
+        return error
+    return None
+
+
 @contextlib.contextmanager
 def inference_state(module: torch.nn.Module) -> Iterator[None]:
     """Put a module in eval mode without gradients; on exit each submodule is as it was before."""
@@ -171,7 +195,8 @@ def silence() -> Iterator[None]:
     level = logging.root.manager.disable
     logging.disable(logging.CRITICAL)
     try:
-        with warnings.catch_warnings():
+        # torch.export prints the graph so far to stderr when it fails.
+        with warnings.catch_warnings(), contextlib.redirect_stderr(io.StringIO()):
             warnings.simplefilter("ignore")
             yield
     finally:

@@ -12,11 +12,11 @@ from torch.export import ExportedProgram
 
 from sardonyx.compiler.errors import CaptureError
 from sardonyx.frontends.torch.attempts import attempt, attempt_lowering
-from sardonyx.frontends.torch.capture import describe_call, inference_state, silence
+from sardonyx.frontends.torch.capture import describe_call, eager_failure, inference_state, silence
 from sardonyx.frontends.torch.dynamic import check_sizes, resolve
 from sardonyx.frontends.torch.finish import Names, finish
 from sardonyx.frontends.torch.program import check_dynamic, describe_program
-from sardonyx.frontends.torch.report import capture_error
+from sardonyx.frontends.torch.report import capture_error, eager_error
 
 
 def from_torch(
@@ -67,7 +67,8 @@ def from_torch(
     with inference_state(model), silence():
         outcome = attempt(call)
         if isinstance(outcome, list):
-            raise capture_error(root, call.inputs, outcome)
+            eager = eager_failure(call)
+            raise eager_error(root, eager) if eager else capture_error(root, call.inputs, outcome)
         lowered, program = outcome
         names = Names(
             inputs=[item.name for item in call.inputs],

@@ -61,6 +61,16 @@ def capture_error(name: str, inputs: Sequence[Input], failures: Sequence[Failure
     )
 
 
+def eager_error(name: str, error: Exception) -> CaptureError:
+    """What the user is told about a module that fails without any capture."""
+    return CaptureError(
+        f"{name} itself fails on the example arguments",
+        where=_user_line(error),
+        found=_summary([], error),
+        remedy="call the module with these arguments until that works",
+    )
+
+
 def _lowering_error(name: str, failure: Failure, failures: Sequence[Failure]) -> CaptureError:
     assert failure.program is not None
     missing = missing_operators(failure.program, failure.error)

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import copy
 import dataclasses
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, MutableMapping
 from typing import Any
 
+import numpy as np
 import torch
 from torch.utils import _pytree as pytree
 
@@ -57,7 +58,7 @@ def output_name(path: str) -> str:
 
 
 def _container(value: Any) -> Container | None:
-    if value is None or isinstance(value, (torch.Tensor, str, bytes)):
+    if value is None or isinstance(value, LEAVES):
         return None
     return next((kind for kind in CONTAINERS if kind.accepts(value)), None)
 
@@ -67,8 +68,11 @@ def _items(value: Mapping[Any, Any]) -> list[tuple[str, Any]]:
 
 
 def _with_items(value: Mapping[Any, Any], parts: list[Any]) -> Any:
-    result: Any = copy.copy(value) if hasattr(value, "__setitem__") else dict(value)
-    for key, part in zip(list(value), parts, strict=True):
+    items = dict(zip(value.keys(), parts, strict=True))
+    if type(value) is dict or not isinstance(value, MutableMapping):
+        return items
+    result = copy.copy(value)
+    for key, part in items.items():
         result[key] = part
     return result
 
@@ -125,6 +129,9 @@ def _with_registered(value: Any, parts: list[Any]) -> Any:
     _, spec = pytree.tree_flatten(value, is_leaf=lambda part: part is not value)
     return pytree.tree_unflatten(parts, spec)
 
+
+# Checked first, since TorchDynamo cannot look into their classes.
+LEAVES = (torch.Tensor, np.ndarray, str, bytes, bool, int, float)
 
 # The singular names are those of ONNX models for decoding ("past_key_values.0.key").
 SINGULAR = {"keys": "key", "values": "value"}
