@@ -1,4 +1,4 @@
-"""The one step between a captured model and numbers."""
+"""The ways from a captured model to numbers."""
 
 from __future__ import annotations
 
@@ -6,24 +6,27 @@ from collections.abc import Callable
 
 import numpy as np
 import onnx_ir as ir
-import onnxruntime as ort
 
-Deployed = Callable[[dict[str, np.ndarray]], dict[str, np.ndarray]]
+from sardonyx import compiler, runtime
+from tests.support.run import run_ort
 
-LEVELS = {
-    "as-exported": ort.GraphOptimizationLevel.ORT_DISABLE_ALL,
-    "optimised": ort.GraphOptimizationLevel.ORT_ENABLE_ALL,
+Feeds = dict[str, np.ndarray]
+Deployed = Callable[[Feeds], dict[str, np.ndarray]]
+
+
+def as_exported(model: ir.Model) -> Deployed:
+    """ONNX Runtime, its optimisations off, on the model as it was captured."""
+    names = [value.name for value in model.graph.outputs]
+    return lambda feeds: dict(zip(names, run_ort(model, feeds), strict=True))
+
+
+def compiled(model: ir.Model) -> Deployed:
+    """Compiled for the CPU, every pass verified, and run as users do."""
+    program = compiler.compile(model, target="cpu", verify_level=2)
+    return runtime.load(program, threads=1).run_named
+
+
+DEPLOYMENTS: dict[str, Callable[[ir.Model], Deployed]] = {
+    "as exported": as_exported,
+    "compiled": compiled,
 }
-
-
-def deploy(model: ir.Model, level: str) -> Deployed:
-    """A function from named inputs to named outputs."""
-    options = ort.SessionOptions()
-    options.graph_optimization_level = LEVELS[level]
-    options.intra_op_num_threads = 1
-    options.log_severity_level = 3
-    session = ort.InferenceSession(
-        ir.to_proto(model).SerializeToString(), options, providers=["CPUExecutionProvider"]
-    )
-    names = [output.name for output in session.get_outputs()]
-    return lambda feeds: dict(zip(names, session.run(None, feeds), strict=True))

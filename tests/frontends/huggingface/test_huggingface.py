@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from sardonyx.frontends.torch import from_torch
-from tests.frontends.huggingface.deploy import LEVELS, deploy
+from tests.frontends.huggingface.deploy import DEPLOYMENTS
 from tests.frontends.huggingface.models import REQUIRED
 from tests.frontends.huggingface.more_models import MORE
 from tests.frontends.huggingface.row import Row
@@ -74,7 +74,7 @@ def test_matches_pytorch_at_other_sizes(row: Row) -> None:
     assert dims_of(model) == {
         name: kind.dynamic.get(name, {}) for name in kind.inputs(**kind.traced)
     }
-    runs = {level: deploy(model, level) for level in LEVELS}
+    runs = {how: deploy(model) for how, deploy in DEPLOYMENTS.items()}
     errors = {}
     for sizes in (kind.traced, *kind.others):
         feeds = kind.inputs(**sizes)
