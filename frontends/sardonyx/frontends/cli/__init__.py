@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from typing import NoReturn
 
@@ -17,6 +18,10 @@ def main() -> NoReturn:
     wants_json = "--json" in sys.argv[1:]
     try:
         app()
+    except BrokenPipeError:
+        # The reader, such as `head`, has enough; Python would complain while it flushes.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
     except Exception as error:
         if not _is_ours(error):
             raise

@@ -28,6 +28,10 @@ Dims = Annotated[
     list[str] | None,
     typer.Option("--dim", metavar="NAME=N", help="Length of a symbolic dimension; repeatable."),
 ]
+Inputs = Annotated[
+    list[str] | None,
+    typer.Option("--input", "-i", metavar="NAME=FILE.npy", help="An input; others are random."),
+]
 Threads = Annotated[int | None, typer.Option(help="Threads; by default what this machine gives.")]
 Provider = Annotated[
     list[str] | None, typer.Option("--provider", help="Execution provider; repeatable.")
@@ -73,10 +77,7 @@ def compile_command(
 def run(
     source: Source,
     *,
-    inputs: Annotated[
-        list[str] | None,
-        typer.Option("--input", "-i", metavar="NAME=FILE.npy", help="An input; others are random."),
-    ] = None,
+    inputs: Inputs = None,
     dims: Dims = None,
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="Write the outputs to this .npz file.")
@@ -105,9 +106,10 @@ def run(
 def bench(
     source: Source,
     *,
+    inputs: Inputs = None,
     dims: Dims = None,
-    seconds: Annotated[float, typer.Option(help="How long to measure.")] = 3.0,
-    warm_up: Annotated[int, typer.Option(help="Runs that do not count.")] = 5,
+    seconds: Annotated[float, typer.Option(min=0, help="How long to measure.")] = 3.0,
+    warm_up: Annotated[int, typer.Option(min=0, help="Runs that do not count.")] = 5,
     threads: Threads = None,
     provider: Provider = None,
     as_json: Json = False,
@@ -117,6 +119,7 @@ def bench(
 
     run_bench(
         source,
+        inputs or [],
         dims or [],
         seconds=seconds,
         warm_up=warm_up,

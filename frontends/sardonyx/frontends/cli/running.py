@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -10,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from sardonyx import runtime
+from sardonyx.compiler.errors import ExportError
 from sardonyx.frontends.cli.feeds import make_feeds
 from sardonyx.frontends.cli.options import parse_dims, parse_files
 from sardonyx.frontends.cli.show import print_json, print_rows, status
@@ -19,9 +22,10 @@ def _session(
     source: str, threads: int | None, provider: list[str] | None, quiet: bool
 ) -> runtime.Session:
     """Load a model file as it is; compile what has to be compiled first."""
-    if not source.endswith((".onnx", ".ort")) and ".py" in source:
+    from sardonyx.frontends.cli.source import is_python, load_source
+
+    if is_python(source):
         from sardonyx import compiler
-        from sardonyx.frontends.cli.source import load_source
 
         with status(f"compiling {source}", quiet):
             return runtime.load(compiler.compile(load_source(source)), provider, threads=threads)
@@ -51,15 +55,26 @@ def run_once(
 
 
 def _save(path: Path, results: Mapping[str, Any]) -> None:
-    import os
+    """Write a .npz file whole or not at all.
 
+    Raises:
+        ExportError: It cannot be written.
+    """
     partial = path.with_name(f".{path.name}.partial")
     try:
         with partial.open("wb") as stream:
             np.savez(stream, **results)
         os.replace(partial, path)
+    except OSError as error:
+        raise ExportError(
+            "The outputs cannot be written.",
+            where=str(path),
+            found=error.strerror,
+            remedy="choose a folder that is there, is writable and has space",
+        ) from error
     finally:
-        partial.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            partial.unlink(missing_ok=True)
 
 
 def _describe(value: Any) -> dict[str, Any]:
@@ -68,12 +83,19 @@ def _describe(value: Any) -> dict[str, Any]:
     described: dict[str, Any] = {"dtype": str(value.dtype), "shape": list(value.shape)}
     if value.size and value.dtype.kind in "fiub":
         numbers = value.astype(np.float64)
-        described |= {"min": numbers.min(), "mean": numbers.mean(), "max": numbers.max()}
+        figures = {"min": numbers.min(), "mean": numbers.mean(), "max": numbers.max()}
+        described |= {name: _number(figure) for name, figure in figures.items()}
     return described
+
+
+def _number(figure: float) -> float | str:
+    """Return a number that JSON has; it has no NaN and no infinity."""
+    return float(figure) if np.isfinite(figure) else str(figure)
 
 
 def run_bench(
     source: str,
+    inputs: Sequence[str],
     dims: Sequence[str],
     *,
     seconds: float,
@@ -83,9 +105,9 @@ def run_bench(
     as_json: bool,
 ) -> None:
     """Measure the latency of a model."""
-    lengths = parse_dims(dims)
+    files, lengths = parse_files(inputs), parse_dims(dims)
     session = _session(source, threads, provider, as_json)
-    feeds = make_feeds(session.inputs, {}, lengths, seed=0)
+    feeds = make_feeds(session.inputs, files, lengths, seed=0)
     with status(f"measuring for {seconds:g} s", as_json):
         for _ in range(warm_up):
             session.run_named(feeds)

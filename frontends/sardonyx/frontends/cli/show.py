@@ -8,6 +8,8 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+_FILE_WIDTH = 160
+
 
 def print_json(result: Mapping[str, Any]) -> None:
     """Print one JSON object on standard output."""
@@ -15,17 +17,19 @@ def print_json(result: Mapping[str, Any]) -> None:
 
 
 def print_rows(title: str, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Print rows with the same keys as a table."""
+    """Print rows with the same keys as a table; what goes into a file is not cut to a width."""
     from rich.console import Console
     from rich.table import Table
+    from rich.text import Text
 
-    table = Table(title=title, title_justify="left")
+    table = Table(title=Text(title), title_justify="left")
     columns = list(dict.fromkeys(key for row in rows for key in row))
     for name in columns:
-        table.add_column(name)
+        table.add_column(Text(name), overflow="fold")
     for row in rows:
-        table.add_row(*(_cell(row.get(name, "")) for name in columns))
-    Console().print(table)
+        # As text: brackets are shapes here and no markup.
+        table.add_row(*(Text(_cell(row.get(name, ""))) for name in columns))
+    Console(width=None if sys.stdout.isatty() else _FILE_WIDTH).print(table)
 
 
 def _cell(value: Any) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import sys
 from collections.abc import Mapping, Sequence
@@ -14,6 +15,11 @@ from sardonyx.compiler.errors import CaptureError, SardonyxError, UnsupportedErr
 from sardonyx.frontends.cli.options import Dynamic
 
 _FORMS = "a DSL model, an onnx_ir.Model, (torch module, inputs) or (torch module, inputs, dynamic)"
+
+
+def is_python(source: str) -> bool:
+    """Say whether SRC names a Python file rather than a model file."""
+    return source.endswith(".py") or source.rpartition(":")[0].endswith(".py")
 
 
 def load_source(source: str, dynamic: Dynamic | None = None) -> ir.Model:
@@ -40,7 +46,9 @@ def load_source(source: str, dynamic: Dynamic | None = None) -> ir.Model:
 
 
 def _from_callable(path: Path, name: str, dynamic: Dynamic | None) -> ir.Model:
-    made = _call(path, name)
+    # Standard output is for results.
+    with contextlib.redirect_stdout(sys.stderr):
+        made = _call(path, name)
     where = f"{path}:{name}"
     if isinstance(made, ir.Model) or hasattr(made, "to_ir"):
         model: ir.Model = made if isinstance(made, ir.Model) else made.to_ir()
@@ -52,7 +60,7 @@ def _from_callable(path: Path, name: str, dynamic: Dynamic | None) -> ir.Model:
         raise CaptureError(
             "The callable gives no model.",
             where=where,
-            found=f"a {type(made).__name__}",
+            found=f"a value of type {type(made).__name__}",
             expected=_FORMS,
         )
     module, inputs, *more = made
@@ -87,7 +95,8 @@ def _call(path: Path, name: str) -> Any:
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     sys.modules[spec.name] = module
-    sys.path.insert(0, str(path.resolve().parent))
+    folder = str(path.resolve().parent)
+    sys.path.insert(0, folder)
     try:
         spec.loader.exec_module(module)
         function = getattr(module, name, None)
@@ -104,21 +113,22 @@ def _call(path: Path, name: str) -> Any:
         return function()
     except SardonyxError:
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise CaptureError(
-            f"The file or its callable fails with {type(error).__name__}.",
+            f"The file or its callable {name!r} fails with {type(error).__name__}.",
             where=_line_of(error, path),
             found=str(error) or None,
         ) from error
     finally:
-        sys.path.remove(str(path.resolve().parent))
+        if folder in sys.path:
+            sys.path.remove(folder)
 
 
 def _line_of(error: BaseException, path: Path) -> str:
     """Return the last line of the user's own file that an error passed through."""
     line, trace = None, error.__traceback__
     while trace is not None:
-        if trace.tb_frame.f_code.co_filename == str(path):
+        if Path(trace.tb_frame.f_code.co_filename).resolve() == path.resolve():
             line = trace.tb_lineno
         trace = trace.tb_next
     if isinstance(error, SyntaxError) and error.lineno is not None:
