@@ -246,6 +246,31 @@ def test_nodes_know_the_module_they_come_from() -> None:
     assert kept == {"sardonyx.source", "sardonyx.class"}
 
 
+class Branching(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.block = Block()
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return torch.cond(x.sum() > 0, lambda y: self.block.project(y).sin(), torch.cos, (x,))
+
+
+class Outside(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.choice = Branching()
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.choice(x).exp()
+
+
+def test_nodes_of_branches_know_the_module_around_them() -> None:
+    model = from_torch(Outside(), tensor(2, 4))
+    nodes = {n.op_type: n.metadata_props["sardonyx.source"] for n in model.graph.all_nodes()}
+    branch = {kind: nodes[kind] for kind in ("If", "Gemm", "Sin", "Cos", "Exp")}
+    assert branch == {**dict.fromkeys(["If", "Gemm", "Sin", "Cos"], "choice"), "Exp": "Outside"}
+
+
 def test_weights_keep_their_names_and_their_memory() -> None:
     module = Stack()
     model = from_torch(module, tensor(2, 4))

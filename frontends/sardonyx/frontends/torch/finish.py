@@ -73,12 +73,7 @@ def _subgraphs(node: ir.Node) -> Iterator[ir.Graph]:
 
 def _record_provenance(model: ir.Model, names: Names) -> None:
     """Keep the module path and class of each node; drop everything else the exporter noted down."""
-    for node in model.graph.all_nodes():
-        path, cls = _module_of(node, names)
-        node.metadata_props.clear()
-        node.meta.clear()  # holds the traced graph, and with it every fake tensor
-        set_source(node, path)
-        node.metadata_props["sardonyx.class"] = cls
+    _record_modules(model.graph, names, (names.root, names.root))
     for value in _values(model):
         value.metadata_props.clear()
         value.meta.clear()
@@ -86,16 +81,28 @@ def _record_provenance(model: ir.Model, names: Names) -> None:
     model.graph.metadata_props.clear()
 
 
-def _module_of(node: ir.Node, names: Names) -> tuple[str, str]:
-    """Path and class name of the innermost module that a node was traced in."""
+def _record_modules(graph: ir.Graph, names: Names, owner: tuple[str, str]) -> None:
+    """Record where nodes come from; inside a branch or loop without a trace, its ``owner``."""
+    for node in graph:
+        path, cls = _module_of(node, names) or owner
+        node.metadata_props.clear()
+        node.meta.clear()  # holds the traced graph, and with it every fake tensor
+        set_source(node, path)
+        node.metadata_props["sardonyx.class"] = cls
+        for subgraph in _subgraphs(node):
+            _record_modules(subgraph, names, (path, cls))
+
+
+def _module_of(node: ir.Node, names: Names) -> tuple[str, str] | None:
+    """Path and class name of the innermost module that a node was traced in, if it has any."""
     # The last entry of each list is the traced operator itself.
     scopes = _literal(node, "pkg.torch.onnx.name_scopes")[:-1]
     classes = _literal(node, "pkg.torch.onnx.class_hierarchy")[:-1]
     if not scopes or scopes[-1].startswith("_empty_nn_module_stack"):
-        return names.root, names.root
+        return None
     path = scopes[-1].split("@")[0]  # "layer@1" is the second call of "layer"
     inner = f"{path}.".removeprefix(names.wrapper).rstrip(".")
-    return inner or names.root, classes[-1].rsplit(".", 1)[-1] if inner else names.root
+    return (inner, classes[-1].rsplit(".", 1)[-1]) if inner else (names.root, names.root)
 
 
 def _literal(node: ir.Node, key: str) -> list[str]:
