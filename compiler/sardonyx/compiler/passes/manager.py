@@ -105,7 +105,8 @@ class PassManager:
         self._on_pass(each.name)
         model, changes = self.editor.model, self.editor.changes
         print_before = fingerprint(model) if self.level >= 2 else None
-        nodes_before, started = _count(model), time.perf_counter()
+        nodes_before = self.records[-1].nodes_after if self.records else _count(model)
+        started = time.perf_counter()
         report = each.run(self.editor)
         seconds = time.perf_counter() - started
         if self.level >= 2:
