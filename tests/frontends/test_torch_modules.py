@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 import torch
 from torch import nn
@@ -162,6 +164,36 @@ def test_fused_attention(heads: tuple[int, int] | None, options: dict[str, objec
         dynamic={name: {0: "batch", seq_axis: "seq"} for name in "qkv"},
         rtol=F32,
     )
+
+
+@pytest.mark.parametrize("bias", [True, False])
+def test_convolution_over_three_dims(bias: bool) -> None:
+    module = nn.Conv3d(2, 3, (2, 3, 1), stride=2, padding=1, bias=bias)
+    check(module, *([torch.randn(n, 2, 5, 4, 3)] for n in (2, 1, 4)), dynamic=BATCH, rtol=F32)
+    check(module, [torch.randn(2, 5, 4, 3)], rtol=F32)
+
+
+class Distance(nn.Module):
+    def forward(self, x: torch.Tensor, y: torch.Tensor) -> list[torch.Tensor]:
+        return [torch.cdist(x, y, p=p) for p in (2.0, 1.0, 0.0, 3.0, float("inf"))]
+
+
+def test_pairwise_distance() -> None:
+    calls = [[torch.randn(n, m, 3), torch.randn(n, 4, 3)] for n, m in ((2, 5), (1, 1), (3, 7))]
+    for x, y in calls:
+        y[:, 0, 0] = x[:, 0, 0]
+    dynamic = {"x": {0: "batch", 1: "rows"}, "y": {0: "batch"}}
+    check(Distance(), *calls, dynamic=dynamic, rtol=F32)
+
+
+class ScaledBySize(nn.Module):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x * math.sqrt(x.shape[0]) / x.shape[1] + x.numel()
+
+
+def test_arithmetic_on_sizes() -> None:
+    calls = [[torch.randn(n, m)] for n, m in ((2, 3), (1, 5), (7, 1))]
+    check(ScaledBySize(), *calls, dynamic={0: ("rows", "columns")}, rtol=F32)
 
 
 class Branch(nn.Module):

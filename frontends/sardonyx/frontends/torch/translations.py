@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import onnx_ir as ir
@@ -24,6 +24,11 @@ def translations() -> Table:
         aten.scaled_dot_product_attention.default: scaled_dot_product_attention,
         # The exporter's does not promote the type: 1.0 - integers fails.
         aten.rsub.Scalar: subtract_from_scalar,
+        # The exporter's gives a convolution without bias one of the wrong shape.
+        aten.conv3d.default: conv3d,
+        # The exporter has none for these.
+        aten._cdist_forward.default: pairwise_distance,
+        torch.sym_sqrt: square_root_of_size,
     }
     # An operator of Hugging Face's mixtures of experts, known once transformers has defined it.
     if hasattr(torch.ops.transformers, "grouped_mm_fallback"):
@@ -51,6 +56,58 @@ def _scalar(number: Any, dtype: ir.DataType) -> Any:
     if isinstance(number, ir.Value):  # the size of a dynamic dim
         return op.Cast(number, to=dtype)
     return op.Constant(value=ir.tensor(number, dtype=dtype))
+
+
+def conv3d(  # noqa: PLR0917 (the operator's schema)
+    input: Any,
+    weight: Any,
+    bias: Any = None,
+    stride: Sequence[int] = (1,),
+    padding: Sequence[int] = (0,),
+    dilation: Sequence[int] = (1,),
+    groups: int = 1,
+) -> Any:
+    """Convolution over three dims; input is (N, C, D, H, W), or (C, D, H, W) without N."""
+    batched = len(input.shape) == 5
+    if not batched:
+        input = op.Unsqueeze(input, op.Constant(value_ints=[0]))
+    stride, padding, dilation = (
+        [*sizes] * (3 // len(sizes)) for sizes in (stride, padding, dilation)
+    )
+    result = op.Conv(
+        input,
+        weight,
+        bias,
+        kernel_shape=list(weight.shape[2:]),
+        strides=stride,
+        pads=[*padding, *padding],
+        dilations=dilation,
+        group=groups,
+    )
+    return result if batched else op.Squeeze(result, op.Constant(value_ints=[0]))
+
+
+def pairwise_distance(x1: Any, x2: Any, p: float, compute_mode: int | None = None) -> Any:
+    """The p-norm of each row of ``x1`` (..., M, K) minus each row of ``x2`` (..., N, K)."""
+    rows = op.Unsqueeze(x1, op.Constant(value_ints=[-2]))
+    columns = op.Unsqueeze(x2, op.Constant(value_ints=[-3]))
+    difference = op.Abs(op.Sub(rows, columns))
+    last = op.Constant(value_ints=[-1])
+    if p == 0:
+        return op.ReduceSum(op.Sign(difference), last, keepdims=0)
+    if p == 1:
+        return op.ReduceL1(difference, last, keepdims=0)
+    if p == 2:
+        return op.ReduceL2(difference, last, keepdims=0)
+    if p == float("inf"):
+        return op.ReduceMax(difference, last, keepdims=0)
+    power, root = _scalar(p, x1.dtype), _scalar(1 / p, x1.dtype)
+    return op.Pow(op.ReduceSum(op.Pow(difference, power), last, keepdims=0), root)
+
+
+def square_root_of_size(size: Any) -> Any:
+    """math.sqrt of the size of a dynamic dim."""
+    return op.Sqrt(op.Cast(size, to=ir.DataType.FLOAT))
 
 
 def grouped_matmul(input: Any, weight: Any, offs: Any) -> Any:
