@@ -47,6 +47,24 @@ def test_the_model_that_is_given_stays_as_it_is():
     assert [v.const_value.name for v in given.graph.initializers.values()] == names
 
 
+def test_constants_that_are_lifted_stay_as_they_are():
+    text = """g (float[2] x, bool c) => (float[2] y) {
+        k = Constant<value = float[2] {1, 2}>()
+        z = Add(x, k)
+        q = If(c) <
+            then_branch = a () => (float[2] o) <float[2] v = {1, 2}> { o = Add(x, v) },
+            else_branch = b () => (float[2] p) <float[2] w = {3, 4}> { p = Mul(x, w) }
+        >
+        y = Add(q, z)
+    }"""
+    given = model(text)
+    before = ir.to_proto(given).SerializeToString()
+    program = compile(given)
+    program.to_bytes()
+    assert program.report.rules["lift_constants"] == 3
+    assert ir.to_proto(given).SerializeToString() == before
+
+
 def test_the_same_model_gives_the_same_bytes():
     given = random_model(np.random.default_rng(8))
     assert compile(given).to_bytes() == compile(given).to_bytes()

@@ -221,7 +221,7 @@ def test_new_constants_get_names_that_nothing_has():
     verify.verify(given)
     assert len(given.graph.initializers) == 2
     assert "w" not in given.graph.initializers
-    assert all(v.const_value.name == n for n, v in given.graph.initializers.items())
+    assert all(v.name == n for n, v in given.graph.initializers.items())
 
 
 BRANCH = """g (bool c, float[2] x) => (float[2] y) {

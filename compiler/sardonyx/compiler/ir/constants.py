@@ -29,6 +29,9 @@ def tensor(value: ir.Value | None) -> ir.TensorProtocol | None:
     (attr,) = producer.attributes.values()
     if attr.type in {ir.AttributeType.STRING, ir.AttributeType.STRINGS} and not attr.is_ref():
         return _strings(attr.value)
+    if attr.type == ir.AttributeType.TENSOR and not attr.is_ref():
+        # onnx_ir's own reading gives the tensor the value's name.
+        return attr.as_tensor()
     return ir.convenience.get_const_tensor(value)
 
 

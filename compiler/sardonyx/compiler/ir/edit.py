@@ -229,9 +229,12 @@ class Editor:
         if wanted is None:
             reader = next(iter(value.uses())).node
             wanted = f"{reader.outputs[0].name}.{reader.op_type.lower()}"
-        name = value.name = self._free_name(wanted)
-        if value.const_value is not None:
-            value.const_value.name = name
+        # onnx_ir names the tensor with the value, but the caller's model may hold it too.
+        held = value.const_value
+        before = held.name if held is not None else None
+        value.name = self._free_name(wanted)
+        if held is not None:
+            held.name = before
         self.model.graph.register_initializer(value)
 
     def _redirect(self, before: ir.Value, after: ir.Value, anchor: ir.Node) -> None:
