@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 from tests.frontends.huggingface.kinds import (
     CAUSAL,
     EVEN_WAVEFORM,
@@ -104,15 +106,18 @@ MORE = (
         num_hidden_layers=2,
         num_attention_heads=4,
     ),
-    row(
-        "FalconForCausalLM",
-        CAUSAL,
-        vocab_size=99,
-        hidden_size=32,
-        num_hidden_layers=2,
-        num_attention_heads=4,
-        alibi=True,
-        new_decoder_architecture=False,
+    dataclasses.replace(
+        row(
+            "FalconForCausalLM",
+            CAUSAL,
+            vocab_size=99,
+            hidden_size=32,
+            num_hidden_layers=2,
+            num_attention_heads=4,
+            alibi=True,
+            new_decoder_architecture=False,
+        ),
+        broken="its bias is computed in bfloat16, for which ONNX Runtime has no CPU kernels",
     ),
     row("MptForCausalLM", CAUSAL, vocab_size=99, d_model=32, n_layers=2, n_heads=4),
     row("PhiForCausalLM", CAUSAL, **{**LLAMA, "num_key_value_heads": 4}),

@@ -19,11 +19,13 @@ class Row:
         name: Name of the model class in transformers.
         kind: How it is fed.
         options: Options of its config that make it tiny.
+        broken: Why it is known not to work; empty where it does.
     """
 
     name: str
     kind: Kind
     options: dict[str, Any]
+    broken: str = ""
 
     def build(self) -> torch.nn.Module:
         """The model with seeded random weights, in eval mode."""

@@ -59,12 +59,13 @@ def dims_of(model: ir.Model) -> dict[str, dict[int, str]]:
     return dims
 
 
+def case(row: Row, *marks: pytest.MarkDecorator) -> object:
+    broken = [pytest.mark.xfail(reason=row.broken)] if row.broken else []
+    return pytest.param(row, id=row.name, marks=[*marks, *broken])
+
+
 @pytest.mark.parametrize(
-    "row",
-    [
-        *(pytest.param(row, id=row.name) for row in REQUIRED),
-        *(pytest.param(row, id=row.name, marks=pytest.mark.slow) for row in MORE),
-    ],
+    "row", [*map(case, REQUIRED), *(case(row, pytest.mark.slow) for row in MORE)]
 )
 def test_matches_pytorch_at_other_sizes(row: Row) -> None:
     torch.set_num_threads(1)
