@@ -118,6 +118,14 @@ def test_inspect_shows_what_a_model_is(sardonyx, net):
     assert "x: float[batch, 4]" in sardonyx.out
 
 
+def test_inspect_tells_the_opset_of_the_file_from_that_of_the_model(sardonyx, net, tmp_path):
+    made = tmp_path / "old.onnx"
+    sardonyx.json("compile", net, "-o", made, "--opset", "18", "--target", "portable")
+    said = sardonyx.json("inspect", made)
+    assert onnx.load(made).opset_import[0].version == 18
+    assert (said["file_opsets"], said["opsets"]) == ({"": 18}, {"": 23})
+
+
 def test_inspect_shows_the_text(sardonyx, net):
     assert sardonyx("inspect", net, "--text") == 0
     assert "MatMul" in sardonyx.out

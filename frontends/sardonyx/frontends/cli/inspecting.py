@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
+from pathlib import Path
+from typing import Any
 
 import onnx_ir as ir
 
@@ -20,7 +22,8 @@ def run_inspect(source: str, text: bool, as_json: bool) -> None:
     operators = Counter(_name(node) for node in model.graph.all_nodes())
     weights = sum(v.const_value.nbytes for v in _constants(model) if v.const_value is not None)
     inputs = [v for v in model.graph.inputs if not v.is_initializer()]
-    described = {
+    described: dict[str, Any] = {
+        "file_opsets": _file_opsets(source),
         "inputs": [compiler.describe(v) for v in inputs],
         "outputs": [compiler.describe(v) for v in model.graph.outputs],
         "opsets": dict(model.opset_imports),
@@ -33,12 +36,18 @@ def run_inspect(source: str, text: bool, as_json: bool) -> None:
     if as_json:
         print_json(described)
         return
-    facts = ("inputs", "outputs", "opsets", "nodes", "weights", "weight_bytes")
-    print_rows(source, [{"fact": name, "value": described[name]} for name in facts])
+    facts = ("inputs", "outputs", "file_opsets", "opsets", "nodes", "weights", "weight_bytes")
+    rows = [{"fact": name, "value": described[name]} for name in facts if described[name]]
+    print_rows(source, rows)
     print_rows("operators", [{"operator": k, "nodes": n} for k, n in operators.most_common()])
     if model.metadata_props:
         rows = [{"key": k, "value": v[:200]} for k, v in model.metadata_props.items()]
         print_rows("metadata", rows)
+
+
+def _file_opsets(source: str) -> dict[str, int]:
+    """Return the opsets that a file itself imports; the model is raised when it is read."""
+    return dict(ir.load(source).opset_imports) if Path(source).is_file() else {}
 
 
 def _name(node: ir.Node) -> str:
