@@ -71,15 +71,13 @@ def load(
 
     Args:
         source: Path of an ``.onnx`` file, its bytes, or an object with ``to_bytes()`` or
-            ``save(path)`` such as a compiled program.
-        providers: Execution providers in order of preference, by short name (``"cuda"``) or by
-            ONNX Runtime's name, each possibly with options: ``("cuda", {"device_id": 1})``.
-            The CPU alone when left out. The CPU runs what the others cannot.
-        threads: Threads of the compute pool. By default the physical cores this process may use,
-            within its cgroup's CPU quota.
+            ``save(path)``, as a compiled program.
+        providers: Execution providers in order of preference: ``"cuda"``, ONNX Runtime's name, or
+            with options ``("cuda", {"device_id": 1})``. By default, and for the rest, the CPU.
+        threads: Threads of the compute pool; by default the cores of this process and its cgroup.
         config: ONNX Runtime session config entries; they override the artifact's and the defaults.
         disabled_optimizers: ONNX Runtime graph transformers to switch off.
-        graph_optimization: ``"off"``, ``"basic"``, ``"extended"`` or ``"all"`` (the default).
+        graph_optimization: ``"off"``, ``"basic"``, ``"extended"`` or ``"all"``, the default.
         fallback: ``"error"``: a provider that is asked for and then not used is an error.
             ``"warn"``: it is a warning, and the other providers run the model.
 
@@ -90,7 +88,7 @@ def load(
     ``config={"session.set_denormal_as_zero": "0"}`` switches it off.
 
     Raises:
-        LoadError: The model is missing, damaged, not ONNX, or refused by ONNX Runtime.
+        LoadError: The model is missing, damaged, or refused by ONNX Runtime.
         ProviderError: A provider is unknown, does not start, or gets no node.
         SettingsError: A setting of the caller or of the artifact is not valid.
     """

@@ -97,9 +97,9 @@ def multi_head_attention(
     Raises:
         DslError: Ranks are not 3, or features and heads are not divisible.
     """
-    positive("multi_head_attention", "heads", heads)
     few = heads if kv_heads is None else kv_heads
-    positive("multi_head_attention", "kv_heads", few)
+    for what, count in (("heads", heads), ("kv_heads", few)):
+        positive("multi_head_attention", what, count)
     source = x if context is None else context
     require_tensor(x, source)
     if x.rank != 3 or source.rank != 3:
@@ -116,13 +116,12 @@ def multi_head_attention(
             expected="features a multiple of heads, and heads of kv_heads",
         )
     mask = None if mask is None else _whole_mask(x, source, mask)
-    narrow = features // heads * few
     with layer("attention", name):
         mixed = emit(
             "Attention",
             linear(x, features, bias=bias, name="query"),
-            linear(source, narrow, bias=bias, name="key"),
-            linear(source, narrow, bias=bias, name="value"),
+            linear(source, features // heads * few, bias=bias, name="key"),
+            linear(source, features // heads * few, bias=bias, name="value"),
             mask,
             q_num_heads=heads,
             kv_num_heads=few,
