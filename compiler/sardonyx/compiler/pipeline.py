@@ -23,7 +23,7 @@ from sardonyx.compiler.passes.inline_if import InlineIf
 from sardonyx.compiler.passes.layout import AssignLayouts
 from sardonyx.compiler.passes.lift_constants import LiftConstants
 from sardonyx.compiler.passes.lower import CPU_KERNELS, Lower
-from sardonyx.compiler.passes.manager import PassManager, Repeat, Step
+from sardonyx.compiler.passes.manager import PassManager, Repeat, Step, count_nodes
 from sardonyx.compiler.passes.share_weights import ShareWeights
 from sardonyx.compiler.program import Program, Report
 from sardonyx.compiler.targets import Target, find_target
@@ -125,7 +125,7 @@ def compile(
     working.metadata_props["sardonyx.stage"] = "core"
     if verify_level >= 1:
         verify(working, stage="core")
-    report = Report(tuple(records), time.perf_counter() - started, _count(source))
+    report = Report(tuple(records), time.perf_counter() - started, count_nodes(source))
     return Program.legalised(working, chosen, opset, report, source)
 
 
@@ -139,7 +139,3 @@ def _inlined(model: ir.Model) -> ir.Model:
         raise SardonyxError(
             "The model's functions cannot be inlined.", found=str(error.__cause__ or error)
         ) from error
-
-
-def _count(model: ir.Model) -> int:
-    return sum(1 for _ in model.graph.all_nodes())

@@ -11,6 +11,7 @@ import onnx_ir as ir
 from sardonyx.compiler.errors import RewriteError
 from sardonyx.compiler.ir import provenance
 from sardonyx.compiler.ir.builder import Builder
+from sardonyx.compiler.ir.scope import subgraphs
 from sardonyx.compiler.ir.types import Types, all_values, describe
 
 
@@ -96,7 +97,7 @@ class Editor:
         if len(producers) > 1 and anchor.graph is not None:
             # Readers of the first producer may stand before the new nodes.
             anchor.graph.sort()
-        kept = {graph for node in built.nodes for graph in _subgraphs(node)}
+        kept = {graph for node in built.nodes for graph in subgraphs(node)}
         erased = self._erase_unread(matched + producers, kept)
         self._erase_unread(reversed(built.nodes))
         added = tuple(node for node in built.nodes if node.graph is not None)
@@ -204,7 +205,7 @@ class Editor:
 
     def _rename_clashes(self, node: ir.Node, branch: ir.Graph) -> None:
         """Give values of a branch names that nothing outside of its node has."""
-        others = [graph for graph in _subgraphs(node) if graph is not branch]
+        others = [graph for graph in subgraphs(node) if graph is not branch]
         leaving = Counter(v.name for graph in others for v in _values(graph))
         for value in _values(branch):
             if value.name is not None and self._names[value.name] - leaving[value.name] > 1:
@@ -272,7 +273,7 @@ class Editor:
             if node.graph is None or not _is_unread(node):
                 continue
             read = [v for v in node.inputs if v is not None]
-            for graph in _subgraphs(node):
+            for graph in subgraphs(node):
                 if graph not in kept:
                     read += _captured(graph)
                     self._names.subtract(v.name for v in _values(graph))
@@ -354,7 +355,7 @@ def _check_operands(
 def _operands(node: ir.Node) -> list[ir.Value]:
     """Return what a node reads, by itself and by its subgraphs."""
     read = [v for v in node.inputs if v is not None]
-    return read + [v for graph in _subgraphs(node) for v in _captured(graph)]
+    return read + [v for graph in subgraphs(node) for v in _captured(graph)]
 
 
 def _shapes_agree(a: ir.Shape | None, b: ir.Shape | None) -> bool:
@@ -399,16 +400,6 @@ def _is_unread(node: ir.Node, readers: Container[ir.Node] = ()) -> bool:
         not v.is_graph_output() and all(user in readers for user, _ in v.uses())
         for v in node.outputs
     )
-
-
-def _subgraphs(node: ir.Node) -> list[ir.Graph]:
-    found: list[ir.Graph] = []
-    for attr in node.attributes.values():
-        if attr.type == ir.AttributeType.GRAPH and not attr.is_ref():
-            found.append(attr.as_graph())
-        elif attr.type == ir.AttributeType.GRAPHS and not attr.is_ref():
-            found.extend(attr.as_graphs())
-    return found
 
 
 def _detach(graph: ir.Graph) -> None:

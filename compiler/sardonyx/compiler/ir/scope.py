@@ -96,6 +96,12 @@ def _nested(scope: Scope) -> Iterator[Scope]:
                 )
 
 
+def subgraphs(node: ir.Node) -> Iterator[ir.Graph]:
+    """Yield the graphs in the attributes of a node."""
+    for attribute in node.attributes.values():
+        yield from subgraphs_of(attribute)
+
+
 def subgraphs_of(attribute: ir.Attr) -> tuple[ir.Graph, ...]:
     """Return the graphs that an attribute holds."""
     if attribute.is_ref():

@@ -9,6 +9,7 @@ import onnx_ir as ir
 
 from sardonyx.compiler.errors import InvalidModelError, UnsupportedError
 from sardonyx.compiler.ir import provenance
+from sardonyx.compiler.ir.scope import subgraphs
 from sardonyx.compiler.ir.types import Types, all_values
 from sardonyx.compiler.opset import expand, history, rewrite
 from sardonyx.compiler.opset.down_adapters import BY_BODY, DOWN
@@ -84,7 +85,7 @@ class _Lowerer:
         """Lower all nodes; return False if some became calls that must be inlined."""
         is_done = True
         for node in list(scope):
-            for graph in rewrite.subgraphs(node):
+            for graph in subgraphs(node):
                 is_done = self.scope(graph) and is_done
             if node.domain == "":
                 is_done = self._lower(node) and is_done

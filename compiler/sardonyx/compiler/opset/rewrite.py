@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, MutableMapping
+from collections.abc import MutableMapping
 
 import onnx_ir as ir
 
 from sardonyx.compiler.ir import provenance
+from sardonyx.compiler.ir.scope import subgraphs
 from sardonyx.compiler.opset.step import Adapter, Step
 
 Scope = ir.Graph | ir.Function
@@ -38,17 +39,6 @@ class Names:
 def scopes(model: ir.Model) -> list[Scope]:
     """Return the main graph and the functions of a model."""
     return [model.graph, *model.functions.values()]
-
-
-def subgraphs(node: ir.Node) -> Iterator[ir.Graph]:
-    """Yield the graphs in the attributes of a node."""
-    for attr in node.attributes.values():
-        if attr.is_ref():
-            continue
-        if attr.type == ir.AttributeType.GRAPH:
-            yield attr.as_graph()
-        elif attr.type == ir.AttributeType.GRAPHS:
-            yield from attr.as_graphs()
 
 
 def apply(adapter: Adapter, step: Step, facts: KnownFacts, names: Names, rule: str) -> None:

@@ -9,6 +9,7 @@ import onnx_ir as ir
 
 from sardonyx.compiler.errors import InvalidModelError, SardonyxError, UnsupportedError
 from sardonyx.compiler.ir import provenance
+from sardonyx.compiler.ir.scope import subgraphs
 from sardonyx.compiler.ir.signature import CANONICAL_OPSET
 from sardonyx.compiler.ir.types import Types, all_values
 from sardonyx.compiler.opset import history, rewrite
@@ -151,7 +152,7 @@ class _Raiser:
 
     def scope(self, scope: Scope) -> None:
         for node in list(scope):
-            for graph in rewrite.subgraphs(node):
+            for graph in subgraphs(node):
                 self.scope(graph)
             if node.domain == "":
                 self._raise(node)
@@ -184,7 +185,7 @@ class _Raiser:
     def _apply(self, node: ir.Node, bump: history.Bump) -> list[ir.Node]:
         step = Step(node, bump, bump.new, self._facts)
         rewrite.apply(UP[bump.op_type, bump.new], step, self._facts, self._names, _RULE)
-        for graph in (graph for made in step.made for graph in rewrite.subgraphs(made)):
+        for graph in (graph for made in step.made for graph in subgraphs(made)):
             self.scope(graph)
         return step.made
 

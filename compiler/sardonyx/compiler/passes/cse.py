@@ -9,6 +9,7 @@ from typing import ClassVar
 import onnx_ir as ir
 
 from sardonyx.compiler.ir.edit import Editor
+from sardonyx.compiler.ir.scope import subgraphs
 from sardonyx.compiler.ir.structure import node_key
 from sardonyx.compiler.ops import Trait, find, has_trait
 from sardonyx.compiler.passes.base import Pass, PassReport
@@ -35,9 +36,8 @@ class ShareCommonSubexpressions(Pass):
     ) -> None:
         seen = dict(outer)
         for node in list(graph):
-            for attr in node.attributes.values():
-                for inner in _graphs(attr):
-                    self._share(inner, seen, editor, sites)
+            for inner in subgraphs(node):
+                self._share(inner, seen, editor, sites)
             key = _key(node)
             first = seen.setdefault(key, node) if key is not None else node
             if first is node or any(v.is_graph_output() for v in node.outputs):
@@ -51,7 +51,7 @@ def _key(node: ir.Node) -> Hashable:
 
     An operator that nobody described may have effects or draw at random.
     """
-    if find(node) is None or _draws(node) or any(_graphs(a) for a in node.attributes.values()):
+    if find(node) is None or _draws(node) or any(subgraphs(node)):
         return None
     return (node_key(node), tuple(not v.name for v in node.outputs))
 
@@ -60,11 +60,3 @@ def _draws(node: ir.Node) -> bool:
     """Say whether a node draws random numbers; a Dropout does where it trains."""
     trains = node.op_type == "Dropout" and len(node.inputs) > 2 and node.inputs[2] is not None
     return trains or has_trait(node, Trait.RANDOM)
-
-
-def _graphs(attr: ir.Attr) -> list[ir.Graph]:
-    if attr.is_ref():
-        return []
-    if attr.type == ir.AttributeType.GRAPH:
-        return [attr.as_graph()]
-    return list(attr.as_graphs()) if attr.type == ir.AttributeType.GRAPHS else []

@@ -105,7 +105,7 @@ class PassManager:
         self._on_pass(each.name)
         model, changes = self.editor.model, self.editor.changes
         print_before = fingerprint(model) if self.level >= 2 else None
-        nodes_before = self.records[-1].nodes_after if self.records else _count(model)
+        nodes_before = self.records[-1].nodes_after if self.records else count_nodes(model)
         started = time.perf_counter()
         report = each.run(self.editor)
         seconds = time.perf_counter() - started
@@ -113,7 +113,7 @@ class PassManager:
             self._check(each, print_before, self.editor.changes != changes)
         applied = {name: len(sites) for name, sites in report.applied.items() if sites}
         self.records.append(
-            PassRecord(each.name, seconds, nodes_before, _count(model), applied, report.misses)
+            PassRecord(each.name, seconds, nodes_before, count_nodes(model), applied, report.misses)
         )
 
     def _check(self, each: Pass, print_before: Fingerprint | None, says_changed: bool) -> None:
@@ -138,5 +138,6 @@ class PassManager:
             raise RewriteError(what) from error
 
 
-def _count(model: ir.Model) -> int:
+def count_nodes(model: ir.Model) -> int:
+    """Return the number of nodes of a model, those of subgraphs included."""
     return sum(len(graph) for graph in (model.graph, *model.graph.subgraphs()))
