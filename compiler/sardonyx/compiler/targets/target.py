@@ -53,7 +53,6 @@ class Target:
         kernel_gaps: Operators whose newest form it has no kernel for, and the newest opset that
             it runs them at.
         session: How ONNX Runtime is to be set up; None leaves it alone.
-        layouts: The layouts that its image operators take, the preferred one first.
     """
 
     name: str
@@ -63,7 +62,6 @@ class Target:
     newest_ir_version: int = 13
     kernel_gaps: Mapping[str, int] = field(default_factory=dict)
     session: SessionSettings | None = None
-    layouts: tuple[str, ...] = ("NCHW",)
 
     def check_opset(self, opset: int | None) -> None:
         """Check that models can be exported at an opset; None stands for the best one.
