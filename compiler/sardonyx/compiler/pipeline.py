@@ -22,11 +22,12 @@ from sardonyx.compiler.passes.infer_types import InferTypes
 from sardonyx.compiler.passes.inline_if import InlineIf
 from sardonyx.compiler.passes.layout import AssignLayouts
 from sardonyx.compiler.passes.lift_constants import LiftConstants
-from sardonyx.compiler.passes.lower import CPU_KERNELS, Lower
 from sardonyx.compiler.passes.manager import PassManager, Repeat, Step, count_nodes
+from sardonyx.compiler.passes.recognize import Recognize
+from sardonyx.compiler.passes.select import Select
 from sardonyx.compiler.passes.share_weights import ShareWeights
 from sardonyx.compiler.program import Program, Report
-from sardonyx.compiler.targets import Target, find_target
+from sardonyx.compiler.targets import PORTABLE, Target, find_target
 
 CLEAN_UP = Repeat(
     (
@@ -46,15 +47,19 @@ CLEAN_UP = Repeat(
 )
 
 
-def pipeline(*target_steps: Step) -> tuple[Step, ...]:
-    """Return the steps of a target that differs by `target_steps` from the others."""
+def pipeline(target: Target) -> tuple[Step, ...]:
+    """Return the passes of a target, in order."""
     return (
         LiftConstants(),
+        # Recognition and fusion need canonical neighbours.
         CLEAN_UP,
-        # Fusion needs canonical neighbours; what it folds away leaves constants to share.
-        Fuse(),
+        Recognize(),
+        # A recognised operator leaves shape arithmetic behind that led to its parts.
+        CLEAN_UP,
+        # Folded constants may show another activation, and a norm another scale to fold.
+        Repeat((Recognize(), Fuse())),
         # No rule of before looks for what a target wants operators replaced by.
-        *target_steps,
+        Select(target.selections),
         # The cut is taken over the final set of operators: no fusion is lost to a transpose.
         AssignLayouts(),
         CLEAN_UP,
@@ -63,11 +68,8 @@ def pipeline(*target_steps: Step) -> tuple[Step, ...]:
     )
 
 
-DEFAULT = pipeline()
-"""The pipeline of targets that have none of their own."""
-
-PIPELINES = {"cpu": pipeline(Lower(CPU_KERNELS))}
-"""The pipelines of targets that have one, by name."""
+DEFAULT = pipeline(PORTABLE)
+"""The passes of a target that chooses nothing of its own."""
 
 
 @runtime_checkable
@@ -121,7 +123,7 @@ def compile(
     if verify_level >= 1:
         verify(working)
     manager = PassManager(editor, verify_level, on_pass)
-    records = manager.run(PIPELINES.get(chosen.name, DEFAULT) if steps is None else steps)
+    records = manager.run(pipeline(chosen) if steps is None else steps)
     working.metadata_props["sardonyx.stage"] = "core"
     if verify_level >= 1:
         verify(working, stage="core")

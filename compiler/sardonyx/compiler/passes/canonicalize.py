@@ -21,10 +21,12 @@ class Canonicalize(RulePass):
     """Remove what does nothing, merge chains of data movement, settle on one spelling."""
 
     name: ClassVar[str] = "canonicalize"
-    rules: ClassVar[tuple[Rule, ...]] = (
-        *canonical_identity.RULES,
-        *canonical_movement.RULES,
-        *canonical_arithmetic.RULES,
-        *canonical_sequence.RULES,
-        *canonical_linear.RULES,
+    stages: ClassVar[tuple[tuple[Rule, ...], ...]] = (
+        (
+            *canonical_identity.RULES,
+            *canonical_movement.RULES,
+            *canonical_arithmetic.RULES,
+            *canonical_sequence.RULES,
+            *canonical_linear.RULES,
+        ),
     )

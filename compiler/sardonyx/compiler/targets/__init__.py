@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sardonyx.compiler.errors import UnsupportedError
 from sardonyx.compiler.targets.cpu import CPU
-from sardonyx.compiler.targets.portable import PORTABLE
+from sardonyx.compiler.targets.portable import PORTABLE as PORTABLE
 from sardonyx.compiler.targets.target import SessionSettings as SessionSettings
 from sardonyx.compiler.targets.target import Target as Target
 

@@ -52,6 +52,8 @@ class Target:
         newest_ir_version: The newest IR version that it loads.
         kernel_gaps: Operators whose newest form it has no kernel for, and the newest opset that
             it runs them at.
+        selections: Names of the rule sets (`rules.select.SELECTIONS`) that put operators into the
+            form that it runs fastest, in the order in which they are applied.
         session: How ONNX Runtime is to be set up; None leaves it alone.
     """
 
@@ -61,6 +63,7 @@ class Target:
     newest_opset: int = 26
     newest_ir_version: int = 13
     kernel_gaps: Mapping[str, int] = field(default_factory=dict)
+    selections: tuple[str, ...] = ()
     session: SessionSettings | None = None
 
     def check_opset(self, opset: int | None) -> None:

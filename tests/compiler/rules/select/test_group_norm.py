@@ -2,7 +2,7 @@
 
 import pytest
 
-from sardonyx.compiler.rules.group_norm import GROUP_NORM_BY_INSTANCE_NORM as RULE
+from sardonyx.compiler.rules.select.group_norm import GROUP_NORM_BY_INSTANCE_NORM as RULE
 from tests.support.models import model, normal, positive
 from tests.support.rules import check_miss, check_rule, check_shared
 

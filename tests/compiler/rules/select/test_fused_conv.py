@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from sardonyx.compiler.contrib import add_function_bodies
-from sardonyx.compiler.rules.fused_conv import CONV_ADD_RELU, CONV_RELU
+from sardonyx.compiler.rules.select.fused_conv import CONV_ADD_RELU, CONV_RELU
 from tests.support.models import model, normal, random_feeds
 from tests.support.rules import check_miss, check_rule, check_same, check_shared
 from tests.support.run import run_reference

@@ -1,0 +1,8 @@
+"""Normalisations, from every spelling of them."""
+
+from __future__ import annotations
+
+from sardonyx.compiler.rewrite import Rule
+
+RULES: tuple[Rule, ...] = ()
+"""In no particular order."""

@@ -1,0 +1,139 @@
+"""Every way a PyTorch model becomes ONNX: both of PyTorch's exporters, several opsets, and ours."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import logging
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+
+import onnx
+import onnx_ir as ir
+import torch
+from torch import nn
+from torch.nn.attention import SDPBackend, sdpa_kernel
+
+from sardonyx import frontends
+from tests.convergence.models import Subject
+
+
+@contextlib.contextmanager
+def quiet() -> Iterator[None]:
+    """Keep the exporters' warnings and output away."""
+    level = logging.root.manager.disable
+    logging.disable(logging.CRITICAL)
+    try:
+        with (
+            warnings.catch_warnings(),
+            contextlib.redirect_stderr(io.StringIO()),
+            contextlib.redirect_stdout(io.StringIO()),
+        ):
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logging.disable(level)
+
+
+Export = Callable[[nn.Module, Subject, bool], ir.Model]
+
+
+def _legacy(opset: int) -> Export:
+    """The TorchScript exporter."""
+
+    def export(module: nn.Module, subject: Subject, is_dynamic: bool) -> ir.Model:
+        example = subject.example(**subject.traced)
+        buffer = io.BytesIO()
+        torch.onnx.export(
+            module,
+            tuple(example.values()),
+            buffer,
+            dynamo=False,
+            opset_version=opset,
+            input_names=list(example),
+            dynamic_axes=subject.dynamic if is_dynamic else None,
+        )
+        return frontends.from_onnx(buffer.getvalue())
+
+    return export
+
+
+def _dynamo(opset: int, optimize: bool) -> Export:
+    """The exporter of today."""
+
+    def export(module: nn.Module, subject: Subject, is_dynamic: bool) -> ir.Model:
+        example = subject.example(**subject.traced)
+        shapes = tuple(
+            dict.fromkeys(subject.dynamic.get(name, {}), torch.export.Dim.DYNAMIC)
+            for name in example
+        )
+        program = None
+        backends: tuple[AbstractContextManager[object], ...] = (
+            contextlib.nullcontext(),
+            # Its fused kernels check strides that views of symbolic shape do not have (T5, Swin).
+            sdpa_kernel(SDPBackend.MATH),
+        )
+        failure: Exception | None = None
+        for backend in backends:
+            try:
+                with backend:
+                    program = torch.onnx.export(
+                        module,
+                        tuple(example.values()),
+                        dynamo=True,
+                        verbose=False,
+                        opset_version=opset,
+                        optimize=optimize,
+                        input_names=list(example),
+                        dynamic_shapes=(shapes,) if is_dynamic else None,
+                    )
+                break
+            except Exception as error:  # its failures have no common type
+                failure = error
+        if program is None:
+            assert failure is not None
+            raise failure
+        return frontends.from_onnx(onnx.load_from_string(program.model_proto.SerializeToString()))
+
+    return export
+
+
+def _ours(module: nn.Module, subject: Subject, is_dynamic: bool) -> ir.Model:
+    example = subject.example(**subject.traced)
+    dynamic = None
+    if is_dynamic:
+        names = dict(zip(example, (f"tensors.{i}" for i in range(len(example))), strict=True))
+        dynamic = {names.get(k, k): v for k, v in subject.dynamic.items()}
+        if not hasattr(module, "_names"):
+            dynamic = subject.dynamic
+    return frontends.from_torch(module, tuple(example.values()), dynamic=dynamic)
+
+
+@dataclass(frozen=True)
+class Source:
+    """One way to export.
+
+    Attributes:
+        name: Short name.
+        export: `(module, subject, dynamic) -> model`.
+    """
+
+    name: str
+    export: Export
+
+    def model(self, subject: Subject, attention: str, is_dynamic: bool) -> ir.Model:
+        """The exported model, as our ONNX frontend reads it."""
+        with quiet(), torch.no_grad():
+            return self.export(subject.module(attention), subject, is_dynamic)
+
+
+SOURCES = (
+    Source("legacy-17", _legacy(17)),
+    Source("dynamo-18", _dynamo(18, optimize=True)),
+    Source("dynamo-20", _dynamo(20, optimize=True)),
+    Source("dynamo-23", _dynamo(23, optimize=True)),
+    Source("dynamo-23-plain", _dynamo(23, optimize=False)),
+    Source("sardonyx", _ours),
+)
