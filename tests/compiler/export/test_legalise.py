@@ -218,4 +218,4 @@ def legalise_without_names(given: ir.Model) -> None:
 def test_a_target_that_does_not_exist_is_refused():
     with pytest.raises(UnsupportedError, match="There is no such target") as caught:
         find_target("tpu")
-    assert (caught.value.found, caught.value.expected) == ("'tpu'", "portable, cpu")
+    assert (caught.value.found, caught.value.expected) == ("'tpu'", "portable, cpu, cuda")

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from sardonyx.compiler.errors import UnsupportedError
 from sardonyx.compiler.targets.cpu import CPU
+from sardonyx.compiler.targets.cuda import CUDA
 from sardonyx.compiler.targets.portable import PORTABLE as PORTABLE
 from sardonyx.compiler.targets.target import SessionSettings as SessionSettings
 from sardonyx.compiler.targets.target import Target as Target
 
-TARGETS = {target.name: target for target in (PORTABLE, CPU)}
+TARGETS = {target.name: target for target in (PORTABLE, CPU, CUDA)}
 """The targets by name."""
 
 

@@ -54,6 +54,8 @@ class Target:
             it runs them at.
         selections: Names of the rule sets (`rules.select.SELECTIONS`) that put operators into the
             form that it runs fastest, in the order in which they are applied.
+        unmeasured: Of these, the ones that no kept measurement supports yet, each with the reason
+            why it is chosen nevertheless.
         session: How ONNX Runtime is to be set up; None leaves it alone.
     """
 
@@ -64,6 +66,7 @@ class Target:
     newest_ir_version: int = 13
     kernel_gaps: Mapping[str, int] = field(default_factory=dict)
     selections: tuple[str, ...] = ()
+    unmeasured: Mapping[str, str] = field(default_factory=dict)
     session: SessionSettings | None = None
 
     def check_opset(self, opset: int | None) -> None:

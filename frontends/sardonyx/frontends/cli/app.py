@@ -43,7 +43,7 @@ def compile_command(
     source: Source,
     *,
     output: Annotated[Path, typer.Option("--output", "-o", help="The .onnx file to write.")],
-    target: Annotated[str, typer.Option(help="What to compile for: cpu or portable.")] = "cpu",
+    target: Annotated[str, typer.Option(help="For what: cpu, cuda or portable.")] = "cpu",
     opset: Annotated[int | None, typer.Option(help="Opset of the file, 18 to 23.")] = None,
     dynamic: Annotated[
         list[str] | None,
