@@ -8,6 +8,7 @@ import pytest
 
 from sardonyx.compiler.errors import InvalidModelError, SardonyxError, UnsupportedError, VerifyError
 from sardonyx.compiler.pipeline import CLEAN_UP, DEFAULT, compile
+from sardonyx.compiler.rewrite import rule
 from tests.compiler.random_models import random_model
 from tests.support.models import model, normal, random_feeds
 from tests.support.run import run_ort
@@ -83,6 +84,21 @@ def test_passes_are_announced_and_recorded():
     assert seen == [record.name for record in program.report.passes]
     first = [DEFAULT[0].name, *(each.name for each in CLEAN_UP.passes)]
     assert seen[: len(first)] == first
+
+
+def test_rules_of_a_user_run_among_the_passes_of_the_target():
+    # The two clamps are one only after fusion; what the rule leaves is cleaned up.
+    own = rule("own", lambda op: op.Clip("x", 0, 6), lambda op, m: op.Neg(op.Neg(op.Abs(m.x))))
+    given = model(
+        "g (float[b,2] x) => (float[b,2] y) { a = Relu(x) y = Clip(a, l, h) }",
+        l=np.float32(-1),
+        h=np.float32(6),
+    )
+    program = compile(given, rules=[own], verify_level=2)
+    assert [node.op_type for node in program.model.graph] == ["Abs"]
+    assert program.report.rules["own"] == 1
+    with pytest.raises(UnsupportedError, match="Either rules or steps can be given"):
+        compile(given, rules=[own], steps=DEFAULT)
 
 
 def test_functions_are_inlined():

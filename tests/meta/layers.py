@@ -22,6 +22,7 @@ COMPILER = {
     "export": "errors ir ops opset contrib targets",
     "program": "errors ir ops opset contrib targets passes export",
     "pipeline": "errors ir ops analysis rewrite rules targets passes program",
+    "testing": "errors ir rewrite passes",
     "api": "errors ir targets passes program pipeline",
 }
 

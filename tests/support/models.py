@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import re
 import zlib
-from collections.abc import Mapping
 
 import numpy as np
 import onnx_ir as ir
+
+from sardonyx.compiler.testing import random_feeds
+
+__all__ = ["batch_norm_weights", "clone", "model", "normal", "positive", "random_feeds"]
 
 HEADER = '<ir_version: 10, opset_import: ["" : 23, "com.microsoft" : 1]>\n'
 
@@ -45,29 +48,6 @@ def batch_norm_weights(channels: int, dtype=np.float32, seed: int = 0) -> dict[s
         "m": normal(channels, seed=seed + 3, dtype=dtype),
         "v": positive(channels, seed=seed + 4, dtype=dtype),
     }
-
-
-def random_feeds(
-    given: ir.Model, dims: Mapping[str, int] | None = None, seed: int = 0
-) -> dict[str, np.ndarray]:
-    """Random values for each input of a model; `dims` says how long its symbolic dims are."""
-    feeds = {}
-    for value in given.graph.inputs:
-        if value.is_initializer():
-            continue
-        shape = tuple(d if isinstance(d, int) else (dims or {})[d.value] for d in value.shape)
-        feeds[value.name] = _random(_rng(seed, value.name, shape), value.dtype.numpy(), shape)
-    return feeds
-
-
-def _random(rng: np.random.Generator, dtype: np.dtype, shape: tuple[int, ...]) -> np.ndarray:
-    if dtype.kind == "b":
-        return np.asarray(rng.random(shape) < 0.5)
-    if dtype.kind == "u":
-        return np.asarray(rng.integers(0, 200, shape), dtype)
-    if dtype.kind == "i":
-        return np.asarray(rng.integers(-100, 100, shape), dtype)
-    return np.asarray(2 * rng.normal(size=shape) + 0.25, dtype)
 
 
 def _rng(*seeds: object) -> np.random.Generator:

@@ -12,6 +12,7 @@ from sardonyx.compiler.errors import SardonyxError, UnsupportedError
 from sardonyx.compiler.ir.edit import Editor
 from sardonyx.compiler.ir.types import Types
 from sardonyx.compiler.ir.verify import verify
+from sardonyx.compiler.passes.base import ApplyRules
 from sardonyx.compiler.passes.canonicalize import Canonicalize
 from sardonyx.compiler.passes.cse import ShareCommonSubexpressions
 from sardonyx.compiler.passes.dead_code import RemoveDeadCode
@@ -27,6 +28,7 @@ from sardonyx.compiler.passes.recognize import Recognize
 from sardonyx.compiler.passes.select import Select
 from sardonyx.compiler.passes.share_weights import ShareWeights
 from sardonyx.compiler.program import Program, Report
+from sardonyx.compiler.rewrite import Rule
 from sardonyx.compiler.targets import PORTABLE, Target, find_target
 
 CLEAN_UP = Repeat(
@@ -47,8 +49,8 @@ CLEAN_UP = Repeat(
 )
 
 
-def pipeline(target: Target) -> tuple[Step, ...]:
-    """Return the passes of a target, in order."""
+def pipeline(target: Target, rules: Sequence[Rule] = ()) -> tuple[Step, ...]:
+    """Return the passes of a target, in order, with rules of a user's own among them."""
     return (
         LiftConstants(),
         # Recognition and fusion need canonical neighbours.
@@ -58,6 +60,8 @@ def pipeline(target: Target) -> tuple[Step, ...]:
         CLEAN_UP,
         # Folded constants may show another activation, and a norm another scale to fold.
         Repeat((Recognize(), Fuse())),
+        # They see what a model computes by its one operator, folded as far as it can be.
+        *([ApplyRules(tuple(rules))] if rules else ()),
         # No rule of before looks for what a target wants operators replaced by.
         Select(target.selections),
         # The cut is taken over the final set of operators: no fusion is lost to a transpose.
@@ -85,6 +89,7 @@ def compile(
     target: str | Target = "cpu",
     *,
     opset: int | None = None,
+    rules: Sequence[Rule] = (),
     steps: Sequence[Step] | None = None,
     verify_level: int = 1,
     on_pass: Callable[[str], None] = lambda _: None,
@@ -95,7 +100,9 @@ def compile(
         model: An onnx_ir model, as the frontends return it, or a DSL model.
         target: Name of a target, or a target.
         opset: Opset of the standard domain in the exported file; by default the target's.
-        steps: The passes, in order; by default the target's pipeline.
+        rules: Rewrite rules of your own; the target's pipeline applies them once it has
+            recognised and fused what it can, before it looks for what the target prefers.
+        steps: The passes, in order, in the place of the target's pipeline.
         verify_level: 0 off, 1 at stage borders, 2 after every pass, 3 after every rewrite.
         on_pass: Called with the name of each pass before it runs.
 
@@ -106,6 +113,11 @@ def compile(
     """
     chosen = find_target(target) if isinstance(target, str) else target
     chosen.check_opset(opset)
+    if steps is not None and rules:
+        raise UnsupportedError(
+            "Either rules or steps can be given.",
+            remedy="put passes.ApplyRules(rules) among the steps",
+        )
     started = time.perf_counter()
     source = model.to_ir() if isinstance(model, HasIr) else model
     if not isinstance(source, ir.Model):
@@ -123,7 +135,7 @@ def compile(
     if verify_level >= 1:
         verify(working)
     manager = PassManager(editor, verify_level, on_pass)
-    records = manager.run(pipeline(chosen) if steps is None else steps)
+    records = manager.run(pipeline(chosen, rules) if steps is None else steps)
     working.metadata_props["sardonyx.stage"] = "core"
     if verify_level >= 1:
         verify(working, stage="core")
