@@ -4,6 +4,6 @@ ONNX Runtime takes its own kernel for an operator of its domain and ignores the 
 runtime inlines the body.
 """
 
-from sardonyx.compiler.contrib.bodies import BODIES, add_function_bodies
+from sardonyx.compiler.contrib.bodies import BODIES, WITHOUT_BODY, add_function_bodies
 
-__all__ = ["BODIES", "add_function_bodies"]
+__all__ = ["BODIES", "WITHOUT_BODY", "add_function_bodies"]

@@ -17,6 +17,9 @@ BODIES: Mapping[tuple[str, str], Write] = {
 }
 """For each operator, as (domain, name), what writes its body."""
 
+WITHOUT_BODY: Mapping[tuple[str, str], str] = {}
+"""Operators that rules make and that have no body, each with the reason."""
+
 
 def add_function_bodies(model: ir.Model) -> int:
     """Add, in place, a model-local function for the contrib operators that the model uses.

@@ -43,7 +43,8 @@ def legalise(model: ir.Model, target: Target, opset: int | None = None) -> ir.Mo
     The copy is at the opset asked for, or at the newest one that the target has kernels for; it
     says the lowest IR version that carries it; it has no dead nodes, no outputs that nobody asked
     for, no trailing empty operands; its names are legal; of the notes on nodes it keeps the
-    provenance. Contrib operators have a body in standard operators wherever one is known.
+    provenance. Contrib operators have a body in standard operators wherever one is known; where
+    the target does not accept the operator itself, the body stands in its place.
 
     Args:
         model: A model at stage core; not changed.
@@ -58,6 +59,7 @@ def legalise(model: ir.Model, target: Target, opset: int | None = None) -> ir.Mo
     legal = _at_opset(model, target, opset)
     ir.passes.common.RemoveUnusedNodesPass()(legal)
     _add_bodies(legal, target)
+    _inline_refused(legal, target)
     everywhere = list(scopes(legal))
     _drop_imports(legal, everywhere)
     _check_accepted(everywhere, target)
@@ -102,6 +104,23 @@ def _add_bodies(model: ir.Model, target: Target) -> None:
             node.overload = ""
             if target.refuses(node, 1) is not None:
                 raise
+
+
+def _inline_refused(model: ir.Model, target: Target) -> None:
+    """Put the bodies of contrib operators that a target does not accept in their place.
+
+    Not every runtime expands functions (OpenVINO does not); and onnx's reference evaluator takes
+    one overload of a function for all.
+    """
+
+    def is_refused(function: ir.Function) -> bool:
+        call = ir.Node(function.domain, function.name, [])
+        return (function.domain, function.name) in BODIES and target.refuses(call, 1) is not None
+
+    if any(map(is_refused, model.functions.values())):
+        ir.passes.common.InlinePass(criteria=is_refused)(model)
+        for key in [key for key, f in model.functions.items() if is_refused(f)]:
+            del model.functions[key]
 
 
 def _drop_imports(model: ir.Model, everywhere: list[Scope]) -> None:
