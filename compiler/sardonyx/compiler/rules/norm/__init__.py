@@ -3,6 +3,18 @@
 from __future__ import annotations
 
 from sardonyx.compiler.rewrite import Rule
+from sardonyx.compiler.rules.norm.group_norm import GROUP_NORM
+from sardonyx.compiler.rules.norm.layer_norm import LAYER_NORM
+from sardonyx.compiler.rules.norm.norm_affine import NORM_AFFINE
+from sardonyx.compiler.rules.norm.norm_cast import NORM_CAST
+from sardonyx.compiler.rules.norm.rms_norm import RMS_NORM, SIMPLIFIED_LAYER_NORM
 
-RULES: tuple[Rule, ...] = ()
+RULES: tuple[Rule, ...] = (
+    LAYER_NORM,
+    RMS_NORM,
+    SIMPLIFIED_LAYER_NORM,
+    GROUP_NORM,
+    NORM_CAST,
+    NORM_AFFINE,
+)
 """In no particular order."""

@@ -1,0 +1,65 @@
+"""`x / sqrt(mean(x^2) + epsilon)` is RMSNormalization with a scale of ones.
+
+The scale that follows goes into it by `norm_affine`, casts around it by `norm_cast`.
+"""
+
+from __future__ import annotations
+
+import onnx_ir as ir
+
+from sardonyx.compiler.ir.builder import Builder
+from sardonyx.compiler.rewrite import Match, No, no, rule
+from sardonyx.compiler.rules.norm.spelling import (
+    can_normalize,
+    is_number,
+    mean,
+    ones,
+    over_root,
+    reduced,
+    square,
+)
+
+
+def _fuse(op: Builder, m: Match) -> ir.Value | No:
+    """x / sqrt(mean(x^2) + epsilon) is RMSNormalization(x, 1)."""
+    axes = reduced(m.x, m.axes)
+    if isinstance(axes, No):
+        return axes
+    scale, epsilon = ones(m.x, axes), m.epsilon.item()
+    made: ir.Value = op.RMSNormalization(m.x, scale, axis=-len(axes), epsilon=epsilon)
+    return made
+
+
+def _can_fuse(m: Match) -> bool | No:
+    axes = reduced(m.x, m.axes)
+    verdict = is_number(m) and can_normalize(m.x, axes)
+    if not verdict or isinstance(axes, No):
+        return verdict
+    rank = len(m.x.shape)
+    is_last = axes == list(range(rank - len(axes), rank))
+    return is_last or no(f"the mean is over axes {axes}, not the last of {rank}", m.x)
+
+
+RMS_NORM = rule(
+    "rms_norm", lambda op: over_root(op, "x", mean(op, square(op, "x"), "axes")), _fuse, _can_fuse
+)
+
+
+def _standard(op: Builder, m: Match) -> ir.Value:
+    """SimplifiedLayerNormalization is ONNX Runtime's own name of RMSNormalization."""
+    made: ir.Value = op.RMSNormalization(
+        m.x,
+        m.scale,
+        # It has no schema that would give the defaults.
+        axis=-1 if m.norm.axis is None else m.norm.axis,
+        epsilon=1e-5 if m.norm.epsilon is None else m.norm.epsilon,
+        stash_type=m.norm.stash_type,
+    )
+    return made
+
+
+SIMPLIFIED_LAYER_NORM = rule(
+    "simplified_layer_norm",
+    lambda op: op.SimplifiedLayerNormalization("x", "scale", attributes="norm"),
+    _standard,
+)

@@ -1,0 +1,90 @@
+"""Layer norms: every spelling, over the last axes and over others, and what looks like one."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from sardonyx.compiler.rules.norm.layer_norm import LAYER_NORM
+from tests.support.models import model
+from tests.support.rules import check_miss, check_rule, check_shared
+
+# Means over up to 12 elements, in another order.
+CLOSE = {"atol": 4e-6, "rtol": 4e-6}
+SIZES = [{"b": 2, "s": 3}, {"b": 1, "s": 1}]
+NUMBERS = {
+    "e": np.float32(0.01),
+    "es": np.float32([0.01, 0.02, 0.03, 0.04]),
+    "one": np.float32(1),
+    "two": np.float32(2),
+    "half": np.float32(0.5),
+    "minus_half": np.float32(-0.5),
+    "last": np.int64([-1]),
+    "both": np.int64([2, 1]),
+    "first": np.int64([1]),
+}
+TAILS = [
+    "r = Sqrt(v) y = Div(d, r)",
+    "r = Pow(v, half) y = Div(d, r)",
+    "r = Sqrt(v) i = Reciprocal(r) y = Mul(d, i)",
+    "r = Sqrt(v) i = Div(one, r) y = Mul(i, d)",
+    "i = Pow(v, minus_half) y = Mul(d, i)",
+]
+HALF = {k: v.astype(np.float16) for k, v in NUMBERS.items() if v.dtype == np.float32}
+LAYER = {"LayerNormalization": 1}
+
+
+def net(square="Mul(d, d)", tail=TAILS[0], axes="last", shape="b,s,4", dtype="float", eps="e"):
+    text = f"""g ({dtype}[{shape}] x) => ({dtype}[{shape}] y) {{
+        u = ReduceMean(x, {axes}) d = Sub(x, u) q = {square} m = ReduceMean(q, {axes})
+        v = Add(m, {eps}) {tail} }}"""
+    return model(text, **(NUMBERS | (HALF if dtype == "float16" else {})))
+
+
+@pytest.mark.parametrize("square", ["Mul(d, d)", "Pow(d, two)"])
+@pytest.mark.parametrize("tail", TAILS)
+def test_every_spelling_is_one_operator(square, tail):
+    check_rule(LAYER_NORM, net(square, tail), LAYER, dims=SIZES, **CLOSE)
+
+
+def test_several_axes():
+    after = check_rule(LAYER_NORM, net(axes="both", shape="b,3,4"), LAYER, dims=SIZES, **CLOSE)
+    (node,) = after.graph
+    assert node.attributes.get_int("axis") == -2
+
+
+@pytest.mark.parametrize(
+    ("shape", "axes"), [("b,4,s,5", "first"), ("b,4,s", "first"), ("b,3,4,s", "both")]
+)
+def test_channels_of_images_come_last_for_a_while(shape, axes):
+    expected = LAYER | {"Transpose": 2}
+    check_rule(LAYER_NORM, net(shape=shape, axes=axes), expected, dims=SIZES, **CLOSE)
+
+
+def test_half_precision():
+    given = net(dtype="float16")
+    # Four roundings to half precision more than the one operator has.
+    check_rule(LAYER_NORM, given, LAYER, dims=SIZES, atol=8e-3, rtol=8e-3)
+
+
+@pytest.mark.parametrize(
+    ("given", "reason"),
+    [
+        (net(eps="es"), "epsilon is not one number (es: float[4])"),
+        (net(shape="b,s,c"), "the length of a normalised axis is not known"),
+        (net(square="Mul(d, x)"), "is not the 'd' seen before"),
+    ],
+)
+def test_refuses_with_a_reason(given, reason):
+    check_miss(LAYER_NORM, given, reason)
+
+
+def test_means_over_different_axes_are_none():
+    text = """g (float[b,4,4] x) => (float[b,4,4] y) {
+        u = ReduceMean(x, first) d = Sub(x, u) q = Mul(d, d) m = ReduceMean(q, last)
+        v = Add(m, e) r = Sqrt(v) y = Div(d, r) }"""
+    check_miss(LAYER_NORM, model(text, **NUMBERS), "is not the 'axes' seen before")
+
+
+def test_shared_operands():
+    check_shared(LAYER_NORM, net(), dims=SIZES, **CLOSE)
