@@ -101,18 +101,20 @@ def _subject(
     return Subject(name, build, example, dynamic, traced, other, attentions)
 
 
-def _ids(batch: int, seq: int) -> inputs.Inputs:
-    return {"input_ids": inputs.tokens(batch, seq)}
+def _speech(batch: int, target: int) -> inputs.Inputs:
+    # The legacy exporter knows no operator that transformers needs without a mask.
+    mask = inputs.padding(batch, target)
+    return {**inputs.spectrogram(batch, target), "decoder_attention_mask": mask}
 
 
+SPEECH = {**inputs.SPECTROGRAM, "decoder_attention_mask": {0: "batch", 1: "target"}}
 TEXT = ({"batch": 2, "seq": 7}, {"batch": 3, "seq": 12})
 IMAGE = ({"batch": 2}, {"batch": 3})
-IDS = {"input_ids": {0: "batch", 1: "seq"}}
 OPTIONS = {row.name: row.options for row in REQUIRED}
 
 SUBJECTS = (
     _subject("bert", "BertModel", inputs.text, inputs.TEXT, *TEXT, **BERT),
-    _subject("gpt2", "GPT2LMHeadModel", _ids, IDS, *TEXT, answer="logits", **GPT2),
+    _subject("gpt2", "GPT2LMHeadModel", inputs.text, inputs.TEXT, *TEXT, answer="logits", **GPT2),
     _subject(
         "llama",
         "LlamaForCausalLM",
@@ -136,8 +138,8 @@ SUBJECTS = (
     _subject(
         "whisper",
         "WhisperModel",
-        inputs.spectrogram,
-        inputs.SPECTROGRAM,
+        _speech,
+        SPEECH,
         {"batch": 2, "target": 5},
         {"batch": 3, "target": 8},
         **OPTIONS["WhisperModel"],

@@ -17,7 +17,7 @@ from torch import nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from sardonyx import frontends
-from tests.convergence.models import Subject
+from tests.convergence.models import Select, Subject
 
 
 @contextlib.contextmanager
@@ -69,6 +69,8 @@ def _dynamo(opset: int, optimize: bool) -> Export:
             dict.fromkeys(subject.dynamic.get(name, {}), torch.export.Dim.DYNAMIC)
             for name in example
         )
+        # The parameters of `Select` are one: *tensors.
+        shapes = (shapes,) if isinstance(module, Select) else shapes
         program = None
         backends: tuple[AbstractContextManager[object], ...] = (
             contextlib.nullcontext(),
@@ -87,7 +89,7 @@ def _dynamo(opset: int, optimize: bool) -> Export:
                         opset_version=opset,
                         optimize=optimize,
                         input_names=list(example),
-                        dynamic_shapes=(shapes,) if is_dynamic else None,
+                        dynamic_shapes=shapes if is_dynamic else None,
                     )
                 break
             except Exception as error:  # its failures have no common type
@@ -104,10 +106,12 @@ def _ours(module: nn.Module, subject: Subject, is_dynamic: bool) -> ir.Model:
     example = subject.example(**subject.traced)
     dynamic = None
     if is_dynamic:
-        names = dict(zip(example, (f"tensors.{i}" for i in range(len(example))), strict=True))
-        dynamic = {names.get(k, k): v for k, v in subject.dynamic.items()}
-        if not hasattr(module, "_names"):
-            dynamic = subject.dynamic
+        order = list(example)
+        is_variadic = isinstance(module, Select)
+        dynamic = {
+            f"tensors.{order.index(name)}" if is_variadic else name: axes
+            for name, axes in subject.dynamic.items()
+        }
     return frontends.from_torch(module, tuple(example.values()), dynamic=dynamic)
 
 
