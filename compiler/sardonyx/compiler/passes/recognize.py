@@ -8,13 +8,11 @@ from typing import ClassVar
 from sardonyx.compiler.passes.base import RulePass
 from sardonyx.compiler.rewrite import Rule
 from sardonyx.compiler.rules import activation, attention, norm
-from sardonyx.compiler.rules.clamp import CLIP_CLIP, CLIP_TO_RELU, MAX_TO_CLIP
-from sardonyx.compiler.rules.hard_sigmoid import HARD_SIGMOID, HARD_SWISH
 
 STAGES: tuple[tuple[Rule, ...], ...] = (
     # Before any affine fusion: the `+ 3` and the `/ 6` of a hard sigmoid between two convolutions
     # would go into these, which leaves a Clip that nobody recognises.
-    (MAX_TO_CLIP, CLIP_CLIP, CLIP_TO_RELU, HARD_SIGMOID, HARD_SWISH, *activation.RULES),
+    activation.RULES,
     norm.RULES,
     attention.RULES,
 )

@@ -7,7 +7,7 @@ import itertools
 import numpy as np
 import pytest
 
-from sardonyx.compiler.rules.clamp import CLIP_CLIP, CLIP_TO_RELU, MAX_TO_CLIP
+from sardonyx.compiler.rules.activation.clamp import CLIP_CLIP, CLIP_TO_RELU, MAX_TO_CLIP
 from tests.support.models import model, normal
 from tests.support.rules import check_miss, check_rule, check_shared
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from sardonyx.compiler.rules.hard_sigmoid import HARD_SIGMOID, HARD_SWISH
+from sardonyx.compiler.rules.activation.hard_sigmoid import HARD_SIGMOID, HARD_SWISH
 from tests.support.models import model
 from tests.support.rules import check_miss, check_rule, check_shared
 
