@@ -7,7 +7,7 @@ import onnx_ir as ir
 import pytest
 
 from sardonyx.compiler.ir.types import Types
-from sardonyx.compiler.rewrite import any_of, const, maybe, rest, rule, through
+from sardonyx.compiler.rewrite import about, any_of, const, maybe, rest, rule, through
 from sardonyx.compiler.rewrite.match import Attempt, Match, search
 from tests.support.models import model, normal
 
@@ -246,6 +246,28 @@ def test_numbers_compare_in_the_dtype_of_the_constant(array, number, is_match):
     text = f"g ({dtype}[100] x) => ({dtype}[100] y) {{ y = Where(c, x, w) }}"
     found = matches(lambda op: op.Where("c", "a", number), text, c=np.ones(100, bool), w=array)
     assert found is is_match
+
+
+@pytest.mark.parametrize(
+    ("array", "number", "is_match"),
+    [
+        (np.float32(1.4142), 2**0.5, True),
+        (np.float64(1.4142135), 2**0.5, True),
+        (np.float16(2**0.5), 2**0.5, True),
+        (ir.tensor(np.array([2**0.5]).astype(ir.DataType.BFLOAT16.numpy())).numpy(), 2**0.5, True),
+        (np.float32(-0.7071), -(0.5**0.5), True),
+        (np.float32(1.414), 2**0.5, False),
+        (np.float32(-1.4142), 2**0.5, False),
+        (np.float32([1.4142, 1.5]), 2**0.5, False),
+        (np.float32(np.inf), 2**0.5, False),
+        (np.float32(np.nan), 2**0.5, False),
+    ],
+)
+def test_numbers_may_lack_their_last_digits(array, number, is_match):
+    array = np.asarray(array)
+    dtype = ir.DataType.from_numpy(array.dtype).name.lower()
+    text = f"g ({dtype}[2] x) => ({dtype}[2] y) {{ y = Mul(x, w) }}"
+    assert matches(lambda op: op.Mul("a", about(number)), text, w=array) is is_match
 
 
 def test_strings_are_not_numbers():

@@ -2,7 +2,7 @@
 
 from sardonyx.compiler.rewrite.engine import Miss, Rewriter, RuleReport
 from sardonyx.compiler.rewrite.match import Match
-from sardonyx.compiler.rewrite.pattern import any_of, const, maybe, rest, through
+from sardonyx.compiler.rewrite.pattern import about, any_of, const, maybe, rest, through
 from sardonyx.compiler.rewrite.rule import No, Rule, no, rule
 
 __all__ = [
@@ -12,6 +12,7 @@ __all__ = [
     "Rewriter",
     "Rule",
     "RuleReport",
+    "about",
     "any_of",
     "const",
     "maybe",

@@ -185,13 +185,13 @@ def _match_number(
     pattern: Number, value: ir.Value | None, state: State, attempt: Attempt
 ) -> Iterator[State]:
     array = constants.array(value, _LARGEST_NUMBER)
-    if array is not None and _is_filled_with(array, pattern.value):
+    if array is not None and _is_filled_with(array, pattern.value, pattern.within):
         yield state
     else:
         attempt.stopped(state, lambda: f"{describe(value)} is not {pattern.value:g}")
 
 
-def _is_filled_with(array: constants.Array, number: float) -> bool:
+def _is_filled_with(array: constants.Array, number: float, within: float) -> bool:
     """Say whether all elements are `number`, rounded to the dtype of the array if it is a float."""
     if array.size == 0 or array.dtype.kind in "USOcm":
         return False
@@ -200,7 +200,10 @@ def _is_filled_with(array: constants.Array, number: float) -> bool:
     with np.errstate(over="ignore", under="ignore", invalid="ignore"):
         rounded = array.dtype.type(number)
     is_in_range = np.isfinite(rounded) or not np.isfinite(number)
-    return bool(is_in_range and np.all(array == rounded))
+    is_same = np.all(array == rounded)
+    if not is_same and within:
+        is_same = np.all(np.abs(array.astype(np.float64) - number) <= within * abs(number))
+    return bool(is_in_range and is_same)
 
 
 def _match_maybe(

@@ -42,9 +42,15 @@ class Constant:
 
 @dataclass(frozen=True)
 class Number:
-    """A constant whose elements all are one number (compared in the constant's own dtype)."""
+    """A constant whose elements all are one number (compared in the constant's own dtype).
+
+    Attributes:
+        value: The number.
+        within: Relative error that the constant may have beside its dtype's rounding.
+    """
 
     value: float
+    within: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -110,6 +116,11 @@ def const(
 ) -> Constant:
     """Match a constant and capture it; the capture reads as a numpy array."""
     return Constant(name, where, wanted)
+
+
+def about(value: float, within: float = 2e-5) -> Number:
+    """Match a constant that is a number as people write it down: 1.4142 for the root of 2."""
+    return Number(value, within)
 
 
 def maybe(pattern: Any, default: Any = None) -> Maybe:
