@@ -13,6 +13,8 @@ NOISE = {"atol": 1e-6, "rtol": 1e-6}
 SIZES = [{"b": 40}, {"b": 1}]
 HEAD = "g (float[b,5] x) => (float[b,5] y) "
 NUMBERS = {
+    "half": np.float32(0.5),
+    "one": np.float32(1),
     "three": np.float32(3),
     "six": np.float32([6]),
     "zero": np.float32(0),
@@ -22,6 +24,7 @@ NUMBERS = {
     "wide": np.full((1, 1, 1), 3, np.float32),
 }
 CLIP = "a = Add(x, three) c = Clip(a, zero, top) "
+CLAMPS = ["d = Div(x, six)", "d = Mul(x, sixth)"]
 SIGMOIDS = ["{o} = Div(c, six)", "{o} = Mul(c, sixth)", "{o} = Mul(sixth, c)"]
 
 
@@ -29,6 +32,13 @@ SIGMOIDS = ["{o} = Div(c, six)", "{o} = Mul(c, sixth)", "{o} = Mul(sixth, c)"]
 @pytest.mark.parametrize("clip", [CLIP, CLIP.replace("x, three", "three, x")])
 def test_hard_sigmoid(clip, last):
     given = model(HEAD + "{ " + clip + last.format(o="y") + " }", **NUMBERS)
+    check_rule(HARD_SIGMOID, given, {"HardSigmoid": 1}, dims=SIZES, **NOISE)
+    check_shared(HARD_SIGMOID, given, dims=SIZES, **NOISE)
+
+
+@pytest.mark.parametrize("first", CLAMPS)
+def test_hard_sigmoid_by_a_clamp(first):
+    given = model(HEAD + "{ " + first + " a = Add(d, half) y = Clip(a, zero, one) }", **NUMBERS)
     check_rule(HARD_SIGMOID, given, {"HardSigmoid": 1}, dims=SIZES, **NOISE)
     check_shared(HARD_SIGMOID, given, dims=SIZES, **NOISE)
 
@@ -42,7 +52,9 @@ SWISHES = [
     CLIP + "d = Mul(x, c) y = Div(d, six)",
     CLIP + "d = Mul(c, x) y = Mul(d, sixth)",
     CLIP + "d = Div(x, six) y = Mul(d, c)",
+    *(f"{first} a = Add(half, d) c = Clip(a, zero, one) y = Mul(x, c)" for first in CLAMPS),
     "d = HardSigmoid <alpha = 0.16666667, beta = 0.5> (x) y = Mul(d, x)",
+    "d = HardSigmoid <alpha = 0.1666667, beta = 0.5> (x) y = Mul(d, x)",
 ]
 
 
@@ -74,7 +86,7 @@ def test_another_factor_than_x_is_refused():
         { d = HardSigmoid <alpha = 0.16666667, beta = 0.5> (x) y = Mul(d, z) }"""
     check_miss(HARD_SWISH, model(text), "is not the 'x' seen before")
     text = HEAD + "{ d = HardSigmoid <alpha = 0.2, beta = 0.5> (x) y = Mul(d, x) }"
-    check_miss(HARD_SWISH, model(text), "HardSigmoid has alpha = 0.2")
+    check_miss(HARD_SWISH, model(text), "the HardSigmoid has alpha = 0.2, not 1/6")
 
 
 def test_constants_that_add_axes_are_refused():
@@ -87,3 +99,9 @@ def test_integers_are_refused():
     text = "g (int32[b,5] x) => (int32[b,5] y) { " + CLIP + "y = Div(c, six) }"
     given = model(text, **{k: a.astype(np.int32) for k, a in NUMBERS.items()})
     check_miss(HARD_SIGMOID, given, "it does not compute in floats (x: int32[b, 5])")
+
+
+def test_double_precision_is_refused():
+    text = "g (double[b,5] x) => (double[b,5] y) { " + CLIP + "y = Div(c, six) }"
+    given = model(text, **{k: a.astype(np.float64) for k, a in NUMBERS.items()})
+    check_miss(HARD_SIGMOID, given, "ONNX Runtime has no kernel of it in double precision (x: dou")
