@@ -1,0 +1,175 @@
+"""Brings operands and masks of attention to its four axes: batch, heads, rows, columns."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+
+import numpy as np
+import onnx_ir as ir
+
+from sardonyx.compiler.ir.builder import Builder
+from sardonyx.compiler.rewrite import No, no
+from sardonyx.compiler.rules.attention.operands import Operand
+from sardonyx.compiler.rules.attention.reading import Dims, are_same_dims, is_same_dim
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where the axes of an attention are.
+
+    Attributes:
+        query: The dimensions of the query.
+        rank: The number of axes of the product that is replaced.
+    """
+
+    query: Dims
+    rank: int
+
+    @property
+    def new_axes(self) -> list[int]:
+        """The axes of length 1 that operands lack."""
+        return {2: [0, 1], 3: [1], 4: []}[len(self.query)]
+
+    @property
+    def outer(self) -> Dims:
+        """Batch and heads."""
+        return self._extend(self.query)[:2]
+
+    def _extend(self, dims: Dims) -> Dims:
+        extended = list(dims)
+        for axis in self.new_axes:
+            extended.insert(axis, 1)
+        return extended
+
+    def extended(self, operand: Operand) -> Operand:
+        """Return an operand as it is with four axes."""
+        return replace(operand, dims=self._extend(operand.dims))
+
+    def four_axes(self, op: Builder, value: ir.Value) -> ir.Value:
+        """Return a value with the axes that it lacks."""
+        axes = self.new_axes
+        made: ir.Value = op.Unsqueeze(value, np.array(axes, dtype=np.int64)) if axes else value
+        return made
+
+    def restored(self, op: Builder, result: ir.Value, before: ir.Value) -> ir.Value:
+        """Return the result with the axes that the product had."""
+        made = result
+        if self.new_axes:
+            made = op.Squeeze(result, np.array(self.new_axes, dtype=np.int64))
+        elif self.rank != len(self.query):
+            size = before.shape[-1] if before.shape is not None else None
+            rows = before.shape[-2] if before.shape is not None else None
+            if isinstance(size, int) and isinstance(rows, int):
+                made = op.Reshape(result, np.array([-1, rows, size], dtype=np.int64))
+            else:
+                tail = op.Shape(result, start=2)
+                made = op.Reshape(result, op.Concat(np.array([-1], dtype=np.int64), tail, axis=0))
+        return made
+
+
+def why_not_placed(mask: ir.Value, view: Dims, place: Place) -> No | None:
+    """Say why a mask, which is added to scores of dimensions `view`, cannot be brought there."""
+    outer = _outer(mask)
+    if not outer or _is_aligned(view, place) or _is_unfolded(mask, place):
+        return None
+    if _is_windowed(mask, view, place):
+        return None
+    return no("the mask differs along axes that are not batch and heads", mask)
+
+
+def placed(op: Builder, mask: ir.Value, view: Dims, place: Place, query: ir.Value) -> ir.Value:
+    """Return a mask that broadcasts to batch, heads, rows and columns."""
+    assert mask.shape is not None
+    outer = _outer(mask)
+    if not outer:
+        surplus = len(mask.shape) - 4
+        if surplus > 0:
+            return op.Squeeze(mask, np.arange(surplus, dtype=np.int64))  # type: ignore[no-any-return]
+        return mask
+    if _is_aligned(view, place):
+        axes = [axis for axis in place.new_axes if len(mask.shape) == 3]
+        return op.Unsqueeze(mask, np.array(axes, dtype=np.int64)) if axes else mask  # type: ignore[no-any-return]
+    if _is_unfolded(mask, place):
+        tail = op.Shape(mask, start=1)
+        return op.Reshape(mask, op.Concat(op.Shape(query, end=2), tail, axis=0))  # type: ignore[no-any-return]
+    return _tiled(op, mask, view, query)
+
+
+def _outer(mask: ir.Value) -> Dims:
+    """Return the dimensions of a mask before its rows and columns, but for leading ones."""
+    assert mask.shape is not None
+    outer = list(mask.shape)[:-2]
+    while outer and outer[0] == 1:
+        outer.pop(0)
+    return outer
+
+
+def _is_aligned(view: Dims, place: Place) -> bool:
+    """Say whether the axes of the scores are those of the attention, or what they are without."""
+    outer = list(view)[:-2]
+    return are_same_dims(outer, list(place.query)[:-2])
+
+
+def _is_unfolded(mask: ir.Value, place: Place) -> bool:
+    """Say whether batch and heads are one axis of the mask."""
+    batch_heads = place.outer
+    if mask.shape is None or len(mask.shape) != 3 or len(place.query) != 4:
+        return False
+    known = [dim for dim in batch_heads if isinstance(dim, int)]
+    return mask.shape[0] != 1 and (len(known) < 2 or math.prod(known) == mask.shape[0])
+
+
+def _is_windowed(mask: ir.Value, view: Dims, place: Place) -> bool:
+    """Say whether the batch is batch times windows, and the mask differs from window to window."""
+    outer = _outer(mask)
+    if mask.shape is None or len(view) != 5 or len(place.query) != 4 or len(outer) != 2:
+        return False
+    windows, heads = list(view)[1:3]
+    is_fixed = all(isinstance(dim, int) for dim in (windows, *list(mask.shape)[-3:]))
+    return is_fixed and outer[0] == windows and is_same_dim(heads, place.outer[1])
+
+
+def _tiled(op: Builder, mask: ir.Value, view: Dims, query: ir.Value) -> ir.Value:
+    """Repeat a mask of windows for each image: the batch is images times windows."""
+    assert mask.shape is not None
+    windows = list(view)[1]
+    inner = [dim for dim in mask.shape[-3:] if isinstance(dim, int)]
+    count: ir.Value = op.Div(op.Shape(query, end=1), np.array([windows], dtype=np.int64))
+    shape = op.Concat(count, np.array([windows, *inner], dtype=np.int64), axis=0)
+    repeated = op.Expand(mask, shape)
+    made: ir.Value = op.Reshape(repeated, np.array([-1, *inner], dtype=np.int64))
+    return made
+
+
+def filled(op: Builder, mask: ir.Value, query: ir.Value, key: ir.Value) -> ir.Value:
+    """Return a mask with a row for each query and a column for each key.
+
+    ONNX Runtime broadcasts batch and heads of a mask, but neither rows nor columns.
+    """
+    if is_filled(mask, query, key):
+        return mask
+    rows, columns = (_length(op, operand) for operand in (query, key))
+    if isinstance(rows, int) and isinstance(columns, int):
+        made: ir.Value = op.Expand(mask, np.array([rows, columns], dtype=np.int64))
+        return made
+    pieces = [np.array([d], dtype=np.int64) if isinstance(d, int) else d for d in (rows, columns)]
+    made = op.Expand(mask, op.Concat(*pieces, axis=0))
+    return made
+
+
+def _length(op: Builder, operand: ir.Value) -> int | ir.Value:
+    assert operand.shape is not None
+    dim = operand.shape[2]
+    if isinstance(dim, int):
+        return dim
+    made: ir.Value = op.Shape(operand, start=2, end=3)
+    return made
+
+
+def is_filled(mask: ir.Value, query: ir.Value, key: ir.Value) -> bool:
+    """Say whether a mask has a row for each query and a column for each key."""
+    if mask.shape is None or query.shape is None or key.shape is None or len(mask.shape) < 2:
+        return False
+    wanted = (query.shape[2], key.shape[2])
+    return are_same_dims(list(mask.shape)[-2:], wanted)

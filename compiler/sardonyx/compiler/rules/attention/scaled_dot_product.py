@@ -1,0 +1,160 @@
+"""softmax(query @ key^T * scale + mask) @ value, in every spelling, is Attention."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import onnx_ir as ir
+
+from sardonyx.compiler.ir.builder import Builder
+from sardonyx.compiler.rewrite import Match, No, any_of, no, rule, through
+from sardonyx.compiler.rewrite.pattern import Pattern, PatternBuilder
+from sardonyx.compiler.rules.attention.masks import Floor, combine
+from sardonyx.compiler.rules.attention.operands import (
+    Operand,
+    fit_together,
+    read_operand,
+    unfolded,
+)
+from sardonyx.compiler.rules.attention.placement import Place, filled, placed, why_not_placed
+from sardonyx.compiler.rules.attention.scores import Scores, read_scores
+
+_KERNELS = {ir.DataType.FLOAT, ir.DataType.FLOAT16, ir.DataType.BFLOAT16}
+"""Dtypes of which runtimes have a kernel; in double precision ONNX's own definition rounds."""
+
+
+@dataclass(frozen=True)
+class Product:
+    """An attention that was read: its operands with four axes or fewer, and its scores."""
+
+    query: Operand
+    key: Operand
+    value: Operand
+    scores: Scores
+    place: Place
+
+
+def _probabilities(op: PatternBuilder) -> Pattern:
+    """The softmax of the scores; queries that see no key may get zeros instead of NaN."""
+    softmax = op.Softmax("scores", attributes="softmax", output="weights")
+    plain = through("Cast", softmax)
+    guarded = op.Where(op.IsNaN(plain), 0, plain)
+    return through("Cast", any_of(plain, guarded))
+
+
+def _read(m: Match) -> Product | No:
+    softmax = m.softmax.node
+    shape = m.scores.shape
+    if shape is None:
+        return no("the rank of the scores is not known", m.scores)
+    if m.softmax.axis % len(shape) != len(shape) - 1:
+        return no("the softmax is not over the keys", m.scores)
+    scores = read_scores(m.scores, softmax)
+    if isinstance(scores, No):
+        return scores
+    query, value = read_operand(scores.query), read_operand(m.content)
+    key = read_operand(scores.key, is_transposed=True)
+    for operand in (query, key, value):
+        if isinstance(operand, No):
+            return operand
+    assert isinstance(query, Operand)
+    assert isinstance(key, Operand)
+    assert isinstance(value, Operand)
+    return _fit(query, key, value, scores, m.root.outputs[0])
+
+
+def _fit(
+    query: Operand, key: Operand, value: Operand, scores: Scores, result: ir.Value
+) -> Product | No:
+    rank = query.rank
+    if not 2 <= rank <= 4:
+        return no(f"query times key has {rank} axes", query.value)
+    if key.rank != rank or value.rank != rank:
+        return no("query, key and value differ in their number of axes", key.value)
+    if result.shape is None or len(result.shape) != rank:
+        return no("the result has more axes than the query", result)
+    lifted = [unfolded(operand) for operand in (query, key, value)]
+    if rank == 3 and all(_has_same_outer(operand, lifted[0]) for operand in lifted):
+        query, key, value = (operand for operand in lifted if operand is not None)
+    place = Place(query.dims, rank)
+    verdict = fit_together(*(place.extended(o) for o in (query, key, value)))
+    if isinstance(verdict, No):
+        return verdict
+    return _check_dtypes(Product(query, key, value, scores, place))
+
+
+def _has_same_outer(a: Operand | None, b: Operand | None) -> bool:
+    return a is not None and b is not None and list(a.dims[:2]) == list(b.dims[:2])
+
+
+def _check_dtypes(found: Product) -> Product | No:
+    dtypes = {operand.value.dtype for operand in (found.query, found.key, found.value)}
+    if len(dtypes) != 1:
+        return no("query, key and value differ in dtype", found.query.value)
+    (dtype,) = dtypes
+    if dtype not in _KERNELS:
+        return no("there is no attention kernel of its dtype", found.query.value)
+    for mask in found.scores.masks:
+        refusal = None if isinstance(mask, Floor) else why_not_placed(mask.value, mask.view, found.place)
+        if refusal is not None:
+            return refusal
+    return found
+
+
+def _attend(op: Builder, m: Match) -> ir.Value | No:
+    """Matrix product, scale, mask, softmax and matrix product are one Attention."""
+    found = _read(m)
+    if isinstance(found, No):
+        return found
+    place, scores = found.place, found.scores
+    scale = scores.scale * found.query.scale * found.key.scale
+    query, key = (place.four_axes(op, o.build(op)) for o in (found.query, found.key))
+    value = place.four_axes(op, found.value.build(op))
+    for factor in scores.row_scales:
+        query = op.Mul(query, factor)
+    if scale <= 0:  # ONNX Runtime refuses such an attribute.
+        query, scale = op.Mul(query, scale), 1.0
+    steps = [
+        (mask, None if isinstance(mask, Floor) else placed(op, mask.value, mask.view, place, query))
+        for mask in scores.masks
+    ]
+    mask = combine(op, steps, query.dtype)
+    if mask is not None:
+        mask = filled(op, mask, query, key)
+    result = op.Attention(
+        query,
+        key,
+        value,
+        mask,
+        scale=_scale(scale, query),
+        softcap=scores.softcap or None,
+        softmax_precision=_precision(scores, query),
+    )
+    if found.value.scale != 1:
+        result = op.Mul(result, found.value.scale)
+    return place.restored(op, result, m.root.outputs[0])
+
+
+def _scale(scale: float, query: ir.Value) -> float | None:
+    """Return the attribute; the default is left out."""
+    size = query.shape[-1] if query.shape is not None else None
+    is_default = isinstance(size, int) and math.isclose(scale, size**-0.5, rel_tol=1e-6)
+    return None if is_default else scale
+
+
+def _precision(scores: Scores, query: ir.Value) -> int | None:
+    return None if scores.dtype == query.dtype or scores.dtype is None else int(scores.dtype)
+
+
+def _is_attention(m: Match) -> bool | No:
+    found = _read(m)
+    return found if isinstance(found, No) else True
+
+
+SCALED_DOT_PRODUCT = rule(
+    "scaled_dot_product",
+    lambda op: op.MatMul(_probabilities(op), "content"),
+    _attend,
+    _is_attention,
+)
