@@ -15,7 +15,7 @@ _SWAP = (0, 2, 1, 3)
 
 
 def _parted(value: ir.Value) -> ir.Value | None:
-    """Return what [batch, heads, length, size] was transposed from, [batch, length, heads, size]."""
+    """Return the [batch, length, heads, size] that a value with heads second is made of."""
     node = made_by(value, "Transpose")
     return node.inputs[0] if node is not None and Attributes(node).perm == _SWAP else None
 
@@ -46,7 +46,7 @@ def _without_transposes(op: Builder, m: Match) -> ir.Value:
         kv_num_heads=m.key.shape[1],
     )
     result = m.root.outputs[0]
-    if are_same_dims(joined.shape, result.shape or ()):
+    if are_same_dims(_dims(joined), _dims(result)):
         made: ir.Value = joined
     else:
         made = op.Reshape(joined, m.shape, attributes=m.join)
@@ -67,7 +67,7 @@ def _is_parted(m: Match) -> bool | No:
 
 def _joins_heads(m: Match) -> bool | No:
     """Accept a Reshape whose zeros, if any, copy the first two dimensions."""
-    if are_same_dims(m.root.outputs[0].shape or (), _joined_dims(m)):
+    if are_same_dims(_dims(m.root.outputs[0]), _joined_dims(m)):
         return True
     numbers = constants.array(m.shape)
     if numbers is None or m.join.allowzero or np.any(numbers[2:] == 0):
@@ -76,8 +76,12 @@ def _joins_heads(m: Match) -> bool | No:
 
 
 def _joined_dims(m: Match) -> list[int | ir.SymbolicDim]:
-    batch, length, heads, size = m.root.inputs[0].shape
+    batch, length, heads, size = _dims(m.transposed)
     return [batch, length, heads * size]
+
+
+def _dims(value: ir.Value) -> list[int | ir.SymbolicDim]:
+    return list(value.shape or ())
 
 
 ATTENTION_OF_JOINED_HEADS = rule(
@@ -86,6 +90,7 @@ ATTENTION_OF_JOINED_HEADS = rule(
         op.Transpose(
             op.Attention("query", "key", "content", rest("more"), attributes="attention"),
             perm=[0, 2, 1, 3],
+            output="transposed",
         ),
         "shape",
         attributes="join",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import onnx_ir as ir
@@ -81,19 +82,20 @@ def why_not_placed(mask: ir.Value, view: Dims, place: Place) -> No | None:
 def placed(op: Builder, mask: ir.Value, view: Dims, place: Place, query: ir.Value) -> ir.Value:
     """Return a mask that broadcasts to batch, heads, rows and columns."""
     assert mask.shape is not None
-    outer = _outer(mask)
-    if not outer:
-        surplus = len(mask.shape) - 4
-        if surplus > 0:
-            return op.Squeeze(mask, np.arange(surplus, dtype=np.int64))  # type: ignore[no-any-return]
-        return mask
-    if _is_aligned(view, place):
-        axes = [axis for axis in place.new_axes if len(mask.shape) == 3]
-        return op.Unsqueeze(mask, np.array(axes, dtype=np.int64)) if axes else mask  # type: ignore[no-any-return]
-    if _is_unfolded(mask, place):
-        tail = op.Shape(mask, start=1)
-        return op.Reshape(mask, op.Concat(op.Shape(query, end=2), tail, axis=0))  # type: ignore[no-any-return]
-    return _tiled(op, mask, view, query)
+    rank = len(mask.shape)
+    made: ir.Value = mask
+    if not _outer(mask):
+        if rank > 4:
+            made = op.Squeeze(mask, np.arange(rank - 4, dtype=np.int64))
+    elif _is_aligned(view, place):
+        if place.new_axes == [1] and rank == 3:
+            made = op.Unsqueeze(mask, np.array([1], dtype=np.int64))
+    elif _is_unfolded(mask, place):
+        shape = op.Concat(op.Shape(query, end=2), op.Shape(mask, start=1), axis=0)
+        made = op.Reshape(mask, shape)
+    else:
+        made = _tiled(op, mask, view, query)
+    return made
 
 
 def _outer(mask: ir.Value) -> Dims:
@@ -149,12 +151,14 @@ def filled(op: Builder, mask: ir.Value, query: ir.Value, key: ir.Value) -> ir.Va
     """
     if is_filled(mask, query, key):
         return mask
-    rows, columns = (_length(op, operand) for operand in (query, key))
-    if isinstance(rows, int) and isinstance(columns, int):
-        made: ir.Value = op.Expand(mask, np.array([rows, columns], dtype=np.int64))
-        return made
-    pieces = [np.array([d], dtype=np.int64) if isinstance(d, int) else d for d in (rows, columns)]
-    made = op.Expand(mask, op.Concat(*pieces, axis=0))
+    lengths = [_length(op, operand) for operand in (query, key)]
+    shape: ir.Value | np.ndarray[Any, Any]
+    if any(isinstance(length, ir.Value) for length in lengths):
+        pieces = [v if isinstance(v, ir.Value) else np.array([v], np.int64) for v in lengths]
+        shape = op.Concat(*pieces, axis=0)
+    else:
+        shape = np.array(lengths, dtype=np.int64)
+    made: ir.Value = op.Expand(mask, shape)
     return made
 
 

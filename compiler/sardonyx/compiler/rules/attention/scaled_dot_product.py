@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import onnx_ir as ir
 
+from sardonyx.compiler.ir import constants
 from sardonyx.compiler.ir.builder import Builder
 from sardonyx.compiler.rewrite import Match, No, any_of, no, rule, through
 from sardonyx.compiler.rewrite.pattern import Pattern, PatternBuilder
@@ -33,6 +34,13 @@ class Product:
     value: Operand
     scores: Scores
     place: Place
+
+    @property
+    def dtype(self) -> ir.DataType:
+        """The dtype of its operands."""
+        dtype = self.query.value.dtype
+        assert dtype is not None
+        return dtype
 
 
 def _probabilities(op: PatternBuilder) -> Pattern:
@@ -81,22 +89,25 @@ def _fit(
     verdict = fit_together(*(place.extended(o) for o in (query, key, value)))
     if isinstance(verdict, No):
         return verdict
-    return _check_dtypes(Product(query, key, value, scores, place))
+    return _check(Product(query, key, value, scores, place))
 
 
 def _has_same_outer(a: Operand | None, b: Operand | None) -> bool:
     return a is not None and b is not None and list(a.dims[:2]) == list(b.dims[:2])
 
 
-def _check_dtypes(found: Product) -> Product | No:
+def _check(found: Product) -> Product | No:
+    if constants.is_constant(found.key.value):
+        return no("the key is a weight: this is a linear layer and a softmax", found.key.value)
     dtypes = {operand.value.dtype for operand in (found.query, found.key, found.value)}
     if len(dtypes) != 1:
         return no("query, key and value differ in dtype", found.query.value)
-    (dtype,) = dtypes
-    if dtype not in _KERNELS:
+    if found.dtype not in _KERNELS:
         return no("there is no attention kernel of its dtype", found.query.value)
     for mask in found.scores.masks:
-        refusal = None if isinstance(mask, Floor) else why_not_placed(mask.value, mask.view, found.place)
+        if isinstance(mask, Floor):
+            continue
+        refusal = why_not_placed(mask.value, mask.view, found.place)
         if refusal is not None:
             return refusal
     return found
@@ -119,7 +130,7 @@ def _attend(op: Builder, m: Match) -> ir.Value | No:
         (mask, None if isinstance(mask, Floor) else placed(op, mask.value, mask.view, place, query))
         for mask in scores.masks
     ]
-    mask = combine(op, steps, query.dtype)
+    mask = combine(op, steps, found.dtype)
     if mask is not None:
         mask = filled(op, mask, query, key)
     result = op.Attention(

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 import onnx_ir as ir
 
+from sardonyx.compiler.ir import constants
 from sardonyx.compiler.rewrite import No, no
 from sardonyx.compiler.rules.affine import FLOATS
 from sardonyx.compiler.rules.attention.masks import LARGE, Bias, Choice, Floor, Mask
@@ -20,7 +21,6 @@ class Scores:
     Attributes:
         query: Operand of the product, [..., S, D].
         key: Its other operand, [..., D, T].
-        product: Query times key, [..., S, T].
         scale: What the product is multiplied by.
         row_scales: Values that it is multiplied by too, each the same for all keys.
         softcap: What `softcap * tanh(scores / softcap)` bounds the scores to, 0 if it does not.
@@ -30,7 +30,6 @@ class Scores:
 
     query: ir.Value
     key: ir.Value
-    product: ir.Value
     scale: float
     row_scales: tuple[ir.Value, ...]
     softcap: float
@@ -47,41 +46,39 @@ class _Reader:
     softcap: float = 0.0
     masks: list[Mask] = field(default_factory=list)
 
+    def scores(self, product: ir.Node, top: ir.Value) -> Scores:
+        """Return what was read when the product is reached."""
+        return Scores(
+            _operand(product, 0),
+            _operand(product, 1),
+            self.scale,
+            tuple(self.row_scales),
+            self.softcap,
+            tuple(reversed(self.masks)),
+            top.dtype,
+        )
+
 
 def read_scores(top: ir.Value, reader: ir.Node) -> Scores | No:
     """Read the scores that `reader`, a softmax, is taken of."""
     state = _Reader()
-    value, inside = top, {reader}
+    value = top
     while True:
-        verdict = only_read_by(value, inside, "the scores")
+        verdict = only_read_by(value, {reader}, "the scores")
         if isinstance(verdict, No):
             return verdict
         node = value.producer()
         if value.shape is None or len(value.shape) < 2:
             return no("the rank of the scores is not known", value)
-        if node is None or node.domain or node.op_type not in _STEPS | {"MatMul": None}:
+        if node is not None and node.op_type == "MatMul" and not node.domain:
+            return state.scores(node, top)
+        if node is None or node.domain or node.op_type not in _STEPS:
             made = node.op_type if node is not None else "an input"
             return no(f"the scores come from {made}, not from query times key", value)
-        if node.op_type == "MatMul":
-            break
         step = _STEPS[node.op_type](state, node)
         if isinstance(step, No):
             return step
-        value = step
-        inside = {node}
-    query, key = node.inputs
-    assert query is not None
-    assert key is not None
-    return Scores(
-        query,
-        key,
-        value,
-        state.scale,
-        tuple(state.row_scales),
-        state.softcap,
-        tuple(reversed(state.masks)),
-        top.dtype,
-    )
+        value, reader = step, node
 
 
 def _operand(node: ir.Node, index: int) -> ir.Value:
@@ -104,7 +101,9 @@ def _cast(_: _Reader, node: ir.Node) -> ir.Value | No:
 
 def _scale(state: _Reader, node: ir.Node) -> ir.Value | No:
     a, b = _operand(node, 0), _operand(node, 1)
-    if node.op_type == "Mul" and (number(a) is not None or (number(b) is None and _leads(b))):
+    if node.op_type == "Mul" and (
+        number(a) is not None or (number(b) is None and not _leads(a) and _leads(b))
+    ):
         a, b = b, a
     factor = number(b)
     if factor is None:
@@ -139,8 +138,8 @@ def _tanh(state: _Reader, node: ir.Node) -> ir.Value | No:
         return no("the scores are bounded by tanh twice", node.outputs[0])
     if state.scale <= 0:
         return no("the tanh of the scores is multiplied by no positive number", node.outputs[0])
-    if any(isinstance(mask, Bias) and mask.factor != 1 for mask in state.masks):
-        return no("the soft-capped scores are scaled", node.outputs[0])
+    if state.row_scales:
+        return no("the soft-capped scores are scaled row by row", node.outputs[0])
     state.softcap = state.scale
     return _operand(node, 0)
 
@@ -166,7 +165,7 @@ def _no_mask_here(state: _Reader, node: ir.Node, scores: ir.Value, mask: ir.Valu
         return no("the mask is scaled together with the scores, row by row", mask)
     if mask.shape is None:
         return no("the shape of the mask is not known", mask)
-    if scores.shape is None or not are_same_dims(scores.shape, _view(node)):
+    if scores.shape is None or not are_same_dims(tuple(scores.shape), _view(node)):
         return no("the mask is larger than the scores", mask)
     return None
 
@@ -239,6 +238,6 @@ def _leads(value: ir.Value | None) -> bool:
     if node is None or node.domain:
         return False
     if node.op_type == "MatMul":
-        return all(v is not None and v.producer() is not None for v in node.inputs)
+        return not any(constants.is_constant(v) for v in node.inputs)
     operands = node.inputs if node.op_type in _STEPS else ()
     return any(_leads(v) for v in operands)

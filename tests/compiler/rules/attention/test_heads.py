@@ -1,0 +1,93 @@
+"""Attention of three axes, where heads are parted and joined around it."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from sardonyx.compiler.rules.attention.heads import ATTENTION_OF_JOINED_HEADS
+from tests.support.models import model
+from tests.support.rules import check_miss, check_rule, check_shared
+
+CLOSE = {"atol": 2e-6, "rtol": 2e-6}
+SIZES = [{"b": 3, "s": 5, "t": 4}, {"b": 1, "s": 1, "t": 6}]
+
+TEXT = """g (float[b,s,12] q, float[b,t,6] k, float[b,t,8] v MASK) => (float[b,s,16] y) {
+    q4 = Reshape(q, q_heads) qt = Transpose<perm=[0,2,1,3]>(q4)
+    k4 = Reshape(k, kv_heads) kt = Transpose<perm=[0,2,1,3]>(k4)
+    v4 = Reshape(v, kv_heads) vt = Transpose<perm=[0,2,1,3]>(v4)
+    a = Attention<scale=0.4>(qt, kt, vt)
+    at = Transpose<perm=[0,2,1,3]>(a) y = Reshape(at, joined) }"""
+SHAPES = {
+    "q_heads": np.int64([0, 0, 4, 3]),
+    "kv_heads": np.int64([0, 0, 2, -1]),
+    "joined": np.int64([0, 0, 16]),
+}
+LEFT = {"Attention": 1, "Reshape": 6}
+"""The Reshapes to four axes and back to three stay for canonicalisation."""
+
+
+def heads(*changes: tuple[str, str], mask: str = "", **shapes: np.ndarray):
+    text = TEXT.replace("MASK", mask)
+    for before, after in changes:
+        assert before in text
+        text = text.replace(before, after)
+    return model(text, **{**SHAPES, **shapes})
+
+
+def test_transposes_go():
+    after = check_rule(ATTENTION_OF_JOINED_HEADS, heads(), LEFT, dims=SIZES, **CLOSE)
+    (node,) = [n for n in after.graph if n.op_type == "Attention"]
+    assert node.attributes["q_num_heads"].as_int() == 4
+    assert node.attributes["kv_num_heads"].as_int() == 2
+    check_shared(ATTENTION_OF_JOINED_HEADS, heads(), dims=SIZES, **CLOSE)
+
+
+@pytest.mark.parametrize("mask", ["float[b,1,s,t] m", "bool[s,t] m", "float[1,4,s,t] m"])
+def test_masks_stay(mask):
+    given = heads(("vt)\n", "vt, m)\n"), mask=f", {mask}")
+    check_rule(ATTENTION_OF_JOINED_HEADS, given, LEFT, dims=SIZES, **CLOSE)
+
+
+def test_heads_joined_to_another_shape():
+    given = heads(("float[b,s,16] y", "float[n,16] y"), joined=np.int64([-1, 16]))
+    check_rule(ATTENTION_OF_JOINED_HEADS, given, {**LEFT, "Reshape": 7}, dims=SIZES, **CLOSE)
+    given = heads(("float[b,s,16] y", "float[b,s,2,8] y"), joined=np.int64([0, 0, 2, 8]))
+    check_rule(ATTENTION_OF_JOINED_HEADS, given, {**LEFT, "Reshape": 7}, dims=SIZES, **CLOSE)
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "reason"),
+    [
+        ("(qt, ", "(qn, ", "the query does not come from a split of heads alone (qn: "),
+        (", kt, ", ", kn, ", "the key does not come from a split of heads alone (kn: "),
+        (", vt)", ", vn)", "the value does not come from a split of heads alone (vn: "),
+    ],
+)
+def test_heads_changed_after_they_are_parted(before, after, reason):
+    name = after.strip("(, )")
+    change = ("a = Attention", f"{name} = Neg({name[0]}t) a = Attention")
+    check_miss(ATTENTION_OF_JOINED_HEADS, heads((before, after), change), reason)
+
+
+def test_unknown_number_of_heads():
+    given = heads(("float[b,s,12] q", "float[b,s,c] q"), q_heads=np.int64([0, 0, -1, 3]))
+    check_miss(
+        ATTENTION_OF_JOINED_HEADS, given, "the heads of the query and their size are not known"
+    )
+
+
+def test_a_cache_of_four_axes():
+    given = heads(
+        (
+            "a = Attention<scale=0.4>(qt, kt, vt)",
+            "a, pk, pv = Attention<scale=0.4>(qt, kt, vt, , k0, v0)",
+        ),
+        mask=", float[b,2,n,3] k0, float[b,2,n,4] v0",
+    )
+    check_miss(ATTENTION_OF_JOINED_HEADS, given, "it has a cache of past keys, which has four axes")
+
+
+def test_a_reshape_that_copies_other_dims():
+    given = heads(("float[b,s,16] y", "float[b,s,4,4] y"), joined=np.int64([0, 0, 0, 0]))
+    check_miss(ATTENTION_OF_JOINED_HEADS, given, "what joins the heads is no plain Reshape")
