@@ -15,6 +15,8 @@ STAGES: tuple[tuple[Rule, ...], ...] = (
     activation.RULES,
     norm.RULES,
     attention.RULES,
+    # The transposes between heads and positions are part of what the rules before look for.
+    attention.BY_POSITION,
 )
 """The order of the rules."""
 

@@ -1,0 +1,131 @@
+"""Rotary position embedding, `x * cos + rotated(x) * sin`, is one RotaryEmbedding.
+
+The pairs that are rotated are the two halves of a head (Llama), or neighbours (GPT-J).
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import onnx_ir as ir
+
+from sardonyx.compiler.ir.builder import Builder
+from sardonyx.compiler.rewrite import Match, No, any_of, no, rule
+from sardonyx.compiler.rewrite.pattern import Pattern, PatternBuilder
+from sardonyx.compiler.rules.attention.parts import last_dim, part
+from sardonyx.compiler.rules.attention.rotary_table import half_table
+from sardonyx.compiler.rules.canonical_identity import has_same_dims
+
+SWAPPED = [0, 2, 1, 3]
+"""Between [batch, sequence, heads, size] and [batch, heads, sequence, size]."""
+
+_FLOATS = {ir.DataType.FLOAT, ir.DataType.FLOAT16, ir.DataType.BFLOAT16}
+
+
+def _rotated(op: PatternBuilder) -> Pattern:
+    """Match `[-second, first]` of a head, or of each pair of neighbours in it."""
+    pairs = op.Concat(
+        op.Unsqueeze(op.Neg("second"), "axis"), op.Unsqueeze("first", "axis"), attributes="pairs"
+    )
+    return any_of(
+        op.Concat(op.Neg("second"), "first", attributes="halves"),
+        op.Reshape(pairs, "shape", output="flat"),
+    )
+
+
+def _rotary(op: Builder, m: Match) -> ir.Value | No:
+    """x * cos + rotated(x) * sin is RotaryEmbedding(x, half of cos, half of sin)."""
+    x, is_interleaved = m.x, m.pairs is not None
+    axis = _head_axis(x, m.cos)
+    assert axis is not None  # The guard asked for it.
+    tables = []
+    for table in (m.cos, m.sin):
+        half = half_table(op, table, interleaved=is_interleaved)
+        if isinstance(half, No):
+            return half
+        tables.append(_per_token(op, x, half, axis))
+    if axis == -3:
+        return op.RotaryEmbedding(x, *tables, interleaved=int(is_interleaved))  # type: ignore[no-any-return]
+    heads = op.Transpose(x, perm=SWAPPED)
+    turned = op.RotaryEmbedding(heads, *tables, interleaved=int(is_interleaved))
+    made: ir.Value = op.Transpose(turned, perm=SWAPPED)
+    return made
+
+
+def _per_token(op: Builder, x: ir.Value, table: ir.Value, heads: int) -> ir.Value:
+    """Return a table as [batch, sequence, half of a head]."""
+    assert table.shape is not None
+    assert x.shape is not None
+    rank = len(table.shape)
+    if rank >= -heads:
+        table = op.Squeeze(table, np.array([rank + heads], dtype=np.int64))
+        rank -= 1
+    if rank < 3:
+        table = op.Unsqueeze(table, np.arange(3 - rank, dtype=np.int64))
+    assert table.shape is not None
+    batch = x.shape[0]
+    if has_same_dims(ir.Shape(table.shape[:1]), ir.Shape([batch])):
+        return table
+    if isinstance(batch, int):
+        return op.Expand(table, np.array([batch, 1, 1], dtype=np.int64))  # type: ignore[no-any-return]
+    ones = np.array([1, 1], dtype=np.int64)
+    shape = op.Concat(op.Shape(x, start=0, end=1), ones, axis=0)
+    made: ir.Value = op.Expand(table, shape)
+    return made
+
+
+def _head_axis(x: ir.Value, table: ir.Value) -> int | None:
+    """Return which axis of `x` has the heads, -3 or -2, as a table broadcasts over it."""
+    assert x.shape is not None
+    assert table.shape is not None
+    dims = [1] * (4 - len(table.shape)) + list(table.shape)
+    if len(dims) > 4 or not _is_dim(dims[0], 1, x.shape[0]):
+        return None
+    if _is_dim(dims[1], 1) and _is_dim(dims[2], x.shape[2]):
+        return -3
+    return -2 if _is_dim(dims[2], 1) and _is_dim(dims[1], x.shape[1]) else None
+
+
+def _is_dim(dim: int | ir.SymbolicDim, *wanted: int | ir.SymbolicDim) -> bool:
+    return any(has_same_dims(ir.Shape([dim]), ir.Shape([other])) for other in wanted)
+
+
+def _is_rotation(m: Match) -> bool | No:
+    x, size = m.x, last_dim(m.x)
+    if x.dtype not in _FLOATS:
+        return no("RotaryEmbedding does not compute in its dtype", x)
+    if x.shape is None or len(x.shape) != 4 or size is None or size % 2:
+        return no("it is no tensor of heads with a known, even size", x)
+    if m.cos.shape is None or m.sin.shape is None:
+        return no("the shape of a table of angles is not known", m.cos)
+    axis = _head_axis(x, m.cos)
+    if axis is None or axis != _head_axis(x, m.sin):
+        return no("the angles are not one row for each position, the same for all heads", m.cos)
+    return _takes_pairs(m, size)
+
+
+def _takes_pairs(m: Match, size: int) -> bool | No:
+    """Demand that `first` and `second` are the two of each pair, and are put back in order."""
+    whole, half = part(m.x), size // 2
+    assert whole is not None
+    if m.pairs is None:
+        wanted, joined, last = (whole.cut(0, half), whole.cut(half, half)), m.halves, 3
+    else:
+        wanted, joined, last = (whole.cut(0, half, 2), whole.cut(1, half, 2)), m.pairs, 4
+    if (part(m.first), part(m.second)) != wanted:
+        return no("what is rotated is not the halves of a head or its neighbours", m.first)
+    if joined.axis not in (-1, last):
+        return no("what is rotated is not put together along the last axis", m.first)
+    if m.pairs is None:
+        return True
+    if last_dim(joined.node.outputs[0]) != 2:
+        return no("the two of a pair are not put next to each other", m.first)
+    is_flat = m.flat.shape is not None and has_same_dims(m.flat.shape, m.x.shape)
+    return is_flat or no("the rotated pairs are not put back into the shape of a head", m.flat)
+
+
+ROTARY = rule(
+    "rotary_embedding",
+    lambda op: op.Add(op.Mul("x", "cos"), op.Mul(_rotated(op), "sin")),
+    _rotary,
+    _is_rotation,
+)

@@ -1,0 +1,240 @@
+"""Rotary embeddings, as `x * cos + rotated(x) * sin` and for parts of a head."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from sardonyx.compiler.rules.attention import RULES
+from sardonyx.compiler.rules.attention.rotary import ROTARY
+from sardonyx.compiler.rules.attention.rotary_partial import PARTIAL_ROTARY
+from sardonyx.compiler.rules.attention.rotary_sequence import ROTARY_BY_POSITION
+from tests.support.models import model, normal
+from tests.support.rules import check_miss, check_rule, check_shared
+
+NOISE = {"atol": 2e-6, "rtol": 1e-5}
+SIZES = [{"b": 2, "s": 5}, {"b": 1, "s": 1}]
+HALVES = """a = Slice(x, zero, half, last) c = Slice(x, half, far, last)
+    n = Neg(c) r = Concat<axis = -1>(n, a)"""
+SPLIT = "a, c = Split<axis = -1, num_outputs = 2>(x) n = Neg(c) r = Concat<axis = 3>(n, a)"
+PAIRS = """a = Slice(x, zero, far, last, two) c = Slice(x, one, far, last, two) n = Neg(c)
+    n1 = Unsqueeze(n, end) a1 = Unsqueeze(a, end) p = Concat<axis = -1>(n1, a1)
+    r = Reshape(p, copied)"""
+SUM = "m = Mul(x, cos) t = Mul(r, sin) y = Add(m, t)"
+ROTATED = {"RotaryEmbedding": 1}
+NUMBERS = {
+    "zero": np.array([0]),
+    "one": np.array([1]),
+    "two": np.array([2]),
+    "half": np.array([3]),
+    "far": np.array([2**62]),
+    "last": np.array([3]),
+    "end": np.array([-1]),
+    "copied": np.array([0, 0, 0, 6]),
+    "first": np.array([0]),
+    "heads_axis": np.array([1]),
+    "twice": np.array([1, 1, 1, 1, 2]),
+}
+
+
+def angles(*shape: int, interleaved: bool = False) -> dict[str, np.ndarray]:
+    """Tables of cosines and sines whose last axis has each element twice."""
+    half = normal(*shape[:-1], shape[-1] // 2, seed=7)
+    f = np.repeat(half, 2, axis=-1) if interleaved else np.concatenate([half, half], axis=-1)
+    return {"cos": np.cos(f), "sin": np.sin(f)}
+
+
+def rotary(body: str, dims: str = "b,4,5,6", head: str = "", **weights: np.ndarray):
+    text = f"g (float[{dims}] x{head}) => (float[{dims}] y) {{ {body} }}"
+    return model(text, **{**NUMBERS, **weights})
+
+
+@pytest.mark.parametrize("body", [HALVES, SPLIT])
+@pytest.mark.parametrize("shape", [(1, 1, 5, 6), (1, 5, 6), (5, 6)])
+def test_halves_of_a_head(body: str, shape: tuple[int, ...]):
+    given = rotary(body + SUM, "2,4,5,6", **angles(*shape))
+    after = check_rule(ROTARY, given, {**ROTATED, "Expand": 2} | _moved(shape), **NOISE)
+    (node,) = (node for node in after.graph if node.op_type == "RotaryEmbedding")
+    assert list(node.inputs[1].shape) == [2, 5, 3]
+
+
+def _moved(shape: tuple[int, ...]) -> dict[str, int]:
+    inserted = {"Unsqueeze": 2} if len(shape) < 4 else {}
+    return inserted | ({"Squeeze": 2} if len(shape) > 2 else {})
+
+
+def test_neighbours_in_a_head():
+    given = rotary(PAIRS + SUM, "2,4,5,6", **angles(2, 1, 5, 6, interleaved=True))
+    after = check_rule(ROTARY, given, {**ROTATED, "Squeeze": 2}, **NOISE)
+    (node,) = (node for node in after.graph if node.op_type == "RotaryEmbedding")
+    assert node.attributes["interleaved"].as_int() == 1
+
+
+def test_angles_that_depend_on_positions():
+    tables = """f = Mul(p, w) d = Concat<axis = -1>(f, f) c3 = Cos(d) s3 = Sin(d)
+        c2 = Mul(c3, k) s2 = Mul(s3, k)
+        cos = Unsqueeze(c2, heads_axis) sin = Unsqueeze(s2, heads_axis) """
+    given = rotary(
+        tables + HALVES + SUM,
+        "b,4,s,6",
+        ", float[1,s,1] p",
+        w=normal(3),
+        k=np.float32(1.25),
+    )
+    left = {"Mul": 3, "Cos": 1, "Sin": 1, "Unsqueeze": 2, "Squeeze": 2}
+    expanded = {"Shape": 2, "Concat": 2, "Expand": 2}
+    check_rule(ROTARY, given, {**ROTATED, **left, **expanded}, **NOISE, dims=SIZES)
+    check_shared(ROTARY, given, **NOISE, dims=SIZES)
+
+
+def test_angles_read_from_a_table():
+    tables = """cos3 = Gather(cosines, i) sin3 = Gather(sines, i)
+        cos = Unsqueeze(cos3, heads_axis) sin = Unsqueeze(sin3, heads_axis) """
+    held = angles(120, 6)
+    given = rotary(
+        tables + HALVES + SUM, "b,4,s,6", ", int64[b,s] i", cosines=held["cos"], sines=held["sin"]
+    )
+    left = {"Gather": 2, "Unsqueeze": 2, "Squeeze": 2}
+    check_rule(ROTARY, given, {**ROTATED, **left}, **NOISE, dims=SIZES)
+
+
+def test_neighbours_with_repeated_angles():
+    tables = """c1 = Cos(f) s1 = Sin(f) c2 = Unsqueeze(c1, end) s2 = Unsqueeze(s1, end)
+        c3 = Expand(c2, twice) s3 = Concat<axis = -1>(s2, s2)
+        cos = Reshape(c3, copied) sin = Reshape(s3, copied) """
+    given = rotary(tables + PAIRS + SUM, "b,4,s,6", ", float[b,1,s,3] f")
+    check_rule(ROTARY, given, {**ROTATED, "Cos": 1, "Sin": 1, "Squeeze": 2}, **NOISE, dims=SIZES)
+
+
+def test_positions_before_heads():
+    tables = """c1 = Cos(f) s1 = Sin(f) cos = Concat<axis = -1>(c1, c1)
+        sin = Concat<axis = -1>(s1, s1) """
+    given = rotary(tables + HALVES + SUM, "b,s,4,6", ", float[b,s,1,3] f")
+    left = {"Cos": 1, "Sin": 1, "Squeeze": 2, "Transpose": 2}
+    check_rule(ROTARY, given, {**ROTATED, **left}, **NOISE, dims=SIZES)
+
+
+@pytest.mark.parametrize(
+    ("body", "weights", "why"),
+    [
+        (
+            HALVES + SUM,
+            {"cos": normal(5, 6), "sin": normal(5, 6)},
+            "the angles of the two halves of a head differ",
+        ),
+        (HALVES + SUM, angles(4, 5, 6), "the angles are not one row for each position"),
+        (
+            HALVES.replace("Slice(x, zero", "Slice(z, zero") + SUM,
+            angles(5, 6),
+            "what is rotated is not the halves of a head",
+        ),
+        (
+            HALVES.replace("n = Neg(c)", "n = Neg(a)").replace("(n, a)", "(n, c)") + SUM,
+            angles(5, 6),
+            "what is rotated is not the halves of a head",
+        ),
+        (
+            PAIRS + SUM,
+            angles(5, 6),
+            "the angles of the two halves of a head differ",
+        ),
+    ],
+)
+def test_what_is_no_rotary_embedding(body: str, weights: dict[str, np.ndarray], why: str):
+    given = rotary(body, "2,4,5,6", ", float[2,4,5,6] z", **weights)
+    check_miss(ROTARY, given, why)
+
+
+def test_angles_from_elsewhere():
+    given = rotary(HALVES + SUM, "2,4,5,6", ", float[5,6] cos, float[5,6] sin")
+    check_miss(ROTARY, given, "are not known to be equal")
+    given = rotary(
+        "cos = CumSum(k, axis) " + HALVES + SUM,
+        "2,4,5,6",
+        ", float[5,6] k, float[5,6] sin",
+        axis=np.array(1),
+    )
+    check_miss(ROTARY, given, "CumSum may give the two halves of a head other angles")
+
+
+def test_other_ranks_and_dtypes():
+    body = "a, c = Split<axis = -1, num_outputs = 2>(x) n = Neg(c) r = Concat<axis = -1>(n, a) "
+    given = rotary(body + SUM, "4,5,6", **angles(5, 6))
+    check_miss(ROTARY, given, "it is no tensor of heads with a known, even size")
+    text = f"g (double[2,4,5,6] x) => (double[2,4,5,6] y) {{ {HALVES} {SUM} }}"
+    doubles = {name: table.astype(np.float64) for name, table in angles(5, 6).items()}
+    check_miss(ROTARY, model(text, **NUMBERS, **doubles), "does not compute in its dtype")
+
+
+# --- parts of a head -----------------------------------------------------------------------------
+
+PART = """a = Slice(x, zero, four, last) c = Slice(x, four, far, last)
+    t = RotaryEmbedding(a, cos, sin) y = Concat<axis = -1>(t, c)"""
+CACHES = ", float[b,s,2] cos, float[b,s,2] sin"
+
+
+def test_first_part_of_a_head():
+    given = rotary(PART, "b,4,s,6", CACHES, four=np.array([4]))
+    check_rule(PARTIAL_ROTARY, given, ROTATED, **NOISE, dims=SIZES)
+    check_shared(PARTIAL_ROTARY, given, **NOISE, dims=SIZES)
+
+
+def test_first_part_of_a_head_that_is_a_part_itself():
+    body = f"w, x = Split<axis = -1>(q, sizes) {PART}"
+    text = f"g (float[b,4,s,9] q{CACHES}) => (float[b,4,s,6] y) {{ {body} }}"
+    given = model(text, **NUMBERS, four=np.array([4]), sizes=np.array([3, 6]))
+    check_rule(PARTIAL_ROTARY, given, {**ROTATED, "Split": 1}, **NOISE, dims=SIZES)
+
+
+def test_first_part_with_positions_before_heads():
+    body = """a = Slice(x, zero, four, last) c = Slice(x, four, far, last)
+        h = Transpose<perm = [0, 2, 1, 3]>(a) t = RotaryEmbedding(h, cos, sin)
+        b = Transpose<perm = [0, 2, 1, 3]>(t) y = Concat<axis = -1>(b, c)"""
+    given = rotary(body, "b,s,4,6", CACHES, four=np.array([4]))
+    check_rule(PARTIAL_ROTARY, given, {**ROTATED, "Transpose": 2}, **NOISE, dims=SIZES)
+
+
+@pytest.mark.parametrize(
+    ("body", "why"),
+    [
+        (PART.replace("(t, c)", "(t, a)"), "it is not the first part of a head that is turned"),
+        (PART.replace("(x, four, far", "(x, two, four"), "it is not the first part"),
+        (
+            PART.replace("RotaryEmbedding", "RotaryEmbedding<rotary_embedding_dim = 4>"),
+            "a part of the part is rotated already",
+        ),
+        (PART.replace("axis = -1", "axis = 1"), "the parts are not those of a head"),
+    ],
+)
+def test_what_is_no_first_part(body: str, why: str):
+    text = f"g (float[b,4,s,6] x{CACHES}) => (float[b,n,s,k] y) {{ {body} }}"
+    check_miss(PARTIAL_ROTARY, model(text, **NUMBERS, four=np.array([4])), why)
+
+
+# --- the transpose of heads ----------------------------------------------------------------------
+
+HEADS = "h = Transpose<perm = [0, 2, 1, 3]>(x) y = RotaryEmbedding<interleaved = 1>(h, cos, sin)"
+
+
+def test_transpose_goes_after_the_rotary_embedding():
+    text = f"g (float[b,s,4,6] x{CACHES}) => (float[b,4,s,6] y) {{ {HEADS} }}".replace(",2]", ",3]")
+    given = model(text)
+    after = {**ROTATED, "Transpose": 1, "Reshape": 2}
+    check_rule(ROTARY_BY_POSITION, given, after, **NOISE, dims=SIZES)
+    check_shared(ROTARY_BY_POSITION, given, **NOISE, dims=SIZES)
+
+
+def test_transpose_stays_where_the_number_of_heads_is_not_known():
+    text = f"g (float[b,s,n,6] x{CACHES}) => (float[b,n,s,6] y) {{ {HEADS} }}".replace(",2]", ",3]")
+    check_miss(ROTARY_BY_POSITION, model(text), "the number of heads is not known")
+
+
+def test_all_rules_together_on_a_part_of_a_head():
+    body = f"""xx = Slice(q, zero, six, last) k = Slice(q, six, far, last)
+        {HALVES.replace("x,", "xx,")} {SUM.replace("x,", "xx,").replace("y", "t2")}
+        y = Concat<axis = -1>(t2, k)"""
+    text = f"g (float[2,4,5,8] q) => (float[2,4,5,8] y) {{ {body} }}"
+    given = model(text, **NUMBERS, six=np.array([6]), **angles(2, 1, 5, 6))
+    after = check_rule(RULES, given, {**ROTATED, "Squeeze": 2}, **NOISE)
+    (node,) = (node for node in after.graph if node.op_type == "RotaryEmbedding")
+    assert node.attributes["rotary_embedding_dim"].as_int() == 6
