@@ -9,6 +9,7 @@ from sardonyx.compiler.passes.base import RulePass
 from sardonyx.compiler.rewrite import Rule
 from sardonyx.compiler.rules import (
     canonical_arithmetic,
+    canonical_einsum,
     canonical_identity,
     canonical_linear,
     canonical_movement,
@@ -28,5 +29,6 @@ class Canonicalize(RulePass):
             *canonical_arithmetic.RULES,
             *canonical_sequence.RULES,
             *canonical_linear.RULES,
+            *canonical_einsum.RULES,
         ),
     )
