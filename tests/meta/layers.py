@@ -20,10 +20,11 @@ COMPILER = {
     "rules": "errors ir ops analysis rewrite",
     "passes": "errors ir ops analysis rewrite rules targets",
     "export": "errors ir ops opset contrib targets",
-    "program": "errors ir ops opset contrib targets passes export",
-    "pipeline": "errors ir ops analysis rewrite rules targets passes program",
+    "explanation": "errors ir ops rewrite rules passes",
+    "program": "errors ir ops opset contrib targets passes export explanation",
+    "pipeline": "errors ir ops analysis rewrite rules targets passes program explanation",
     "testing": "errors ir rewrite passes",
-    "api": "errors ir targets passes program pipeline",
+    "api": "errors ir targets passes explanation program pipeline",
 }
 
 # What each of the three packages may import of the others.

@@ -9,14 +9,16 @@ from sardonyx.compiler.errors import (
     UnsupportedError,
     VerifyError,
 )
+from sardonyx.compiler.explanation import Explanation
 from sardonyx.compiler.ir.text import to_text
 from sardonyx.compiler.ir.types import describe
 from sardonyx.compiler.ir.verify import verify
-from sardonyx.compiler.pipeline import compile
+from sardonyx.compiler.pipeline import compile, explain
 from sardonyx.compiler.program import Program
 
 __all__ = [
     "CaptureError",
+    "Explanation",
     "ExportError",
     "InvalidModelError",
     "Program",
@@ -26,6 +28,7 @@ __all__ = [
     "VerifyError",
     "compile",
     "describe",
+    "explain",
     "to_text",
     "verify",
 ]

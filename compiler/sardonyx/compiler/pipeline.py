@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Protocol, runtime_checkable
 
 import onnx_ir as ir
 
 from sardonyx.compiler.errors import SardonyxError, UnsupportedError
+from sardonyx.compiler.explanation import Explanation, Tracker
 from sardonyx.compiler.ir.edit import Editor
 from sardonyx.compiler.ir.types import Types
 from sardonyx.compiler.ir.verify import verify
@@ -92,6 +94,7 @@ def compile(
     rules: Sequence[Rule] = (),
     steps: Sequence[Step] | None = None,
     verify_level: int = 1,
+    explain: bool = False,
     on_pass: Callable[[str], None] = lambda _: None,
 ) -> Program:
     """Optimise a model for a target. The model that is given stays as it is.
@@ -104,6 +107,8 @@ def compile(
             recognised and fused what it can, before it looks for what the target prefers.
         steps: The passes, in order, in the place of the target's pipeline.
         verify_level: 0 off, 1 at stage borders, 2 after every pass, 3 after every rewrite.
+        explain: Also say, in `Program.explanation`, what became of each site where a fusion can
+            be expected; the program is the same.
         on_pass: Called with the name of each pass before it runs.
 
     Raises:
@@ -134,13 +139,37 @@ def compile(
     editor = Editor(working, Types.inferred(working))
     if verify_level >= 1:
         verify(working)
-    manager = PassManager(editor, verify_level, on_pass)
+    tracker = Tracker(editor) if explain else None
+
+    def before_pass(name: str) -> None:
+        if tracker is not None:
+            tracker.before_pass(name)
+        on_pass(name)
+
+    manager = PassManager(editor, verify_level, before_pass)
     records = manager.run(pipeline(chosen, rules) if steps is None else steps)
     working.metadata_props["sardonyx.stage"] = "core"
     if verify_level >= 1:
         verify(working, stage="core")
     report = Report(tuple(records), time.perf_counter() - started, count_nodes(source))
-    return Program.legalised(working, chosen, opset, report, source)
+    program = Program.legalised(working, chosen, opset, report, source)
+    return replace(program, explanation=tracker.explanation()) if tracker else program
+
+
+def explain(
+    model: ir.Model | HasIr,
+    target: str | Target = "cpu",
+    *,
+    rules: Sequence[Rule] = (),
+    steps: Sequence[Step] | None = None,
+) -> Explanation:
+    """Return what became, when it is compiled, of each site of a model that can be fused.
+
+    Arguments and errors are those of `compile`.
+    """
+    program = compile(model, target, rules=rules, steps=steps, explain=True)
+    assert program.explanation is not None
+    return program.explanation
 
 
 def _inlined(model: ir.Model) -> ir.Model:

@@ -12,6 +12,7 @@ from typing import Any
 import onnx_ir as ir
 
 from sardonyx.compiler import export
+from sardonyx.compiler.explanation import Explanation
 from sardonyx.compiler.ir.text import to_text
 from sardonyx.compiler.passes.manager import PassRecord
 from sardonyx.compiler.targets import Target
@@ -78,11 +79,14 @@ class Program:
         model: The model at stage target; treat it as read-only.
         target: What it was compiled for.
         report: What was done to it.
+        explanation: What became of each site where a fusion can be expected, if that was asked
+            for (`compile(..., explain=True)`).
     """
 
     model: ir.Model
     target: Target
     report: Report = field(repr=False)
+    explanation: Explanation | None = field(default=None, repr=False)
 
     @classmethod
     def legalised(

@@ -90,6 +90,8 @@ class Editor:
         where = provenance.site(producers[-1])
         readers = [user for value in old for user, _ in value.uses()]
         self._insert(anchor, built, rule, matched)
+        makers = [p for v in new if (p := v.producer()) is not None]
+        provenance.hand_over((p for p in makers if p not in built.nodes), matched)
         names = {after: before.name for before, after in zip(old, new, strict=True)}
         for before, after in zip(old, new, strict=True):
             _refine_type(after, before)

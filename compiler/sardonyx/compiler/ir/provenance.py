@@ -8,6 +8,7 @@ import onnx_ir as ir
 
 SOURCE = "sardonyx.source"
 RULES = "sardonyx.rules"
+SITES = "sardonyx.sites"
 _SEPARATOR = ", "
 _MOST_SOURCES = 8
 
@@ -27,6 +28,16 @@ def rules(node: ir.Node) -> list[str]:
     return _read(node, RULES)
 
 
+def sites(node: ir.Node) -> list[str]:
+    """Return the marks that say which sites of the source model a node stems from."""
+    return _read(node, SITES)
+
+
+def mark(node: ir.Node, marks: Iterable[str]) -> None:
+    """Add marks of sites to a node; they follow it through every rewrite, and are not exported."""
+    node.metadata_props[SITES] = _SEPARATOR.join(dict.fromkeys([*sites(node), *marks]))
+
+
 def set_source(node: ir.Node, source: str) -> None:
     """Record the one source of a freshly imported or traced node."""
     node.metadata_props[SOURCE] = source.replace(_SEPARATOR, ",")
@@ -44,7 +55,18 @@ def merge(new: Iterable[ir.Node], replaced: Iterable[ir.Node], rule: str) -> Non
     replaced = list(replaced)
     from_sources = list(dict.fromkeys(s for node in replaced for s in sources(node)))
     from_rules = list(dict.fromkeys([*(r for node in replaced for r in rules(node)), rule]))
+    marks = list(dict.fromkeys(s for node in replaced for s in sites(node)))
     for node in new:
+        if marks:
+            mark(node, marks)
         if from_sources:
             node.metadata_props[SOURCE] = _SEPARATOR.join(from_sources[:_MOST_SOURCES])
         node.metadata_props[RULES] = _SEPARATOR.join(from_rules)
+
+
+def hand_over(kept: Iterable[ir.Node], replaced: Iterable[ir.Node]) -> None:
+    """Give nodes that were there already, and now stand for others, the marks of those."""
+    marks = list(dict.fromkeys(s for node in replaced for s in sites(node)))
+    if marks:
+        for node in kept:
+            mark(node, marks)

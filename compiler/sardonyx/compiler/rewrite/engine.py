@@ -17,7 +17,7 @@ from sardonyx.compiler.rewrite.history import History, check_new, event_of
 from sardonyx.compiler.rewrite.match import Attempt, Match, search
 from sardonyx.compiler.rewrite.rule import No, Rule
 
-_GUARD_DEPTH = 1_000
+GUARD_DEPTH = 1_000
 """A match that only its guard refused came further than any that stopped in the pattern."""
 
 
@@ -99,7 +99,7 @@ class Rewriter:
                 continue
             changes += 1
             run.spend()
-            work.push([*change.added, *_downstream(change.readers, self._reach)])
+            work.push([*change.added, *downstream(change.readers, self._reach)])
             work.push(p for new in change.added for p in new.predecessors())
         return changes
 
@@ -124,7 +124,7 @@ def _matches(rule: Rule, node: ir.Node, report: RuleReport) -> Iterator[Match]:
             if verdict:
                 yield match
             else:
-                _note(rule, report, node, _GUARD_DEPTH + len(match.nodes), str(verdict))
+                _note(rule, report, node, GUARD_DEPTH + len(match.nodes), str(verdict))
     if attempt.depth > 0:
         known = report.misses.get(rule.name)
         if known is None or attempt.depth > known.matched:
@@ -179,7 +179,7 @@ def _apply(rule: Rule, match: Match, run: _Run) -> Change | None:
         refusal = new if isinstance(new, No) else _cannot_replace(match.root, new)
         if isinstance(new, No) or refusal is not None:
             built.discard()
-            depth = _GUARD_DEPTH + len(match.nodes)
+            depth = GUARD_DEPTH + len(match.nodes)
             _note(rule, run.report, match.root, depth, str(refusal))
             return None
         check_new(event, past, match)
@@ -191,6 +191,20 @@ def _apply(rule: Rule, match: Match, run: _Run) -> Change | None:
     run.history.remember(change.added, {**past, event: run.editor.changes})
     run.size += len(change.added) - len(change.erased)
     return change
+
+
+def refusal(rule: Rule, match: Match, editor: Editor) -> No | None:
+    """Return why a rule does not replace a match; None if it would. Nothing is changed."""
+    verdict = _is_closed(rule, match) and _ask(rule, match)
+    if not verdict:
+        return verdict if isinstance(verdict, No) else No("its guard refuses")
+    built = editor.builder()
+    try:
+        made = _call(rule, "replacement", match, rule.replace, built, match)
+        new = _values_of(rule, match, made)
+        return new if isinstance(new, No) else _cannot_replace(match.root, new)
+    finally:
+        built.discard()
 
 
 def _values_of(rule: Rule, match: Match, made: Any) -> list[ir.Value] | No:
@@ -238,7 +252,7 @@ class _Run:
             raise _endless(self.report)
 
 
-def _downstream(nodes: Iterable[ir.Node], steps: int) -> Iterator[ir.Node]:
+def downstream(nodes: Iterable[ir.Node], steps: int) -> Iterator[ir.Node]:
     """Yield nodes and what reads their outputs, up to a number of steps away."""
     seen: set[ir.Node] = set()
     front = list(nodes)
