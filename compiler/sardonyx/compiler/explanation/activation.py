@@ -209,7 +209,7 @@ def _max(node: ir.Node, flow: Flow) -> str | None:
     if any(number(v) == 0 for v in node.inputs):
         is_limited = any(_top(reader) == 6 for reader, _ in readers(node.outputs[0]))
         return None if is_limited else "relu"
-    return _leaky(*node.inputs, flow)
+    return _leaky(node.inputs[0], node.inputs[1], flow)
 
 
 def _min(node: ir.Node, _: Flow) -> str | None:

@@ -26,7 +26,6 @@ from sardonyx.compiler.explanation.site import Found, spelled
 from sardonyx.compiler.ir import provenance
 from sardonyx.compiler.ir.edit import Change, Editor
 from sardonyx.compiler.ir.types import Types
-from sardonyx.compiler.rewrite import Rule
 from sardonyx.compiler.rewrite.nearest import Nearest, nearest
 
 DIAGNOSED_BEFORE = "select"
@@ -112,13 +111,9 @@ class Tracker:
         held = _by_mark(copy.graph.all_nodes())
         for index, part in missed:
             site = self._sites[index]
-            rules = _rules(site.family)
+            rules = FAMILIES[site.family].rules()
             wanted = held[f"{index}/{part}"]
             site.nearest[part] = nearest(rules, wanted, editor)
-
-
-def _rules(family: str) -> list[Rule]:
-    return [rule for stage in FAMILIES[family].fuses.stages for rule in stage]
 
 
 def _split(mark: str) -> tuple[int, int]:
@@ -160,7 +155,7 @@ def _told(tracked: _Tracked, index: int, held: dict[str, list[ir.Node]]) -> Site
         outcome,
         ", ".join(dict.fromkeys(rules)) if outcome == FUSED else "",
         tuple(_operators(found, (n for p in parts for n in held[f"{index}/{p}"]))),
-        max(nearests, key=lambda n: n.matched, default=None),
+        max(nearests, key=lambda n: n.rank, default=None),
         found.said,
     )
 

@@ -17,7 +17,7 @@ from sardonyx.compiler.rewrite.history import History, check_new, event_of
 from sardonyx.compiler.rewrite.match import Attempt, Match, search
 from sardonyx.compiler.rewrite.rule import No, Rule
 
-GUARD_DEPTH = 1_000
+_GUARD_DEPTH = 1_000
 """A match that only its guard refused came further than any that stopped in the pattern."""
 
 
@@ -124,7 +124,7 @@ def _matches(rule: Rule, node: ir.Node, report: RuleReport) -> Iterator[Match]:
             if verdict:
                 yield match
             else:
-                _note(rule, report, node, GUARD_DEPTH + len(match.nodes), str(verdict))
+                _note(rule, report, node, _GUARD_DEPTH + len(match.nodes), str(verdict))
     if attempt.depth > 0:
         known = report.misses.get(rule.name)
         if known is None or attempt.depth > known.matched:
@@ -179,7 +179,7 @@ def _apply(rule: Rule, match: Match, run: _Run) -> Change | None:
         refusal = new if isinstance(new, No) else _cannot_replace(match.root, new)
         if isinstance(new, No) or refusal is not None:
             built.discard()
-            depth = GUARD_DEPTH + len(match.nodes)
+            depth = _GUARD_DEPTH + len(match.nodes)
             _note(rule, run.report, match.root, depth, str(refusal))
             return None
         check_new(event, past, match)

@@ -10,9 +10,12 @@ import onnx_ir as ir
 from sardonyx.compiler.errors import SardonyxError
 from sardonyx.compiler.ir import provenance
 from sardonyx.compiler.ir.edit import Editor
-from sardonyx.compiler.rewrite.engine import GUARD_DEPTH, downstream, refusal
+from sardonyx.compiler.rewrite.engine import downstream, refusal
 from sardonyx.compiler.rewrite.match import Attempt, Match, State, search
 from sardonyx.compiler.rewrite.rule import Rule
+
+_WHOLE = 2
+"""By how many nodes a pattern that is all there is ahead of one that is not."""
 
 
 @dataclass(frozen=True)
@@ -23,13 +26,20 @@ class Nearest:
         rule: Its name.
         why: The first condition that failed.
         site: Where its pattern starts, in the user's terms.
-        matched: How many nodes of the pattern were there; more if all of them were.
+        matched: How many nodes of the pattern were there.
+        is_whole: Whether all of them were, and only a condition failed.
     """
 
     rule: str
     why: str
     site: str
     matched: int
+    is_whole: bool
+
+    @property
+    def rank(self) -> int:
+        """How near it is: half of a large pattern is nearer than a refusal of a single node."""
+        return self.matched + (_WHOLE if self.is_whole else 0)
 
 
 @dataclass
@@ -55,25 +65,26 @@ def nearest(rules: Sequence[Rule], wanted: Collection[ir.Node], editor: Editor) 
         for rule in rules:
             if (node.domain, node.op_type) in rule.roots:
                 found = _try(rule, node, wanted, editor)
-                if found is not None and (best is None or found.matched > best.matched):
+                if found is not None and (best is None or found.rank > best.rank):
                     best = found
     return best
 
 
 def _try(rule: Rule, root: ir.Node, wanted: Collection[ir.Node], editor: Editor) -> Nearest | None:
     attempt = _About(wanted=wanted)
-    best: tuple[int, str] | None = None
+    best: Nearest | None = None
+    where = provenance.site(root)
     for pattern in rule.patterns:
         if root.op_type not in pattern.op_types or root.domain != pattern.domain:
             continue
         for match in search(pattern, root, attempt, rule.names):
-            depth = GUARD_DEPTH + len(match.nodes)
+            size = len(match.nodes)
             is_about = any(node in wanted for node in match.nodes)
-            if is_about and (best is None or depth > best[0]):
-                best = depth, _reason(rule, match, editor)
+            if is_about and (best is None or size > best.matched):
+                best = Nearest(rule.name, _reason(rule, match, editor), where, size, True)
     if best is None and attempt.depth > 0:
-        best = attempt.depth, attempt.why()
-    return None if best is None else Nearest(rule.name, best[1], provenance.site(root), best[0])
+        best = Nearest(rule.name, attempt.why(), where, attempt.depth, False)
+    return best
 
 
 def _reason(rule: Rule, match: Match, editor: Editor) -> str:

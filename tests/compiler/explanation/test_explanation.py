@@ -1,0 +1,250 @@
+"""What becomes of sites: fused, fused before, decided, missed with the reason; requirements."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import onnx_ir as ir
+import pytest
+
+from sardonyx import compiler
+from sardonyx.compiler.errors import UnsupportedError
+from sardonyx.compiler.explanation import Count
+from sardonyx.compiler.passes.recognize import Recognize
+from sardonyx.compiler.rewrite import const, no, rule
+from tests.support.models import batch_norm_weights, model, normal
+
+NUMBERS = {
+    "zero": np.float32(0),
+    "three": np.float32(3),
+    "six": np.float32(6),
+    "eps": np.float32(1e-5),
+    "tall": np.full((1, 1, 1), 3, np.float32),
+    "last": np.array([-1], np.int64),
+}
+SWISH = "a = Add(x, three) c = Clip(a, zero, six) m = Mul(x, c) y = Div(m, six)"
+
+
+def net(body: str, **weights: np.ndarray) -> ir.Model:
+    text = f"g (float[b,8] x) => (float[b,8] y) {{ {body} }}"
+    return model(text, **NUMBERS, **weights)
+
+
+def the_site(given: ir.Model, family: str = "activation"):
+    (site,) = compiler.explain(given).of(family)
+    return site
+
+
+def test_a_fused_site_names_its_rule_and_operator():
+    site = the_site(net(SWISH))
+    assert (site.kind, site.outcome, site.rule) == ("hard_swish", "fused", "hard_swish")
+    assert site.operators == ("HardSwish",)
+    assert site.is_fused
+    assert site.reason == ""
+
+
+def test_a_site_that_was_one_operator_before_says_so():
+    site = the_site(net("y = HardSwish(x)"))
+    assert (site.outcome, site.rule, site.operators) == ("already", "", ("HardSwish",))
+    assert site.is_fused
+
+
+def test_a_site_that_nobody_reads_is_decided():
+    site = the_site(net("h = Relu(x) s = Shape(h) y = Expand(x, s)"))
+    assert (site.kind, site.outcome, site.operators) == ("relu", "already", ())
+    root = "e = Mul(x, x) w = ReduceMean(e, last) t = Add(w, eps) r = Sqrt(t) n = Div(x, r) "
+    explained = compiler.explain(net(root + "s = Shape(n) y = Expand(x, s)"))
+    (site,) = explained.of("norm")
+    assert (site.kind, site.outcome, site.operators) == ("rms_norm", "decided", ())
+    assert explained.count("norm") == Count(found=1, fused=0, decided=1, missed=0)
+    assert explained.unmet(["norm=all"]) == {}
+
+
+def test_a_miss_says_which_rule_came_nearest_and_why():
+    given = model(
+        "g (float[b,8] x) => (float[1,b,8] y) { a = Add(x, tall) c = Clip(a, zero, six) "
+        "y = Div(c, six) }",
+        **NUMBERS,
+    )
+    site = the_site(given)
+    assert (site.kind, site.outcome, site.rule) == ("hard_sigmoid", "missed", "")
+    assert site.nearest.rule == "hard_sigmoid"
+    assert site.reason == "a constant has more axes than the value (x: float[b, 8])"
+    assert site.operators == ("Clip",)
+    assert not site.is_fused
+
+
+def test_a_miss_in_the_pattern_says_what_differs():
+    site = the_site(net("a = Add(x, three) c = Clip(a, zero, six) m = Mul(x, c) y = Div(m, eps)"))
+    assert site.outcome == "missed"
+    assert site.nearest.rule == "hard_swish"
+    assert site.reason == "eps: float[] is not 6"
+
+
+def test_a_refusal_of_the_replacement_is_a_reason(monkeypatch):
+    picky = rule(
+        "picky",
+        lambda op: op.Div(op.Mul("x", op.Clip(op.Add("x", 3), 0, 6)), 6),
+        lambda op, m: no("the replacement is picky", m.x),
+    )
+    monkeypatch.setattr(Recognize, "stages", ((picky,),))
+    site = the_site(net(SWISH))
+    assert (site.nearest.rule, site.reason) == (
+        "picky",
+        "the replacement is picky (x: float[b, 8])",
+    )
+
+
+def test_a_rule_that_is_gone_is_seen(monkeypatch):
+    stages = [[r for r in s if not r.name.startswith("hard_")] for s in Recognize.stages]
+    assert the_site(net(SWISH)).is_fused
+    monkeypatch.setattr(Recognize, "stages", tuple(map(tuple, stages)))
+    site = the_site(net(SWISH))
+    assert (site.kind, site.outcome) == ("hard_swish", "missed")
+    assert site.nearest is None or not site.nearest.rule.startswith("hard_")
+
+
+def test_a_miss_that_no_rule_is_near_to_says_so(monkeypatch):
+    monkeypatch.setattr(Recognize, "stages", ())
+    site = the_site(net(SWISH))
+    assert (site.outcome, site.nearest) == ("missed", None)
+    assert site.reason == "no rule knows a part of it as it is here"
+
+
+# --- sites of several parts ----------------------------------------------------------------------
+
+IMAGE = "g (float[b,3,5,5] x, float[b,4,3,3] z) => (float[b,4,3,3] y) "
+
+
+def test_a_batch_norm_that_goes_into_the_weights_is_fused():
+    given = model(
+        IMAGE + "{ c = Conv(x, w) n = BatchNormalization(c, s, t, m, v) y = Relu(n) }",
+        w=normal(4, 3, 3, 3),
+        **batch_norm_weights(4),
+    )
+    site = the_site(given, "conv_block")
+    assert (site.outcome, site.rule, site.operators) == ("fused", "conv_batch_norm", ("Conv",))
+    assert site.said == "Conv + BatchNormalization + Relu"
+
+
+def test_a_batch_norm_that_stays_is_missed():
+    # In training mode it has statistics of its own.
+    given = model(
+        IMAGE + "{ c = Conv(x, w) n, o, p = BatchNormalization<training_mode=1>(c, s, t, m, v) "
+        "y = Relu(n) }",
+        w=normal(4, 3, 3, 3),
+        **batch_norm_weights(4),
+    )
+    site = the_site(given, "conv_block")
+    assert site.outcome == "missed"
+    assert site.nearest.rule == "conv_batch_norm"
+    assert "training" in site.reason
+
+
+def test_parallel_linears_are_fused_once_one_node_stands_for_all():
+    given = net(
+        "c = MatMul(x, a) d = MatMul(x, k) y = Add(c, d)", a=normal(8, 8), k=normal(8, 8, seed=1)
+    )
+    site = the_site(given, "parallel_linears")
+    assert (site.outcome, site.said) == ("missed", "2 x MatMul")
+    both = rule(
+        "both",
+        lambda op: op.Add(op.MatMul("x", const("a")), op.MatMul("x", const("b"))),
+        lambda op, m: op.MatMul(m.x, m.a + m.b),
+    )
+    program = compiler.compile(given, rules=[both], explain=True)
+    (site,) = program.explanation.of("parallel_linears")
+    assert (site.outcome, site.rule, site.operators) == ("fused", "both", ("MatMul",))
+
+
+# --- the whole -----------------------------------------------------------------------------------
+
+
+def several() -> ir.Model:
+    given = model(
+        "g (float[b,8] x) => (float[b,8] y, float[1,b,8] z) { a = Add(x, three) "
+        "c = Clip(a, zero, six) m = Mul(x, c) h = Div(m, six) y = Relu(h) d = Add(y, tall) "
+        "e = Clip(d, zero, six) z = Div(e, six) }",
+        **NUMBERS,
+    )
+    for node in given.graph:
+        node.metadata_props["sardonyx.source"] = "net.act"
+        node.metadata_props["sardonyx.class"] = "Act"
+    return given
+
+
+def test_the_program_is_the_same_with_and_without_explanation():
+    plain = compiler.compile(several())
+    explained = compiler.compile(several(), explain=True)
+    assert plain.explanation is None
+    assert explained.to_bytes() == plain.to_bytes()
+    assert explained.explanation.missed
+
+
+def test_counts_are_of_families_and_kinds():
+    explained = compiler.explain(several())
+    counts = explained.counts()
+    assert list(counts) == [
+        *("attention", "norm", "activation", "rotary", "conv_block", "parallel_linears")
+    ]
+    assert counts["activation"] == Count(found=3, fused=2, decided=0, missed=1)
+    assert counts["attention"] == Count()
+    assert explained.count("hard_swish") == Count(found=1, fused=1)
+    assert [site.kind for site in explained.missed] == ["hard_sigmoid"]
+
+
+def test_it_reads_as_text_and_as_json():
+    explained = compiler.explain(several())
+    text = str(explained)
+    assert "activation: 2 of 3 fused, 1 missed" in text
+    assert "  net.act (Act): hard_swish: fused by hard_swish -> HardSwish" in text
+    assert "  net.act (Act): relu: one operator in the source -> Relu" in text
+    assert (
+        "      nearest rule hard_sigmoid: a constant has more axes than the value (y: float[b, 8])"
+    ) in text
+    assert "attention" not in text
+    told = json.loads(json.dumps(explained.to_dict()))
+    assert told["counts"]["activation"] == {"found": 3, "fused": 2, "decided": 0, "missed": 1}
+    assert [site["kind"] for site in told["sites"]] == ["hard_swish", "relu", "hard_sigmoid"]
+    assert set(told["sites"][0]) == {
+        *("family", "kind", "place", "class", "outcome", "rule", "operators", "looks_like"),
+        *("nearest_rule", "nearest_at", "reason"),
+    }
+
+
+@pytest.mark.parametrize(
+    ("requirement", "instead"),
+    [
+        ("activation=2", None),
+        ("activation>=1", None),
+        ("hard_swish=all", None),
+        ("attention=0", None),
+        ("activation=3", "activation: 2 of 3 fused, 1 missed"),
+        ("activation=1", "activation: 2 of 3 fused, 1 missed"),
+        ("activation>=3", "activation: 2 of 3 fused, 1 missed"),
+        ("activation=all", "activation: 2 of 3 fused, 1 missed"),
+        ("hard_sigmoid=all", "hard_sigmoid: 0 of 1 fused, 1 missed"),
+        ("gelu=all", "gelu: 0 of 0 fused"),
+    ],
+)
+def test_requirements_hold_or_say_what_holds_instead(requirement, instead):
+    explained = compiler.explain(several())
+    assert explained.unmet([requirement]) == ({requirement: instead} if instead else {})
+
+
+def test_unknown_names_are_refused_with_the_known_ones():
+    explained = compiler.explain(net("y = Relu(x)"))
+    for ask in (explained.of, explained.count, lambda name: explained.unmet([f"{name}=1"])):
+        with pytest.raises(UnsupportedError) as refused:
+            ask("atention")
+        assert refused.value.what == "There is no such family or kind of fusion."
+        assert refused.value.found == "'atention'"
+        for name in ("attention", "layer_norm", "gelu", "conv_block"):
+            assert name in refused.value.expected
+
+
+@pytest.mark.parametrize("text", ["attention", "attention=", "attention<=2", "norm>=all", "=2"])
+def test_malformed_requirements_are_refused(text):
+    with pytest.raises(UnsupportedError, match=r"A requirement is malformed\."):
+        compiler.explain(net("y = Relu(x)")).unmet([text])
