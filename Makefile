@@ -12,7 +12,7 @@ CODE := compiler runtime frontends tests benchmarks examples
 # One thread for each test process: several processes already fill the machine.
 ONE_THREAD := OMP_NUM_THREADS=1 HF_HUB_OFFLINE=1
 
-.PHONY: help venv demo test check lint types meta bench compile-time gpu wheel clean
+.PHONY: help venv demo test check lint types meta bench compile-time fusions gpu wheel clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -42,6 +42,9 @@ bench: .venv/bench.stamp ## contenders side by side (ARGS="--models bert_base --
 
 compile-time: .venv/bench.stamp ## seconds and memory of the compiler next to other graph tools
 	$(PY) -m benchmarks.compile_time $(ARGS)
+
+fusions: .venv/dev.stamp ## what each fusion gains: compiled without it and with it, in turn
+	$(PY) -m benchmarks.fusions $(ARGS)
 
 gpu: .venv/dev.stamp ## tests and benchmarks that need a CUDA device; says what it skips
 	$(PY) -m benchmarks.gpu $(ARGS)

@@ -244,7 +244,7 @@ def prepare_sardonyx(job: Job) -> dict[str, Any]:
     start = time.perf_counter()
     source = frontends.from_torch(module, tuple(inputs.values()), dynamic=job.model.dynamic)
     captured = time.perf_counter()
-    program = compiler.compile(source, target={"cpu": "cpu", "cuda": "portable"}[job.device])
+    program = compiler.compile(source, target=job.device)
     compiled = time.perf_counter()
     program.save(job.folder / ARTIFACT)
     return {

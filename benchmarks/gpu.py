@@ -59,6 +59,8 @@ def main() -> int:
     if problem:
         skip("CUDA benchmarks", problem)
         return code
+    fused = [sys.executable, "-m", "benchmarks.fusions", "--device", "cuda"]
+    code = code or subprocess.call(fused, cwd=REPOSITORY)
     contenders = ["export", "sardonyx"]
     problem = torch_problem()
     if problem:

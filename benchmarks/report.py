@@ -15,6 +15,15 @@ RESULTS = REPOSITORY / "benchmarks" / "results"
 PAGE = REPOSITORY / "docs" / "benchmarks.md"
 MARK = "<!-- below: written by `python -m benchmarks.report` -->"
 
+FUSION_STAGES = {
+    "recognize": "recognised",
+    "affine": "folded",
+    "parallel": "merged",
+    "movement": "rewritten for kernels",
+    "select": "chosen by a target",
+    "settings": "session settings",
+}
+
 Result = dict[str, Any]
 
 
@@ -152,13 +161,50 @@ def compile_time(result: Result) -> Iterator[str]:
     yield from (f"- {row['model']}, {row['tool']}: {one_line(row['error'])}" for row in failed)
 
 
+def fusion_cells(name: str, record: Result) -> list[str]:
+    """One fusion as a row: name, shape, ms before and after, ratio, nodes, rules."""
+    if "failure" in record:
+        return [name, record["shape"], "", one_line(record["failure"]), "", ""]
+    before, after = record["median_ms"]
+    rules = ", ".join(f"{rule} {n}" if n > 1 else rule for rule, n in record["rules"].items())
+    nodes = " to ".join(map(str, record["nodes"]))
+    times = f"{before:.3g} to {after:.3g}"
+    return [name, record["shape"], times, factor(record), nodes, rules]
+
+
+def fusions(name: str, result: Result) -> Iterator[str]:
+    """What each fusion gains, as Markdown."""
+    machine, settings = result["machine"], result["settings"]
+    used = ("onnxruntime", "onnx-ir", "numpy")
+    versions = ", ".join(f"{k} {v}" for k, v in machine["versions"].items() if k in used)
+    yield from [f"## {name}", ""]
+    yield (
+        f"{settings['device']}, {settings['threads']} thread(s), {settings['rounds']} rounds of "
+        f"{settings['seconds']} s each; {machine['cpu']['name']}, "
+        f"{', '.join(machine['cpu']['features'])}. {versions}."
+    )
+    for stage, title in FUSION_STAGES.items():
+        rows = [
+            fusion_cells(fusion, record)
+            for fusion, record in result["fusions"].items()
+            if record["stage"] == stage
+        ]
+        if rows:
+            header = [title, "shape", "ms", "times faster", "nodes", "rules"]
+            yield from ["", *table(header, rows)]
+    yield ""
+
+
 def write(page: Path = PAGE, results: Path = RESULTS) -> None:
     """Replace what stands below the mark of the page by the results found in the folder."""
     head = page.read_text(encoding="utf-8").partition(MARK)[0]
     lines = [MARK, ""]
     for path in sorted(results.glob("*.json")):
         result = json.loads(path.read_text(encoding="utf-8"))
-        lines += section(path.stem, result) if "models" in result else compile_time(result)
+        if "fusions" in result:
+            lines += fusions(path.stem, result)
+        else:
+            lines += section(path.stem, result) if "models" in result else compile_time(result)
     if len(lines) == 2:
         lines += ["No results are stored yet; `make bench` writes them here.", ""]
     page.write_text(head + "\n".join(lines).rstrip() + "\n", encoding="utf-8")

@@ -1,0 +1,251 @@
+"""Measures each fusion on a small model: compiled without it and with it, timed in turn.
+
+python -m benchmarks.fusions --names gelu attention --rounds 9
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+import tempfile
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx_ir as ir
+from rich.console import Console
+from rich.table import Table
+
+from benchmarks import report
+from benchmarks.artifacts import Settings
+from benchmarks.child import Child, ContenderError
+from benchmarks.contenders import ARTIFACT
+from benchmarks.fusion_models import FUSIONS, Fusion
+from benchmarks.machine import describe
+from benchmarks.ratios import ratio, relative_error
+from benchmarks.run import store
+from sardonyx.compiler.passes.base import RulePass
+from sardonyx.compiler.passes.fuse import AFFINE, Fuse
+from sardonyx.compiler.passes.manager import Repeat, Step
+from sardonyx.compiler.passes.recognize import Recognize
+from sardonyx.compiler.pipeline import compile, pipeline
+from sardonyx.compiler.program import Program
+from sardonyx.compiler.rewrite import Rule
+from sardonyx.compiler.rules import movement, parallel
+from sardonyx.compiler.targets import Target, find_target
+
+console = Console()
+STAGES: dict[str, Sequence[Rule]] = {
+    "affine": AFFINE,
+    "parallel": parallel.RULES,
+    "movement": movement.RULES,
+}
+SIDES = ("before", "after")
+RULE_PASSES = ("recognize", "fuse", "select")
+
+
+def target_of(fusion: Fusion, side: str) -> Target:
+    """The target of a fusion, with or without what is measured."""
+    target = find_target(fusion.target)
+    if fusion.stage == "settings":
+        assert target.session is not None
+        left_on = {fusion.optimizer} if side == "before" else set()
+        off = tuple(n for n in target.session.disabled_optimizers if n not in left_on)
+        return replace(target, session=replace(target.session, disabled_optimizers=off))
+    if fusion.stage != "select":
+        return target
+    others = tuple(name for name in target.selections if name != fusion.selection)
+    if side == "before":
+        return replace(target, selections=others)
+    is_chosen = fusion.selection in target.selections
+    return target if is_chosen else replace(target, selections=(*others, fusion.selection))
+
+
+def steps_without(steps: Sequence[Step], stage: str) -> Iterator[Step]:
+    """The steps of a pipeline but for one stage of rules."""
+    for step in steps:
+        if isinstance(step, Repeat):
+            yield Repeat(tuple(steps_without(step.passes, stage)))
+        elif isinstance(step, Fuse) and stage in STAGES:
+            left = tuple(rules for rules in Fuse.stages if rules is not STAGES[stage])
+            yield type("FuseLess", (RulePass,), {"name": "fuse", "stages": left})()
+        elif not (isinstance(step, Recognize) and stage == "recognize"):
+            yield step
+
+
+def programs(fusion: Fusion) -> dict[str, Program]:
+    """The model compiled without the fusion and with it."""
+    made = {}
+    for side in SIDES:
+        target = target_of(fusion, side)
+        steps = pipeline(target)
+        if side == "before":
+            steps = tuple(steps_without(steps, fusion.stage))
+        made[side] = compile(fusion.model(), target, steps=steps)
+    return made
+
+
+def applied(made: dict[str, Program]) -> dict[str, int]:
+    """What fused after and not before, by the name of the rule."""
+    rules: dict[str, Counter[str]] = {side: Counter() for side in SIDES}
+    for side, program in made.items():
+        for record in program.report.passes:
+            if record.name in RULE_PASSES:
+                rules[side].update(record.applied)
+    return dict(rules["after"] - rules["before"])
+
+
+def feeds(model: ir.Model) -> dict[str, np.ndarray]:
+    """Seeded random inputs."""
+    rng = np.random.default_rng(7)
+    return {
+        value.name: rng.standard_normal(value.shape.numpy()).astype(value.dtype.numpy())
+        for value in model.graph.inputs
+        if not value.is_initializer()
+    }
+
+
+class Race:
+    """The two programs of one fusion, each in a process of its own."""
+
+    def __init__(self, name: str, made: dict[str, Program], settings: Settings) -> None:
+        self.settings = settings
+        self._temporary = tempfile.TemporaryDirectory(prefix="fusion-")
+        self.folder = Path(self._temporary.name)
+        self.children: dict[str, Child] = {}
+        np.savez(self.folder / "inputs.npz", **feeds(made["before"].model))
+        for side, program in made.items():
+            place = self.folder / side
+            place.mkdir()
+            program.save(place / ARTIFACT)
+            setup = {
+                "model": name,
+                "contender": "sardonyx",
+                "folder": str(place),
+                "source": None,
+                "threads": settings.threads,
+                "device": settings.device,
+            }
+            self.children[side] = Child(setup, place / "log")
+
+    def __enter__(self) -> Race:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        for child in self.children.values():
+            child.close()
+        self._temporary.cleanup()
+
+    def _ask(self, side: str, do: str, **arguments: Any) -> dict[str, Any]:
+        return self.children[side].ask(do, self.settings.timeout, **arguments)
+
+    def error(self) -> float:
+        """Load both; how far their outputs are apart."""
+        outputs = []
+        for side in SIDES:
+            self._ask(side, "load", inputs=str(self.folder / "inputs.npz"))
+            place = self.folder / f"{side}.npz"
+            self._ask(side, "run", outputs=str(place))
+            with np.load(place, allow_pickle=False) as stored:
+                outputs.append([stored[name] for name in stored.files])
+        return relative_error(*outputs)
+
+    def run(self) -> dict[str, list[float]]:
+        """Median milliseconds of both, round by round; who begins alternates."""
+        rounds: dict[str, list[float]] = {side: [] for side in SIDES}
+        for number in range(self.settings.rounds):
+            for side in SIDES if number % 2 == 0 else SIDES[::-1]:
+                answer = self._ask(side, "time", seconds=self.settings.seconds)
+                rounds[side].append(answer["median_ms"])
+        return rounds
+
+
+def measure(name: str, fusion: Fusion, settings: Settings) -> dict[str, Any]:
+    """The record of one fusion: times, ratio, what was applied, nodes, error."""
+    record: dict[str, Any] = {
+        "stage": fusion.stage,
+        "target": fusion.target,
+        "shape": fusion.shape,
+    }
+    try:
+        made = programs(fusion)
+        nodes = {side: sum(1 for _ in made[side].model.graph.all_nodes()) for side in SIDES}
+        record |= {"rules": applied(made), "nodes": [nodes[side] for side in SIDES]}
+        if not record["rules"] and fusion.stage != "settings":
+            return record | {"failure": "no rule was applied"}
+        with Race(name, made, settings) as race:
+            record["relative_error"] = race.error()
+            rounds = race.run()
+        record["median_ms"] = [float(np.median(rounds[side])) for side in SIDES]
+        found = ratio(rounds["before"], rounds["after"])
+        assert found is not None
+        return record | {"ratio": vars(found)}
+    except (ContenderError, ValueError) as error:
+        return record | {"failure": str(error)[:300]}
+
+
+def parse(arguments: list[str] | None = None) -> argparse.Namespace:
+    """The command line."""
+    parser = argparse.ArgumentParser(description="Each fusion, without it and with it, in turn.")
+    parser.add_argument("--names", nargs="+", choices=FUSIONS, metavar="NAME")
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
+    parser.add_argument("--rounds", type=int, default=11)
+    parser.add_argument("--seconds", type=float, default=0.3, help="per turn")
+    parser.add_argument("--timeout", type=float, default=120.0, help="per command")
+    parser.add_argument("--list", action="store_true", help="list the fusions")
+    parser.add_argument("--dry", action="store_true", help="compile and race, store nothing")
+    return parser.parse_args(arguments)
+
+
+def run(options: argparse.Namespace, tell: Callable[[str], None]) -> dict[str, Any]:
+    """Measure what the options ask for; records of other fusions that are stored stay."""
+    settings = Settings(
+        options.threads, options.device, options.rounds, options.seconds, options.timeout
+    )
+    path = report.RESULTS / f"fusions-{settings.device}.json"
+    stored = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    # Targets that need another device than this are left out.
+    possible = [n for n, f in FUSIONS.items() if (f.target == "cuda") == (options.device == "cuda")]
+    chosen = options.names or possible
+    kept = {n: r for n, r in stored.get("fusions", {}).items() if n in FUSIONS and options.names}
+    result = {"settings": asdict(settings), "machine": describe(), "fusions": kept}
+    for name in chosen:
+        tell(name)
+        kept[name] = measure(name, FUSIONS[name], settings)
+        if not options.dry:
+            store(path, result)
+    return result
+
+
+def show(records: dict[str, dict[str, Any]]) -> None:
+    """The records on the terminal."""
+    table = Table("fusion", "shape", "ms", "times faster", "nodes", "rules")
+    for name, record in records.items():
+        table.add_row(*report.fusion_cells(name, record))
+    console.print(table)
+
+
+def main() -> None:
+    """The command."""
+    options = parse()
+    if options.list:
+        console.print(
+            "\n".join(f"{name}: {row.stage}, {row.shape}" for name, row in FUSIONS.items())
+        )
+        return
+    # The parser of ONNX text warns of each initializer.
+    logging.getLogger("onnx_ir").setLevel(logging.ERROR)
+    with console.status("") as status:
+        result = run(options, status.update)
+    show(result["fusions"])
+    if not options.dry:
+        report.write()
+
+
+if __name__ == "__main__":
+    main()
