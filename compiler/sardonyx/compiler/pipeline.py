@@ -11,7 +11,9 @@ import onnx_ir as ir
 
 from sardonyx.compiler.errors import SardonyxError, UnsupportedError
 from sardonyx.compiler.explanation import Explanation, Tracker
+from sardonyx.compiler.export import best_opset
 from sardonyx.compiler.ir.edit import Editor
+from sardonyx.compiler.ir.signature import CANONICAL_OPSET
 from sardonyx.compiler.ir.types import Types
 from sardonyx.compiler.ir.verify import verify
 from sardonyx.compiler.passes.base import ApplyRules
@@ -25,6 +27,7 @@ from sardonyx.compiler.passes.infer_types import InferTypes
 from sardonyx.compiler.passes.inline_if import InlineIf
 from sardonyx.compiler.passes.layout import AssignLayouts
 from sardonyx.compiler.passes.lift_constants import LiftConstants
+from sardonyx.compiler.passes.lower import Lower
 from sardonyx.compiler.passes.manager import PassManager, Repeat, Step, count_nodes
 from sardonyx.compiler.passes.recognize import Recognize
 from sardonyx.compiler.passes.select import Select
@@ -51,8 +54,16 @@ CLEAN_UP = Repeat(
 )
 
 
-def pipeline(target: Target, rules: Sequence[Rule] = ()) -> tuple[Step, ...]:
-    """Return the passes of a target, in order, with rules of a user's own among them."""
+def pipeline(
+    target: Target, rules: Sequence[Rule] = (), *, opset: int = CANONICAL_OPSET
+) -> tuple[Step, ...]:
+    """Return the passes of a target, in order.
+
+    Args:
+        target: What models are compiled for.
+        rules: Rules of a user's own, to be applied among them.
+        opset: Opset of the standard domain that the file will have.
+    """
     return (
         LiftConstants(),
         # Recognition and fusion need canonical neighbours.
@@ -66,6 +77,8 @@ def pipeline(target: Target, rules: Sequence[Rule] = ()) -> tuple[Step, ...]:
         *([ApplyRules(tuple(rules))] if rules else ()),
         # No rule of before looks for what a target wants operators replaced by.
         Select(target.selections),
+        # What a target has chosen is not lowered; the scale of an attention goes into its linears.
+        *((Lower(opset), Fuse()) if opset < CANONICAL_OPSET else ()),
         # The cut is taken over the final set of operators: no fusion is lost to a transpose.
         AssignLayouts(),
         CLEAN_UP,
@@ -147,7 +160,10 @@ def compile(
         on_pass(name)
 
     manager = PassManager(editor, verify_level, before_pass)
-    records = manager.run(pipeline(chosen, rules) if steps is None else steps)
+    if steps is None:
+        wanted = best_opset(working, chosen, opset) or CANONICAL_OPSET
+        steps = pipeline(chosen, rules, opset=wanted)
+    records = manager.run(steps)
     working.metadata_props["sardonyx.stage"] = "core"
     if verify_level >= 1:
         verify(working, stage="core")

@@ -71,6 +71,21 @@ def legalise(model: ir.Model, target: Target, opset: int | None = None) -> ir.Mo
     return legal
 
 
+def best_opset(model: ir.Model, target: Target, opset: int | None = None) -> int | None:
+    """Return the opset that a model is to be exported at; None where it has no standard operator.
+
+    Args:
+        model: The model; not changed.
+        target: What it is for.
+        opset: What the user asks for; None takes the newest one that the target has kernels for.
+    """
+    current = model.opset_imports.get("", opset)
+    if opset is not None or current is None:
+        return opset
+    with_kernels = highest_opset(model, dict(target.kernel_gaps))
+    return min(current, target.newest_opset, with_kernels or current)
+
+
 def _at_opset(model: ir.Model, target: Target, opset: int | None) -> ir.Model:
     current = model.opset_imports.get("", opset)
     if current is None:
@@ -78,9 +93,8 @@ def _at_opset(model: ir.Model, target: Target, opset: int | None) -> ir.Model:
     if opset is not None and opset != current:
         move = lower_opset if opset < current else raise_opset
         return move(model.clone(), opset)
-    with_kernels = highest_opset(model, dict(target.kernel_gaps))
-    best = min(current, target.newest_opset, with_kernels or current)
-    if opset is not None or best == current:
+    best = best_opset(model, target, opset)
+    if best is None or best == current:
         return model.clone()
     try:
         return lower_opset(model, best)

@@ -1,0 +1,258 @@
+"""Attention as matrix products and a softmax, with what is known of its operands used.
+
+Heads are axes; with grouped queries they are two, (key heads, queries of each), over which keys and
+values broadcast: nothing is repeated in memory.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+import onnx_ir as ir
+
+from sardonyx.compiler.ir import constants
+from sardonyx.compiler.ir.builder import Builder
+from sardonyx.compiler.rewrite import Match, No, maybe, no, rule
+
+_INF = float("inf")
+
+
+def _by_products(op: Builder, m: Match) -> Sequence[ir.Value]:
+    """Attention is softmax(scale q k^T + mask) v."""
+    heads = _heads(m)
+    is_grouped, is_flat = len(heads) == 2, len(m.q.shape) == 3
+    scaled = op.Mul(m.q, _scale(m))
+    q = _split(op, scaled, heads) if is_flat else _grouped(op, scaled, heads)
+    key, value = (_with_past(op, m, name, heads) for name in ("k", "v"))
+    scores = op.MatMul(q, _transposed(op, _spread(op, key, is_grouped)))
+    if m.attention.softcap:
+        cap = float(m.attention.softcap)
+        scores = op.Mul(op.Tanh(op.Div(scores, cap)), cap)
+    bias = _bias(op, m, key, heads)
+    if bias is not None:
+        scores = op.Add(scores, bias)
+    y = op.MatMul(_softmax(op, m, scores), _spread(op, value, is_grouped))
+    if bias is not None and _may_exclude_all(m.mask):
+        visible = op.Greater(op.ReduceMax(bias, np.array([-1], np.int64), keepdims=1), -_INF)
+        y = op.Where(visible, y, op.CastLike(0.0, y))
+    made = [_joined(op, m, y, heads), key, value]
+    return made[: len(m.attention.node.outputs)]
+
+
+# --- heads -----------------------------------------------------------------------------------
+
+
+def _heads(m: Match) -> tuple[int, ...]:
+    """Return the axes of the heads of the query: (heads,) or (key heads, queries of each)."""
+    of_query, of_key = _head_counts(m)
+    if of_query == of_key:
+        return (of_query,)
+    return (of_key, of_query // of_key)
+
+
+def _head_counts(m: Match) -> tuple[int, int]:
+    if len(m.q.shape) == 3:
+        return m.attention.q_num_heads or 0, m.attention.kv_num_heads or 0
+    counts = [x.shape[1] if isinstance(x.shape[1], int) else -1 for x in (m.q, m.k)]
+    if counts == [-1, -1] and m.q.shape[1] == m.k.shape[1]:
+        return -1, -1
+    return counts[0] if -1 not in counts else 0, counts[1]
+
+
+def _split(op: Builder, x: ir.Value, heads: tuple[int, ...]) -> ir.Value:
+    """[B, S, heads * size] -> [B, *heads, S, size]."""
+    apart = op.Reshape(x, np.array([0, 0, *heads, -1], np.int64))
+    inner = range(2, 2 + len(heads))
+    made: ir.Value = op.Transpose(apart, perm=[0, *inner, 1, 2 + len(heads)])
+    return made
+
+
+def _grouped(op: Builder, x: ir.Value, heads: tuple[int, ...]) -> ir.Value:
+    """[B, H, S, size] -> [B, *heads, S, size]."""
+    if len(heads) == 1:
+        return x
+    assert x.shape is not None
+    made: ir.Value = op.Reshape(x, np.array([0, *heads, -1, x.shape[-1]], np.int64))
+    return made
+
+
+def _spread(op: Builder, x: ir.Value, is_grouped: bool) -> ir.Value:
+    """[B, H, T, size] -> [B, H, 1, T, size], for grouped queries."""
+    made: ir.Value = op.Unsqueeze(x, np.array([2], np.int64)) if is_grouped else x
+    return made
+
+
+def _transposed(op: Builder, x: ir.Value) -> ir.Value:
+    rank = len(x.shape) if x.shape is not None else 4
+    made: ir.Value = op.Transpose(x, perm=[*range(rank - 2), rank - 1, rank - 2])
+    return made
+
+
+def _with_past(op: Builder, m: Match, name: str, heads: tuple[int, ...]) -> ir.Value:
+    """Return keys or values as [B, key heads, T, size], those of before in front."""
+    x: ir.Value = getattr(m, name)
+    past: ir.Value | None = m.past_key if name == "k" else m.past_value
+    if len(m.q.shape) == 3:
+        x = _split(op, x, heads[:1])
+    made: ir.Value = x if past is None else op.Concat(past, x, axis=2)
+    return made
+
+
+def _joined(op: Builder, m: Match, y: ir.Value, heads: tuple[int, ...]) -> ir.Value:
+    """[B, *heads, S, size] -> the form of the query."""
+    made: ir.Value = y
+    if len(m.q.shape) == 3:
+        inner = range(1, 1 + len(heads))
+        last = 1 + len(heads)
+        rows = op.Transpose(y, perm=[0, last, *inner, last + 1])
+        made = op.Reshape(rows, np.array([0, 0, -1], np.int64))
+    elif len(heads) == 2:
+        made = op.Reshape(y, np.array([0, math.prod(heads), -1, m.v.shape[-1]], np.int64))
+    return made
+
+
+# --- scores ----------------------------------------------------------------------------------
+
+
+def _scale(m: Match) -> float:
+    if m.attention.scale is not None:
+        return float(m.attention.scale)
+    return 1 / math.sqrt(_size(m) or 1)
+
+
+def _size(m: Match) -> int:
+    """Return the length of one head's vector; 0 where it is not known."""
+    last = m.q.shape[-1]
+    if not isinstance(last, int):
+        return 0
+    return last if len(m.q.shape) == 4 else last // max(_head_counts(m)[0], 1)
+
+
+def _softmax(op: Builder, m: Match, scores: ir.Value) -> ir.Value:
+    wanted = m.attention.softmax_precision
+    precision = ir.DataType(wanted) if wanted else m.q.dtype
+    wide = scores if precision == m.q.dtype else op.Cast(scores, to=precision)
+    made: ir.Value = op.Softmax(wide, axis=-1)
+    return made if precision == m.q.dtype else op.Cast(made, to=m.q.dtype)
+
+
+def _bias(op: Builder, m: Match, key: ir.Value, heads: tuple[int, ...]) -> ir.Value | None:
+    """Return what is added to the scores, broadcast over [B, *heads, S, T]."""
+    mask: ir.Value | None = m.mask
+    causal = _causal(op, m, key) if m.attention.is_causal else None
+    if mask is not None and mask.dtype == ir.DataType.BOOL:
+        mask, causal = (op.And(mask, causal) if causal is not None else mask), None
+    parts = [
+        _additive(op, m, part) if part.dtype == ir.DataType.BOOL else part
+        for part in (mask, causal)
+        if part is not None
+    ]
+    if not parts:
+        return None
+    whole: ir.Value = parts[0] if len(parts) == 1 else op.Add(*parts)
+    if len(heads) == 2 and whole.shape is not None and len(whole.shape) > 2:
+        whole = _mask_of_groups(op, whole, heads)
+    return whole
+
+
+def _additive(op: Builder, m: Match, allowed: ir.Value) -> ir.Value:
+    numbers = (np.array(x, m.q.dtype.numpy()) for x in (0, -_INF))
+    made: ir.Value = op.Where(allowed, *numbers)
+    return made
+
+
+def _mask_of_groups(op: Builder, mask: ir.Value, heads: tuple[int, ...]) -> ir.Value:
+    """[.., H or 1, S, T] -> [.., key heads or 1, queries of each or 1, S, T]."""
+    assert mask.shape is not None
+    made: ir.Value
+    if mask.shape[-3] == 1:
+        made = op.Unsqueeze(mask, np.array([-3], np.int64))
+    else:
+        before = [0] * (len(mask.shape) - 3)
+        tail = [d if isinstance(d, int) else -1 for d in mask.shape[-2:]]
+        made = op.Reshape(mask, np.array([*before, *heads, *tail], np.int64))
+    return made
+
+
+def _causal(op: Builder, m: Match, key: ir.Value) -> ir.Value:
+    """Return where a key is not after its query; keys of before the first query always count."""
+    query_axis = 1 if len(m.q.shape) == 3 else 2
+    assert key.shape is not None
+    lengths = [m.q.shape[query_axis], key.shape[2]]
+    before = m.past_key.shape[2] if m.past_key is not None else 0
+    if all(isinstance(d, int) for d in (*lengths, before)):
+        return op.constant(np.tri(lengths[0], lengths[1], int(before), dtype=np.bool_))
+    last = np.array([1], np.int64)
+    rows, columns = (
+        op.Range(0, op.Squeeze(op.Shape(x, start=axis, end=axis + 1)), 1)
+        for x, axis in ((m.q, query_axis), (key, 2))
+    )
+    if m.past_key is not None:
+        rows = op.Add(rows, op.Shape(m.past_key, start=2, end=3))
+    made: ir.Value = op.GreaterOrEqual(op.Unsqueeze(rows, last), columns)
+    return made
+
+
+_KEEPS_NUMBERS = {"Cast", "Expand", "Identity", "Reshape", "Slice", "Squeeze", "Unsqueeze"}
+
+
+def _may_exclude_all(mask: ir.Value | None) -> bool:
+    """Say whether a mask may exclude all keys of a query, so that the result is defined as 0."""
+    array = constants.array(mask) if mask is not None else None
+    if mask is None:
+        return False
+    if array is not None:
+        visible = array if array.dtype == np.bool_ else array > -_INF
+        return not visible.any(axis=-1).all()
+    maker = mask.producer()
+    while maker is not None and maker.op_type in _KEEPS_NUMBERS and maker.inputs[0] is not None:
+        mask, maker = maker.inputs[0], maker.inputs[0].producer()
+    if maker is None or maker.op_type != "Where" or mask.dtype == ir.DataType.BOOL:
+        return True
+    branches = [constants.array(value) for value in maker.inputs[1:]]
+    return not all(b is not None and np.isfinite(b).all() for b in branches)
+
+
+# --- what is not written out -----------------------------------------------------------------
+
+
+def _is_known(m: Match) -> bool | No:
+    outputs = m.attention.node.outputs
+    if len(outputs) > 3:
+        return no("its scores are an output of their own")
+    if len(outputs) > 1 and m.past_key is None:
+        return no("its keys are an output, without any of before")
+    if any(x.shape is None or len(x.shape) not in (3, 4) for x in (m.q, m.k, m.v)):
+        return no("the rank of query, key or value is not known", m.q)
+    if 0 in _head_counts(m):
+        return no("its number of heads is not known", m.q)
+    if m.attention.scale is None and not _size(m):
+        return no("the size of its heads is not known", m.q)
+    if len(_heads(m)) == 1:
+        return True
+    sizes = [x.shape[-1] for x in (m.q, m.v)]
+    if not all(isinstance(d, int) for d in sizes):
+        return no("the size of its heads is not known", m.v)
+    return _is_mask_of_groups(m)
+
+
+def _is_mask_of_groups(m: Match) -> bool | No:
+    if m.mask is None or m.mask.shape is None or len(m.mask.shape) <= 2:
+        return m.mask is None or m.mask.shape is not None or no("its mask has no known rank")
+    per_head, *lengths = m.mask.shape[-3:]
+    unknown = sum(not isinstance(d, int) for d in lengths)
+    if per_head == 1 or (per_head == _head_counts(m)[0] and unknown <= 1):
+        return True
+    return no("the mask differs per head, and its shape is not known", m.mask)
+
+
+ATTENTION = rule(
+    "attention_by_products",
+    lambda op: op.Attention(
+        "q", "k", "v", maybe("mask"), maybe("past_key"), maybe("past_value"), attributes="attention"
+    ),
+    _by_products,
+    _is_known,
+)
