@@ -396,3 +396,13 @@ def test_a_rule_with_several_roots():
     assert len(report.applied["either"]) == 2
     assert counts(given) == {"Abs": 2}
     check_same(given, clone(given), **EXACT)
+
+
+def test_a_rule_that_nearly_matched_is_still_found_elsewhere():
+    pair = rule("pair", lambda op: op.Add(op.Neg("x"), op.Exp("x")), lambda op, m: op.Abs(m.x))
+    body = "a = Add(x, x) n = Neg(a) e = Exp(a) b = Add(e, n) c = Add(b, b) y = Add(c, x)"
+    given = one(body)
+    report = apply(pair, given)
+    assert len(report.applied["pair"]) == 1
+    assert counts(given) == {"Add": 3, "Abs": 1}
+    assert report.misses["pair"].matched == 1

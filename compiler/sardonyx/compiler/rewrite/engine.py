@@ -13,8 +13,9 @@ import onnx_ir as ir
 from sardonyx.compiler.errors import RewriteError, SardonyxError
 from sardonyx.compiler.ir import provenance
 from sardonyx.compiler.ir.edit import Change, Editor, can_be_output
+from sardonyx.compiler.ir.scope import graphs_in
 from sardonyx.compiler.rewrite.history import History, check_new, event_of
-from sardonyx.compiler.rewrite.match import Attempt, Match, search
+from sardonyx.compiler.rewrite.match import Attempt, Match, may_match, search
 from sardonyx.compiler.rewrite.rule import No, Rule
 
 _GUARD_DEPTH = 1_000
@@ -88,7 +89,7 @@ class Rewriter:
 
     def _sweep(self, run: _Run) -> int:
         """Look at every node, and again at those near a change; return the number of changes."""
-        work = _Worklist(node for graph in _graphs(run.editor.model) for node in graph)
+        work = _Worklist(node for graph in graphs_in(run.editor.model.graph) for node in graph)
         changes = 0
         while work:
             node = work.pop()
@@ -116,8 +117,12 @@ class Rewriter:
 def _matches(rule: Rule, node: ir.Node, report: RuleReport) -> Iterator[Match]:
     """Yield the matches that the rule accepts at a node; note the failed one that came furthest."""
     attempt = Attempt()
+    # What stops after the root says nothing new of a rule that got as far elsewhere.
+    is_known = rule.name in report.misses
     for pattern in rule.patterns:
         if node.op_type not in pattern.op_types or node.domain != pattern.domain:
+            continue
+        if is_known and not may_match(pattern, node):
             continue
         for match in search(pattern, node, attempt, rule.names):
             verdict = _is_closed(rule, match) and _ask(rule, match)
@@ -238,7 +243,7 @@ class _Run:
         self.editor = editor
         self.report = RuleReport()
         self.history = History()
-        self.size = sum(len(graph) for graph in _graphs(editor.model))
+        self.size = sum(len(graph) for graph in graphs_in(editor.model.graph))
         self._budget = 1_000 + 50 * self.size
 
     def spend(self) -> None:
@@ -276,11 +281,6 @@ def _endless(report: RuleReport) -> RewriteError:
         found=f"most applied: {', '.join(most)}",
         remedy="look for rules that undo each other or that grow the graph",
     )
-
-
-def _graphs(model: ir.Model) -> Iterator[ir.Graph]:
-    yield model.graph
-    yield from model.graph.subgraphs()
 
 
 class _Worklist:
