@@ -12,6 +12,7 @@ from sardonyx.compiler.errors import RewriteError
 from sardonyx.compiler.ir import provenance
 from sardonyx.compiler.ir.edit import Editor
 from sardonyx.compiler.ir.types import Types
+from sardonyx.compiler.ir.verify import verify
 from sardonyx.compiler.rewrite import Rewriter, any_of, const, no, rule
 from tests.support.models import clone, model, normal
 from tests.support.rules import apply, check_miss, check_rule, check_same, check_shared, counts
@@ -289,6 +290,25 @@ def test_an_output_that_is_not_replaced_must_be_unread():
     check_miss(first, model(SPLIT + body), "another output of the last node is used (b: ")
     body = "{ a, b = Split<num_outputs = 2, axis = 1>(x) z = Neg(a) y = Exp(a) }"
     check_rule(first, model(SPLIT + body), {"Slice": 1, "Neg": 1, "Exp": 1}, **EXACT)
+
+
+def test_outputs_of_other_nodes_may_be_replaced():
+    def replace(op, m):
+        users = [use.node for use in m.x.uses()]
+        both = op.Concat(*(op.Neg(m.x) for _ in users), axis=1)
+        pieces = op.Split(both, np.int64([3] * len(users)), axis=1, outputs=len(users))
+        return {user.outputs[0]: piece for user, piece in zip(users, pieces, strict=True)}
+
+    together = rule("together", lambda op: op.Exp("x"), replace)
+    body = "{ s = Sin(x) a = Exp(s) b = Abs(a) z = Exp(s) y = Relu(b) }"
+    given = model("g (float[2,3] x) => (float[2,3] y, float[2,3] z) " + body)
+    after = clone(given)
+    report = apply(together, after)
+    assert len(report.applied["together"]) == 1
+    left = {"Sin": 1, "Neg": 2, "Concat": 1, "Split": 1, "Abs": 1, "Relu": 1}
+    assert counts(after) == left
+    assert [v.name for v in after.graph.outputs] == ["y", "z"]
+    verify(after)
 
 
 # --- subgraphs -----------------------------------------------------------------------------------
