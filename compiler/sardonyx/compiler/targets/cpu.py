@@ -12,7 +12,7 @@ CPU = Target(
         "com.microsoft.nchwc": None,
     },
     kernel_gaps=ONNXRUNTIME_CPU,
-    selections=("group_norm_by_instance_norm",),
+    selections=("group_norm_by_instance_norm", "flat_softmax", "depthwise_conv1d"),
     session=SessionSettings(
         # Masked softmax makes denormals, which are slow.
         config={"session.set_denormal_as_zero": "1"},
