@@ -8,12 +8,17 @@ import onnx
 import onnx_ir as ir
 
 from sardonyx.compiler.contrib.fused_conv import fused_conv
+from sardonyx.compiler.contrib.gelu import exact_gelu, fast_gelu, quick_gelu
 
 Write = Callable[[ir.Node, int], str]
 """`(call, opset of the standard domain) -> function in ONNX text`."""
 
 BODIES: Mapping[tuple[str, str], Write] = {
+    ("com.microsoft", "BiasGelu"): exact_gelu,
+    ("com.microsoft", "FastGelu"): fast_gelu,
     ("com.microsoft", "FusedConv"): fused_conv,
+    ("com.microsoft", "Gelu"): exact_gelu,
+    ("com.microsoft", "QuickGelu"): quick_gelu,
 }
 """For each operator, as (domain, name), what writes its body."""
 

@@ -38,23 +38,28 @@ def _biased(random: Random) -> Case:
     return Case((REAL(random, shape), REAL(random, shape[-1:])))
 
 
-define(
-    "Gelu",
-    "QuickGelu",
-    traits={Trait.ELEMENTWISE},
-    axes=elementwise(),
-    cost=per_element(10),
-    tolerance=Tolerance.TRANSCENDENTAL,
-    sample=unary(),
-)
-define(
-    "BiasGelu",
-    "FastGelu",
-    axes=along(last_fixed=1),
-    cost=per_element(11),
-    tolerance=Tolerance.TRANSCENDENTAL,
-    sample=_biased,
-)
+def _perhaps_biased(random: Random) -> Case:
+    case = _biased(random)
+    return case if random.random() < 0.5 else Case(case.inputs[:1])
+
+
+for _name, _sample in {"Gelu": unary(), "QuickGelu": unary(alpha=[None, 1.0, 0.5])}.items():
+    define(
+        _name,
+        traits={Trait.ELEMENTWISE},
+        axes=elementwise(),
+        cost=per_element(10),
+        tolerance=Tolerance.TRANSCENDENTAL,
+        sample=_sample,
+    )
+for _name, _sample in {"BiasGelu": _biased, "FastGelu": _perhaps_biased}.items():
+    define(
+        _name,
+        axes=along(last_fixed=1),
+        cost=per_element(11),
+        tolerance=Tolerance.TRANSCENDENTAL,
+        sample=_sample,
+    )
 
 
 def _fused_conv(random: Random) -> Case:
