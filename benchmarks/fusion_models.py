@@ -203,6 +203,14 @@ _MISH = """g (float[1,64,56,56] x) => (float[1,64,56,56] y) {
     y = Mul(x, t)
 }"""
 _IMAGES = "float[1,64,56,56]"
+_PRELU_CHAIN = "".join(
+    f" c{i} = Conv<kernel_shape = [3, 3], pads = [1, 1, 1, 1]>({'x' if not i else f'p{i - 1}'}, w)"
+    f" p{i} = PRelu(c{i}, slope)"
+    for i in range(3)
+)
+TABLES["slope"] = lambda _, shape: np.linspace(0.05, 0.5, num=shape[0], dtype=np.float32).reshape(
+    shape
+)
 _ROWS = f"float[1,{LENGTH},{HIDDEN}]"
 _FEED_FORWARD = "".join(
     f" m{i} = MatMul({'x' if not i else f'y{i - 1}'}, w{i}) a{i} = Add(m{i}, b{i})"
@@ -289,12 +297,11 @@ FUSIONS: dict[str, Fusion] = {
             mv = MatMul(x, w2) v = Add(mv, b2) }}""",
         {**{f"w{i}": (HIDDEN, HIDDEN) for i in range(3)}, **{f"b{i}": (HIDDEN,) for i in range(3)}},
     ),
-    "flat_softmax": Fusion(
-        "select",
+    "softmax over channels": Fusion(
+        "movement",
         "[1,21,128,128], axis 1",
         "g (float[1,21,128,128] x) => (float[1,21,128,128] y) { y = Softmax<axis = 1>(x) }",
         {},
-        selection="flat_softmax",
     ),
     "power": Fusion(
         "movement",
@@ -303,13 +310,12 @@ FUSIONS: dict[str, Fusion] = {
             a = Abs(x) h = Constant<value_float = 0.5>() y = Pow(a, h) }}""",
         {},
     ),
-    "depthwise_conv1d": Fusion(
-        "select",
+    "depthwise 1-d convolution": Fusion(
+        "movement",
         "[1,256,1000], kernel 31",
         """g (float[1,256,1000] x) => (float[1,256,1000] y) {
             y = Conv<kernel_shape = [31], pads = [15, 15], group = 256>(x, w) }""",
         {"w": (256, 1, 31)},
-        selection="depthwise_conv1d",
     ),
     "group_norm_by_instance_norm": Fusion(
         "select",
@@ -318,6 +324,43 @@ FUSIONS: dict[str, Fusion] = {
             y = GroupNormalization<num_groups = 32>(x, gain, bias) }""",
         {"gain": (320,), "bias": (320,)},
         selection="group_norm_by_instance_norm",
+    ),
+    "bias_gelu": Fusion(
+        "select",
+        "linear of [1,197,768] to 3072, GELU",
+        """g (float[1,197,768] x) => (float[1,197,3072] y) {
+            m = MatMul(x, w) a = Add(m, b) y = Gelu(a) }""",
+        {"w": (768, 3072), "b": (3072,)},
+        selection="bias_gelu",
+    ),
+    "quick_gelu": Fusion(
+        "select",
+        "gate and up linears of [1,128,768] to 2048, SiLU",
+        f"""g ({_ROWS} x) => (float[1,128,2048] y) {{
+            m = MatMul(x, w0) s = Sigmoid(m) a = Mul(m, s) u = MatMul(x, w1) y = Mul(a, u) }}""",
+        {"w0": (HIDDEN, 2048), "w1": (HIDDEN, 2048)},
+        selection="quick_gelu",
+    ),
+    "mish_by_exp": Fusion(
+        "select",
+        "[1,64,56,56]",
+        f"g ({_IMAGES} x) => ({_IMAGES} y) {{ y = Mish(x) }}",
+        {},
+        selection="mish_by_exp",
+    ),
+    "softplus_by_log": Fusion(
+        "select",
+        "[1,128,1536]",
+        "g (float[1,128,1536] x) => (float[1,128,1536] y) { y = Softplus(x) }",
+        {},
+        selection="softplus_by_log",
+    ),
+    "prelu_by_relu": Fusion(
+        "select",
+        "three 3x3 convolutions of [1,64,56,56], a slope per channel",
+        f"g ({_IMAGES} x) => ({_IMAGES} p2) {{{_PRELU_CHAIN} }}",
+        {"w": (64, 64, 3, 3), "slope": (64, 1, 1)},
+        selection="prelu_by_relu",
     ),
     "fused_conv": Fusion(
         "select",

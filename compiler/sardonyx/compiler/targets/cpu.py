@@ -12,7 +12,14 @@ CPU = Target(
         "com.microsoft.nchwc": None,
     },
     kernel_gaps=ONNXRUNTIME_CPU,
-    selections=("group_norm_by_instance_norm", "flat_softmax", "depthwise_conv1d"),
+    selections=(
+        "group_norm_by_instance_norm",
+        "bias_gelu",
+        "quick_gelu",
+        "mish_by_exp",
+        "prelu_by_relu",
+        "softplus_by_log",
+    ),
     session=SessionSettings(
         # Masked softmax makes denormals, which are slow.
         config={"session.set_denormal_as_zero": "1"},

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from sardonyx.compiler.rewrite import Rule
-from sardonyx.compiler.rules.movement.power import POWER
 
-RULES: tuple[Rule, ...] = (POWER,)
+RULES: tuple[Rule, ...] = ()
 """In no particular order."""

@@ -1,9 +1,8 @@
-"""Linear layers that read one value."""
+"""Linear layers and convolutions that read one value."""
 
 from __future__ import annotations
 
 from sardonyx.compiler.rewrite import Rule
-from sardonyx.compiler.rules.parallel.linear import PARALLEL_LINEAR
 
-RULES: tuple[Rule, ...] = (PARALLEL_LINEAR,)
+RULES: tuple[Rule, ...] = ()
 """In no particular order."""

@@ -1,0 +1,38 @@
+"""PRelu by Relu, for a runtime whose Relu is fast and whose PRelu is not.
+
+In ONNX Runtime's blocked layout Relu, products with a constant per channel and sums are at home,
+PRelu is not: it would cost a reorder on either side.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import onnx_ir as ir
+
+from sardonyx.compiler.ir.builder import Builder
+from sardonyx.compiler.rewrite import Match, No, const, no, rule
+
+
+def _by_relu(op: Builder, m: Match) -> ir.Value:
+    """PRelu(x) is a * x + (1-a) * Relu(x); for other slopes than 0 to 1, r + a * (x-r)."""
+    rank = len(m.x.shape)
+    slope = m.slope.reshape((1,) * (rank - m.slope.ndim) + m.slope.shape)
+    positive = op.Relu(m.x)
+    made: ir.Value
+    if np.all((slope >= 0) & (slope <= 1)):
+        made = op.Add(op.Mul(m.x, slope), op.Mul(positive, 1 - slope))
+    else:
+        # The form above would lose digits to cancellation.
+        made = op.Add(positive, op.Mul(op.Sub(m.x, positive), slope))
+    return made
+
+
+def _has_known_rank(m: Match) -> bool | No:
+    if m.x.dtype != ir.DataType.FLOAT:
+        return no("it does not compute in single precision", m.x)
+    return m.x.shape is not None or no("the rank is not known", m.x)
+
+
+PRELU_BY_RELU = rule(
+    "prelu_by_relu", lambda op: op.PRelu("x", const("slope")), _by_relu, _has_known_rank
+)

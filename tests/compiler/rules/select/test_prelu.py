@@ -1,0 +1,48 @@
+"""PRelu by Relu."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from sardonyx.compiler.rules.select.prelu import PRELU_BY_RELU
+from tests.support.models import model, normal
+from tests.support.rules import check_miss, check_rule, check_shared
+
+CLOSE = {"atol": 0, "rtol": 5e-7}
+SIZES = [{"b": 3, "h": 4}, {"b": 1, "h": 1}]
+HEAD = "g (float[b,4,h,5] x) => (float[b,4,h,5] y) "
+BETWEEN = {"Relu": 1, "Mul": 2, "Add": 1}
+BEYOND = {"Relu": 1, "Sub": 1, "Mul": 1, "Add": 1}
+SLOPES = [
+    (np.float32([0.1, 0, 1, 0.5]).reshape(4, 1, 1), BETWEEN),
+    (np.float32([0.1, 0.2, 0.3, 0.4]).reshape(1, 4, 1, 1), BETWEEN),
+    (np.float32([0.1, 0.2, 0.3, 0.4, 0.5]), BETWEEN),
+    (np.float32(0.25), BETWEEN),
+    (np.float32([0.1, -0.2, 0.3, 0.4]).reshape(4, 1, 1), BEYOND),
+    (np.float32([0.1, 100, 0.3, 0.4]).reshape(4, 1, 1), BEYOND),
+]
+
+
+@pytest.mark.parametrize(("slope", "left"), SLOPES)
+def test_is_relu_and_products(slope, left):
+    given = model(HEAD + "{ r = Neg(x) y = PRelu(r, a) }", a=slope)
+    after = check_rule(PRELU_BY_RELU, given, {"Neg": 1} | left, dims=SIZES, **CLOSE)
+    check_shared(PRELU_BY_RELU, given, dims=SIZES, **CLOSE)
+    held = [v.shape.numpy() for v in after.graph.initializers.values()]
+    assert all(len(shape) == 4 for shape in held), "the blocked layout wants an axis for the batch"
+
+
+def test_a_computed_slope_is_left_alone():
+    text = HEAD.replace(") =>", ", float[4,1,1] a) =>") + "{ y = PRelu(x, a) }"
+    reason = "a: float[4, 1, 1] is computed when the model runs"
+    check_miss(PRELU_BY_RELU, model(text), reason)
+
+
+def test_half_precision_is_left_alone():
+    given = model(
+        HEAD.replace("float", "float16") + "{ y = PRelu(x, a) }",
+        a=normal(4, 1, 1, dtype=np.float16),
+    )
+    reason = "it does not compute in single precision (x: float16[b, 4, h, 5])"
+    check_miss(PRELU_BY_RELU, given, reason)
