@@ -11,8 +11,9 @@ import pytest
 from sardonyx import compiler
 from sardonyx.compiler.errors import UnsupportedError
 from sardonyx.compiler.explanation import Count
+from sardonyx.compiler.passes.fuse import Fuse
 from sardonyx.compiler.passes.recognize import Recognize
-from sardonyx.compiler.rewrite import const, no, rule
+from sardonyx.compiler.rewrite import no, rule
 from tests.support.models import batch_norm_weights, model, normal
 
 NUMBERS = {
@@ -142,20 +143,25 @@ def test_a_batch_norm_that_stays_is_missed():
     assert "training" in site.reason
 
 
+def layers(body: str) -> ir.Model:
+    text = "g (float[b,8] x) => (float y, float z, float w) { " + body + " }"
+    weights = {name: normal(8, 5, seed=i) for i, name in enumerate("klm")}
+    return model(text, **weights, c=normal(5))
+
+
 def test_parallel_linears_are_fused_once_one_node_stands_for_all():
-    given = net(
-        "c = MatMul(x, a) d = MatMul(x, k) y = Add(c, d)", a=normal(8, 8), k=normal(8, 8, seed=1)
-    )
+    given = layers("y = MatMul(x, k) d = MatMul(x, l) z = Add(d, c) w = MatMul(x, m)")
     site = the_site(given, "parallel_linears")
-    assert (site.outcome, site.said) == ("missed", "2 x MatMul")
-    both = rule(
-        "both",
-        lambda op: op.Add(op.MatMul("x", const("a")), op.MatMul("x", const("b"))),
-        lambda op, m: op.MatMul(m.x, m.a + m.b),
-    )
-    program = compiler.compile(given, rules=[both], explain=True)
-    (site,) = program.explanation.of("parallel_linears")
-    assert (site.outcome, site.rule, site.operators) == ("fused", "both", ("MatMul",))
+    assert (site.outcome, site.rule, site.said) == ("fused", "parallel_linear", "3 x MatMul")
+    assert "MatMul" in site.operators
+
+
+def test_parallel_linears_that_stay_apart_are_missed(monkeypatch):
+    given = layers("y = MatMul(x, k) z = MatMul(x, l) w = MatMul(x, m)")
+    stages = [[r for r in s if r.name != "parallel_linear"] for s in Fuse.stages]
+    monkeypatch.setattr(Fuse, "stages", tuple(map(tuple, stages)))
+    site = the_site(given, "parallel_linears")
+    assert (site.outcome, site.operators) == ("missed", ("MatMul",))
 
 
 # --- the whole -----------------------------------------------------------------------------------

@@ -103,8 +103,11 @@ class Editor:
         erased = self._erase_unread(matched + producers, kept)
         self._erase_unread(reversed(built.nodes))
         added = tuple(node for node in built.nodes if node.graph is not None)
+        if len(producers) > 1:
+            # The match is one of several alike: what led to the others is replaced as well.
+            provenance.hand_over(added, erased)
         self._register_constants(built, names)
-        return self._done(Change(rule, where, added, tuple(erased), tuple(readers)))
+        return self._done(Change(rule, where, added, _names_of(erased), tuple(readers)))
 
     def set_operand(
         self,
@@ -128,7 +131,7 @@ class Editor:
         erased = self._erase_unread([producer] if producer is not None else [])
         self._drop_unread_constant(before)
         added = tuple(built.nodes) if built is not None else ()
-        return self._done(Change(rule, provenance.site(node), added, tuple(erased), (node,)))
+        return self._done(Change(rule, provenance.site(node), added, _names_of(erased), (node,)))
 
     def inline_branch(self, node: ir.Node, branch: ir.Graph, rule: str) -> Change:
         """Put the nodes of a subgraph without inputs in the place of the node that runs it."""
@@ -170,7 +173,7 @@ class Editor:
                     f"{rule} erases a node that is still read.", where=provenance.site(node)
                 )
         where = provenance.site(nodes[0]) if nodes else ""
-        return self._done(Change(rule, where, (), tuple(self._erase_unread(nodes))))
+        return self._done(Change(rule, where, (), _names_of(self._erase_unread(nodes))))
 
     def drop_unread_constants(self) -> int:
         """Remove initializers that nobody reads from all graphs; returns how many there were."""
@@ -266,9 +269,11 @@ class Editor:
         anchor.graph.insert_before(anchor, node)
         return node.outputs[0]
 
-    def _erase_unread(self, nodes: Iterable[ir.Node], kept: Container[ir.Graph] = ()) -> list[str]:
+    def _erase_unread(
+        self, nodes: Iterable[ir.Node], kept: Container[ir.Graph] = ()
+    ) -> list[ir.Node]:
         """Erase those that nobody reads, but not subgraphs that a new node took over."""
-        erased: list[str] = []
+        erased: list[ir.Node] = []
         pending = list(nodes)
         while pending:
             node = pending.pop()
@@ -281,7 +286,7 @@ class Editor:
                     self._names.subtract(v.name for v in _values(graph))
                     _detach(graph)
             node.graph.remove(node, safe=True)
-            erased.append(node.op_type)
+            erased.append(node)
             self._names.subtract(v.name for v in node.outputs)
             for value in dict.fromkeys(read):
                 producer = value.producer()
@@ -305,6 +310,10 @@ class Editor:
         for listener in self.listeners:
             listener(change)
         return change
+
+
+def _names_of(nodes: Iterable[ir.Node]) -> tuple[str, ...]:
+    return tuple(node.op_type for node in nodes)
 
 
 def can_be_output(value: ir.Value, output: ir.Value) -> bool:
