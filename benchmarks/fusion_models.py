@@ -297,11 +297,12 @@ FUSIONS: dict[str, Fusion] = {
             mv = MatMul(x, w2) v = Add(mv, b2) }}""",
         {**{f"w{i}": (HIDDEN, HIDDEN) for i in range(3)}, **{f"b{i}": (HIDDEN,) for i in range(3)}},
     ),
-    "softmax over channels": Fusion(
-        "movement",
+    "flat_softmax": Fusion(
+        "select",
         "[1,21,128,128], axis 1",
         "g (float[1,21,128,128] x) => (float[1,21,128,128] y) { y = Softmax<axis = 1>(x) }",
         {},
+        selection="flat_softmax",
     ),
     "power": Fusion(
         "movement",
@@ -310,12 +311,13 @@ FUSIONS: dict[str, Fusion] = {
             a = Abs(x) h = Constant<value_float = 0.5>() y = Pow(a, h) }}""",
         {},
     ),
-    "depthwise 1-d convolution": Fusion(
-        "movement",
+    "depthwise_conv1d": Fusion(
+        "select",
         "[1,256,1000], kernel 31",
         """g (float[1,256,1000] x) => (float[1,256,1000] y) {
             y = Conv<kernel_shape = [31], pads = [15, 15], group = 256>(x, w) }""",
         {"w": (256, 1, 31)},
+        selection="depthwise_conv1d",
     ),
     "group_norm_by_instance_norm": Fusion(
         "select",

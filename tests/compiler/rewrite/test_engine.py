@@ -12,6 +12,7 @@ from sardonyx.compiler.errors import RewriteError
 from sardonyx.compiler.ir import provenance
 from sardonyx.compiler.ir.edit import Editor
 from sardonyx.compiler.ir.types import Types
+from sardonyx.compiler.ir.verify import verify
 from sardonyx.compiler.rewrite import Rewriter, any_of, const, no, rule
 from tests.support.models import clone, model, normal
 from tests.support.rules import apply, check_miss, check_rule, check_same, check_shared, counts
@@ -291,6 +292,25 @@ def test_an_output_that_is_not_replaced_must_be_unread():
     check_rule(first, model(SPLIT + body), {"Slice": 1, "Neg": 1, "Exp": 1}, **EXACT)
 
 
+def test_outputs_of_other_nodes_may_be_replaced():
+    def replace(op, m):
+        users = [use.node for use in m.x.uses()]
+        both = op.Concat(*(op.Neg(m.x) for _ in users), axis=1)
+        pieces = op.Split(both, np.int64([3] * len(users)), axis=1, outputs=len(users))
+        return {user.outputs[0]: piece for user, piece in zip(users, pieces, strict=True)}
+
+    together = rule("together", lambda op: op.Exp("x"), replace)
+    body = "{ s = Sin(x) a = Exp(s) b = Abs(a) z = Exp(s) y = Relu(b) }"
+    given = model("g (float[2,3] x) => (float[2,3] y, float[2,3] z) " + body)
+    after = clone(given)
+    report = apply(together, after)
+    assert len(report.applied["together"]) == 1
+    left = {"Sin": 1, "Neg": 2, "Concat": 1, "Split": 1, "Abs": 1, "Relu": 1}
+    assert counts(after) == left
+    assert [v.name for v in after.graph.outputs] == ["y", "z"]
+    verify(after)
+
+
 # --- subgraphs -----------------------------------------------------------------------------------
 
 BRANCHES = """g (float[2,3] x, bool c) => (float[2,3] y) {{
@@ -396,3 +416,13 @@ def test_a_rule_with_several_roots():
     assert len(report.applied["either"]) == 2
     assert counts(given) == {"Abs": 2}
     check_same(given, clone(given), **EXACT)
+
+
+def test_a_rule_that_nearly_matched_is_still_found_elsewhere():
+    pair = rule("pair", lambda op: op.Add(op.Neg("x"), op.Exp("x")), lambda op, m: op.Abs(m.x))
+    body = "a = Add(x, x) n = Neg(a) e = Exp(a) b = Add(e, n) c = Add(b, b) y = Add(c, x)"
+    given = one(body)
+    report = apply(pair, given)
+    assert len(report.applied["pair"]) == 1
+    assert counts(given) == {"Add": 3, "Abs": 1}
+    assert report.misses["pair"].matched == 1

@@ -8,7 +8,7 @@ import pytest
 
 from sardonyx.compiler.ir.types import Types
 from sardonyx.compiler.rewrite import about, any_of, const, maybe, rest, rule, through
-from sardonyx.compiler.rewrite.match import Attempt, Match, search
+from sardonyx.compiler.rewrite.match import Attempt, Match, may_match, search
 from tests.support.models import model, normal
 
 
@@ -324,3 +324,43 @@ def test_a_pattern_is_made_of_patterns_only():
         rule("r", lambda op: op.Relu(object()), lambda op, m: m.root)
     with pytest.raises(TypeError, match="rule 'r' must start with an operator"):
         rule("r", lambda op: "x", lambda op, m: m.root)
+
+
+# --- a quick look before the search --------------------------------------------------------------
+
+MADE = "{ r = Relu(x) n = Neg(r) "
+
+
+@pytest.mark.parametrize(
+    ("pattern", "body", "may"),
+    [
+        (lambda op: op.Exp(op.Neg("x")), "y = Exp(n) }", True),
+        (lambda op: op.Exp(op.Neg("x")), "y = Exp(r) }", False),
+        (lambda op: op.Exp(op.Neg("x")), "y = Exp(x) }", False),
+        (lambda op: op.Sub("a", op.Neg("x")), "y = Sub(x, n) }", True),
+        (lambda op: op.Sub("a", op.Neg("x")), "y = Sub(n, x) }", False),
+        (lambda op: op.Add("a", op.Neg("x")), "y = Add(n, x) }", True),
+        (lambda op: op.Add(op.Neg("x"), op.Relu("x")), "y = Add(r, n) }", True),
+        (lambda op: op.Add(op.Neg("x"), 1), "y = Add(x, r) }", False),
+        (lambda op: op.Exp(any_of(op.Relu("x"), op.Neg("x"))), "y = Exp(n) }", True),
+        (lambda op: op.Exp(any_of(op.Relu("x"), op.Abs("x"))), "y = Exp(n) }", False),
+        (lambda op: op.Exp(any_of(op.Abs("x"), "x")), "y = Exp(n) }", True),
+        (lambda op: op.Exp(through("Cast", op.Neg("x"))), "y = Exp(n) }", True),
+        (lambda op: op.Exp(through("Cast", op.Neg("x"))), "y = Exp(r) }", False),
+        (lambda op: op.Exp(through("Cast", "x")), "y = Exp(r) }", True),
+        # What comes after an operand that may match nodes is not looked at.
+        (lambda op: op.Clip(maybe(op.Abs("x")), op.Neg("l")), "y = Clip(n, r) }", True),
+        (lambda op: op.Clip("x", maybe(const("l")), op.Neg("h")), "y = Clip(x, , r) }", False),
+        (lambda op: op.Clip("x", maybe(const("l")), op.Neg("h")), "y = Clip(x, , n) }", True),
+        (lambda op: op.Clip("x", maybe("l"), op.Neg("h")), "y = Clip(x) }", False),
+        (lambda op: op.Max(op.Neg("x"), rest("more")), "y = Max(n, x, r) }", True),
+        (lambda op: op.Neg("x"), "y = Neg(n) }", True),
+    ],
+)
+def test_a_quick_look_never_says_no_to_what_matches(pattern, body, may):
+    parsed = model(TWO + MADE + body)
+    (root,) = rule("r", pattern, lambda op, m: m.root).patterns
+    attempt = Attempt()
+    found = list(search(root, parsed.graph[-1], attempt))
+    assert may_match(root, parsed.graph[-1]) is may
+    assert may or (not found and attempt.depth == 1)

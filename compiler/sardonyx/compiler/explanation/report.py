@@ -58,6 +58,12 @@ class Site:
             return ""
         return self.nearest.why if self.nearest else "no rule knows a part of it as it is here"
 
+    @property
+    def told_outcome(self) -> str:
+        """What became of it, in words."""
+        text = _OUTCOMES[self.outcome]
+        return f"{text} by {self.rule}" if self.rule else text
+
     def to_dict(self) -> dict[str, Any]:
         """Return it as strings and lists."""
         near = self.nearest
@@ -131,6 +137,17 @@ class Explanation:
         """Count the sites of each family, those without any included."""
         return {family: self.count(family) for family in FAMILIES}
 
+    def summary(self, name: str) -> str:
+        """Say how many sites of a family or kind were fused: `attention: 11 of 12 fused, 1 missed`.
+
+        Raises:
+            UnsupportedError: There is no such family or kind.
+        """
+        count = self.count(name)
+        decided = f", {count.decided} decided at compile time" if count.decided else ""
+        missed = f", {count.missed} missed" if count.missed else ""
+        return f"{name}: {count.fused} of {count.found} fused{decided}{missed}"
+
     @property
     def missed(self) -> list[Site]:
         """The sites that were missed."""
@@ -152,7 +169,7 @@ class Explanation:
             wanted = Requirement.read(text)
             count = self.count(wanted.name)
             if not wanted.holds(count.found, count.fused, count.missed):
-                found[text] = _summary(wanted.name, count)
+                found[text] = self.summary(wanted.name)
         return found
 
     def to_dict(self) -> dict[str, Any]:
@@ -167,8 +184,8 @@ class Explanation:
         for family in FAMILIES:
             sites = self.of(family)
             if sites:
-                yield _summary(family, self.count(family))
-                yield from (f"  {line}" for site in sites for line in told(site))
+                yield self.summary(family)
+                yield from (f"  {line}" for site in sites for line in _told(site))
 
 
 def check_name(name: str) -> None:
@@ -185,23 +202,11 @@ def check_name(name: str) -> None:
         )
 
 
-def outcome_of(site: Site) -> str:
-    """Say in words what became of a site."""
-    text = _OUTCOMES[site.outcome]
-    return f"{text} by {site.rule}" if site.rule else text
-
-
-def told(site: Site) -> Iterator[str]:
+def _told(site: Site) -> Iterator[str]:
     """Yield the lines that tell of one site."""
     owner = f" ({site.owner})" if site.owner else ""
     into = f" -> {', '.join(site.operators)}" if site.operators else ""
-    yield f"{site.place}{owner}: {site.said or site.kind}: {outcome_of(site)}{into}"
+    yield f"{site.place}{owner}: {site.said or site.kind}: {site.told_outcome}{into}"
     if site.outcome == MISSED:
         near = site.nearest
         yield f"    {f'nearest rule {near.rule}: ' if near else ''}{site.reason}"
-
-
-def _summary(name: str, count: Count) -> str:
-    decided = f", {count.decided} decided at compile time" if count.decided else ""
-    missed = f", {count.missed} missed" if count.missed else ""
-    return f"{name}: {count.fused} of {count.found} fused{decided}{missed}"

@@ -11,7 +11,7 @@ import onnx_ir as ir
 from sardonyx.compiler.errors import RewriteError
 from sardonyx.compiler.ir import provenance
 from sardonyx.compiler.ir.builder import Builder
-from sardonyx.compiler.ir.scope import subgraphs
+from sardonyx.compiler.ir.scope import graphs_in, subgraphs
 from sardonyx.compiler.ir.types import Types, all_values, describe
 
 
@@ -178,7 +178,7 @@ class Editor:
     def drop_unread_constants(self) -> int:
         """Remove initializers that nobody reads from all graphs; returns how many there were."""
         dropped = 0
-        for graph in (self.model.graph, *self.model.graph.subgraphs()):
+        for graph in graphs_in(self.model.graph):
             for value in list(graph.initializers.values()):
                 if self._drop_unread_constant(value):
                     self._done(Change("dead_code", str(value.name)))
@@ -422,7 +422,7 @@ def _detach(graph: ir.Graph) -> None:
 
 def _values(graph: ir.Graph) -> Iterator[ir.Value]:
     """Yield the values of a subgraph and of those inside it."""
-    for each in (graph, *graph.subgraphs()):
+    for each in graphs_in(graph):
         yield from each.inputs
         yield from each.initializers.values()
         for node in each:
@@ -431,6 +431,6 @@ def _values(graph: ir.Graph) -> Iterator[ir.Value]:
 
 def _captured(graph: ir.Graph) -> list[ir.Value]:
     """Return what the nodes of a subgraph, at any depth, read from outside it."""
-    inner = {graph, *graph.subgraphs()}
+    inner = set(graphs_in(graph))
     values = [v for node in graph.all_nodes() for v in node.inputs if v is not None]
     return [v for v in dict.fromkeys(values) if v.graph not in inner]

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 
 import onnx_ir as ir
 
+_GRAPHS = (ir.AttributeType.GRAPH, ir.AttributeType.GRAPHS)
+
 
 @dataclass
 class Scope:
@@ -96,10 +98,19 @@ def _nested(scope: Scope) -> Iterator[Scope]:
                 )
 
 
+def graphs_in(graph: ir.Graph) -> Iterator[ir.Graph]:
+    """Yield a graph and all graphs within it, each before those within itself."""
+    yield graph
+    for node in graph:
+        for inner in subgraphs(node):
+            yield from graphs_in(inner)
+
+
 def subgraphs(node: ir.Node) -> Iterator[ir.Graph]:
     """Yield the graphs in the attributes of a node."""
     for attribute in node.attributes.values():
-        yield from subgraphs_of(attribute)
+        if attribute.type in _GRAPHS:
+            yield from subgraphs_of(attribute)
 
 
 def subgraphs_of(attribute: ir.Attr) -> tuple[ir.Graph, ...]:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from sardonyx.compiler.ir.edit import Editor
+from sardonyx.compiler.ir.scope import graphs_in
 from sardonyx.compiler.passes.base import Pass, PassReport
 
 
@@ -18,7 +19,7 @@ class RemoveDeadCode(Pass):
     def run(self, editor: Editor) -> PassReport:
         """Erase readers before what they read, so that one sweep is enough."""
         sites: list[str] = []
-        for graph in (editor.model.graph, *editor.model.graph.subgraphs()):
+        for graph in graphs_in(editor.model.graph):
             for node in reversed(list(graph)):
                 is_read = any(v.uses() or v.is_graph_output() for v in node.outputs)
                 if node.graph is not None and not is_read:

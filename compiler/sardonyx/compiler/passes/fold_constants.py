@@ -11,6 +11,7 @@ import onnx_ir as ir
 from sardonyx.compiler.analysis.evaluate import can_evaluate, evaluate
 from sardonyx.compiler.ir import constants
 from sardonyx.compiler.ir.edit import Editor
+from sardonyx.compiler.ir.scope import graphs_in
 from sardonyx.compiler.passes.base import Pass, PassReport
 
 _GROWN = "fold_constants.grown"
@@ -40,7 +41,7 @@ class FoldConstants(Pass):
         """Fold in one sweep; operands come before their readers."""
         sites: list[str] = []
         grown = sum(map(_grown, editor.model.graph.initializers.values()))
-        for graph in (editor.model.graph, *editor.model.graph.subgraphs()):
+        for graph in graphs_in(editor.model.graph):
             for node in list(graph):
                 if node.graph is None:
                     continue

@@ -15,6 +15,7 @@ from sardonyx.compiler.ir import constants
 from sardonyx.compiler.ir.builder import Builder
 from sardonyx.compiler.ir.edit import Editor
 from sardonyx.compiler.ir.inference import Dim
+from sardonyx.compiler.ir.scope import graphs_in
 from sardonyx.compiler.ir.signature import Attributes
 from sardonyx.compiler.passes.base import Pass, PassReport
 
@@ -42,7 +43,7 @@ class FoldShapes(Pass):
         sites: _SITES = {}
         origins = _declared_symbols(editor.model.graph)
         declared = {s for v in editor.model.graph.inputs for s in _symbols(v.shape or ())}
-        for graph in (editor.model.graph, *editor.model.graph.subgraphs()):
+        for graph in graphs_in(editor.model.graph):
             for node in list(graph):
                 if node.graph is None:
                     continue

@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from sardonyx.compiler.passes.base import RulePass
 from sardonyx.compiler.rewrite import Rule
-from sardonyx.compiler.rules import movement, parallel
+from sardonyx.compiler.rules import movement, norm, parallel
 from sardonyx.compiler.rules.batch_norm_affine import AFFINE_BATCH_NORM, BATCH_NORM_AFFINE
 from sardonyx.compiler.rules.batch_norm_linear import (
     BATCH_NORM_CONV,
@@ -55,7 +55,7 @@ A batch norm of its own stays what it is: between convolutions in ONNX Runtime's
 is one depthwise convolution, where Mul and Add would be two operators.
 """
 
-STAGES: tuple[tuple[Rule, ...], ...] = (AFFINE, parallel.RULES, movement.RULES)
+STAGES: tuple[tuple[Rule, ...], ...] = (AFFINE, norm.POST_NORM, parallel.RULES, movement.RULES)
 """The order of the rules. Within a stage no two rules match at one node: any order will do."""
 
 

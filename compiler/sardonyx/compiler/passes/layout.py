@@ -12,6 +12,7 @@ from sardonyx.compiler.analysis.layout_region import AxisMaps, Region, grow
 from sardonyx.compiler.analysis.layout_tensors import Tensor, Tensors
 from sardonyx.compiler.ir import provenance
 from sardonyx.compiler.ir.edit import Editor
+from sardonyx.compiler.ir.scope import graphs_in
 from sardonyx.compiler.ops.carry import (
     Carried,
     Perm,
@@ -51,7 +52,7 @@ class AssignLayouts(Pass):
     def run(self, editor: Editor) -> PassReport:
         """Choose, move and cancel in every graph until nothing is gained any more."""
         sites: list[str] = []
-        for graph in (editor.model.graph, *editor.model.graph.subgraphs()):
+        for graph in graphs_in(editor.model.graph):
             sites += self._settle(graph, editor)
             while moved := self._round(graph, editor):
                 sites += moved

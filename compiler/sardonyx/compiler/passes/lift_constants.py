@@ -9,6 +9,7 @@ import onnx_ir as ir
 
 from sardonyx.compiler.ir import constants
 from sardonyx.compiler.ir.edit import Editor
+from sardonyx.compiler.ir.scope import graphs_in
 from sardonyx.compiler.passes.base import Pass, PassReport
 
 
@@ -21,7 +22,7 @@ class LiftConstants(Pass):
     def run(self, editor: Editor) -> PassReport:
         """Lift what is held anywhere else; sparse constants and sequences stay nodes."""
         sites: list[str] = []
-        for graph in (editor.model.graph, *editor.model.graph.subgraphs()):
+        for graph in graphs_in(editor.model.graph):
             for node in list(graph):
                 if node.op_type != "Constant" or node.domain:
                     continue

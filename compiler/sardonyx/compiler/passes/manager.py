@@ -10,6 +10,7 @@ import onnx_ir as ir
 
 from sardonyx.compiler.errors import RewriteError, SardonyxError
 from sardonyx.compiler.ir.edit import Change, Editor
+from sardonyx.compiler.ir.scope import graphs_in
 from sardonyx.compiler.ir.structure import Fingerprint, fingerprint
 from sardonyx.compiler.ir.text import check_round_trip
 from sardonyx.compiler.ir.verify import verify
@@ -140,4 +141,4 @@ class PassManager:
 
 def count_nodes(model: ir.Model) -> int:
     """Return the number of nodes of a model, those of subgraphs included."""
-    return sum(len(graph) for graph in (model.graph, *model.graph.subgraphs()))
+    return sum(len(graph) for graph in graphs_in(model.graph))

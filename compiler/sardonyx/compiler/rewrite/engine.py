@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict, deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,8 +13,9 @@ import onnx_ir as ir
 from sardonyx.compiler.errors import RewriteError, SardonyxError
 from sardonyx.compiler.ir import provenance
 from sardonyx.compiler.ir.edit import Change, Editor, can_be_output
+from sardonyx.compiler.ir.scope import graphs_in
 from sardonyx.compiler.rewrite.history import History, check_new, event_of
-from sardonyx.compiler.rewrite.match import Attempt, Match, search
+from sardonyx.compiler.rewrite.match import Attempt, Match, may_match, search
 from sardonyx.compiler.rewrite.rule import No, Rule
 
 _GUARD_DEPTH = 1_000
@@ -88,7 +89,7 @@ class Rewriter:
 
     def _sweep(self, run: _Run) -> int:
         """Look at every node, and again at those near a change; return the number of changes."""
-        work = _Worklist(node for graph in _graphs(run.editor.model) for node in graph)
+        work = _Worklist(node for graph in graphs_in(run.editor.model.graph) for node in graph)
         changes = 0
         while work:
             node = work.pop()
@@ -116,8 +117,12 @@ class Rewriter:
 def _matches(rule: Rule, node: ir.Node, report: RuleReport) -> Iterator[Match]:
     """Yield the matches that the rule accepts at a node; note the failed one that came furthest."""
     attempt = Attempt()
+    # What stops after the root says nothing new of a rule that got as far elsewhere.
+    is_known = rule.name in report.misses
     for pattern in rule.patterns:
         if node.op_type not in pattern.op_types or node.domain != pattern.domain:
+            continue
+        if is_known and not may_match(pattern, node):
             continue
         for match in search(pattern, node, attempt, rule.names):
             verdict = _is_closed(rule, match) and _ask(rule, match)
@@ -175,16 +180,15 @@ def _apply(rule: Rule, match: Match, run: _Run) -> Change | None:
     built = run.editor.builder()
     try:
         made = _call(rule, "replacement", match, rule.replace, built, match)
-        new = _values_of(rule, match, made)
-        refusal = new if isinstance(new, No) else _cannot_replace(match.root, new)
-        if isinstance(new, No) or refusal is not None:
+        swap = _swap_of(rule, match, made)
+        refusal = swap if isinstance(swap, No) else _cannot_replace(match.root, *swap)
+        if isinstance(swap, No) or refusal is not None:
             built.discard()
             depth = _GUARD_DEPTH + len(match.nodes)
             _note(rule, run.report, match.root, depth, str(refusal))
             return None
         check_new(event, past, match)
-        old = match.root.outputs[: len(new)]
-        change = run.editor.replace(old, new, built, rule.name, match.nodes)
+        change = run.editor.replace(*swap, built, rule.name, match.nodes)
     except SardonyxError:
         built.discard()
         raise
@@ -201,30 +205,36 @@ def refusal(rule: Rule, match: Match, editor: Editor) -> No | None:
     built = editor.builder()
     try:
         made = _call(rule, "replacement", match, rule.replace, built, match)
-        new = _values_of(rule, match, made)
-        return new if isinstance(new, No) else _cannot_replace(match.root, new)
+        swap = _swap_of(rule, match, made)
+        return swap if isinstance(swap, No) else _cannot_replace(match.root, *swap)
     finally:
         built.discard()
 
 
-def _values_of(rule: Rule, match: Match, made: Any) -> list[ir.Value] | No:
+_Values = list[ir.Value]
+
+
+def _swap_of(rule: Rule, match: Match, made: Any) -> tuple[_Values, _Values] | No:
+    """Return what goes, and what takes its place."""
     if isinstance(made, No):
         return made
-    new = [made] if isinstance(made, ir.Value) else made
-    if isinstance(new, Sequence) and new and all(isinstance(value, ir.Value) for value in new):
-        return list(new)
+    old, new = list(match.root.outputs), [made] if isinstance(made, ir.Value) else made
+    if isinstance(new, Mapping):
+        old, new = list(new), list(new.values())
+    if isinstance(new, Sequence) and new and all(isinstance(v, ir.Value) for v in (*old, *new)):
+        return old[: len(new)], list(new)
     raise RewriteError(
         f"The replacement of rule {rule.name!r} returns {made!r}.",
         where=provenance.site(match.root),
-        expected='a value, a sequence of values or no("why")',
+        expected='a value, a sequence of values, old values with new ones or no("why")',
     )
 
 
-def _cannot_replace(root: ir.Node, new: Sequence[ir.Value]) -> No | None:
-    for other in root.outputs[len(new) :]:
-        if other.uses() or other.is_graph_output():
+def _cannot_replace(root: ir.Node, old: _Values, new: _Values) -> No | None:
+    for other in root.outputs if root.outputs[0] in old else ():
+        if other not in old and (other.uses() or other.is_graph_output()):
             return No("another output of the last node is used", other)
-    if root.op_type == "Identity" and not root.domain and list(new) == list(root.inputs):
+    if root.op_type == "Identity" and not root.domain and new == list(root.inputs):
         output = root.outputs[0]
         if output.is_graph_output() and not can_be_output(new[0], output):
             return No("an output of the graph must have a node of its own", output)
@@ -238,7 +248,7 @@ class _Run:
         self.editor = editor
         self.report = RuleReport()
         self.history = History()
-        self.size = sum(len(graph) for graph in _graphs(editor.model))
+        self.size = sum(len(graph) for graph in graphs_in(editor.model.graph))
         self._budget = 1_000 + 50 * self.size
 
     def spend(self) -> None:
@@ -276,11 +286,6 @@ def _endless(report: RuleReport) -> RewriteError:
         found=f"most applied: {', '.join(most)}",
         remedy="look for rules that undo each other or that grow the graph",
     )
-
-
-def _graphs(model: ir.Model) -> Iterator[ir.Graph]:
-    yield model.graph
-    yield from model.graph.subgraphs()
 
 
 class _Worklist:

@@ -151,6 +151,20 @@ def search(
         yield Match(state.nodes, state.captures, names)
 
 
+def may_match(pattern: Operator, root: ir.Node) -> bool:
+    """Say whether more of a pattern than its root can match: cheap, and a sure no."""
+    if pattern.first_made is None:
+        return True
+    index, makers = pattern.first_made
+    places = (0, 1) if index < 2 and has_trait(root, Trait.COMMUTATIVE) else (index,)
+    for place in places:
+        value = root.inputs[place] if place < len(root.inputs) else None
+        node = value.producer() if value is not None else None
+        if node is not None and (node.domain, node.op_type) in makers:
+            return True
+    return False
+
+
 def _match(
     pattern: Pattern, value: ir.Value | None, state: State, attempt: Attempt
 ) -> Iterator[State]:

@@ -105,6 +105,18 @@ class Operator:
         """The operator names, for messages."""
         return " or ".join(self.op_types)
 
+    @functools.cached_property
+    def first_made(self) -> tuple[int, frozenset[tuple[str, str]]] | None:
+        """The first operand that only some operators, as (domain, name), can make; and which.
+
+        None if there is none, or if an operand before it may match nodes too.
+        """
+        for index, operand in enumerate(self.operands):
+            makers = _makers(operand)
+            if makers is None or makers:
+                return (index, makers) if makers else None
+        return None
+
 
 Pattern = AnyValue | Constant | Number | Maybe | Absent | Rest | AnyOf | Operator
 
@@ -168,6 +180,26 @@ def _inner(pattern: Pattern) -> tuple[Pattern, ...]:
     if isinstance(pattern, AnyOf):
         return pattern.alternatives
     return (pattern.pattern,) if isinstance(pattern, Maybe) else ()
+
+
+def _makers(pattern: Pattern) -> frozenset[tuple[str, str]] | None:
+    """Return the operators that a pattern's value must come from; none if it matches no node.
+
+    None if it may match nodes, or none.
+    """
+    if isinstance(pattern, Operator):
+        return frozenset((pattern.domain, op_type) for op_type in pattern.op_types)
+    if isinstance(pattern, AnyOf):
+        each = [_makers(p) for p in pattern.alternatives]
+        known = [m for m in each if m]
+        if len(known) == len(each):
+            return frozenset().union(*known)
+        return None if known or None in each else frozenset()
+    return _makers_of_maybe(pattern) if isinstance(pattern, Maybe) else frozenset()
+
+
+def _makers_of_maybe(pattern: Maybe) -> frozenset[tuple[str, str]] | None:
+    return None if _makers(pattern.pattern) != frozenset() else frozenset()
 
 
 def as_pattern(given: Any) -> Pattern:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -46,7 +46,10 @@ def no(why: str, value: ir.Value | None = None) -> No:
 
 
 Guard = Callable[[Match], "bool | No"]
-Replace = Callable[[Builder, Match], "ir.Value | Sequence[ir.Value] | No"]
+Replacement = ir.Value | Sequence[ir.Value] | Mapping[ir.Value, ir.Value] | No
+"""What a rule puts in place: for the root's output, for its outputs in order, or, where outputs of
+other nodes go too, for each value that goes."""
+Replace = Callable[[Builder, Match], Replacement]
 
 
 def _accept(_: Match) -> bool:
@@ -106,7 +109,8 @@ def rule(
     Args:
         name: Unique name, snake_case.
         pattern: `lambda op: op.Relu(op.Conv("x", const("w")))`; may return `any_of(...)`.
-        replace: `(op, match) -> value`; outputs of the root are replaced in order.
+        replace: `(op, match) -> value`; outputs of the root are replaced in order, and with a
+            mapping of old values to new ones, outputs of other nodes of its graph.
         guard: `match -> True or no("why", value)`.
         keeps_shared: Accept matches whose inner values are read elsewhere too.
 

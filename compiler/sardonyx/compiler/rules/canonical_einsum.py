@@ -128,7 +128,8 @@ def _unfolded(
         return _Term(op.Squeeze(value, _empty(groups)), axes)
     # A batch axis may be 1 long in one of the operands: the product has its true length.
     whole = {group[0]: i for i, group in enumerate(groups) if len(group) == 1}
-    product = _Term(value, tuple(group[0] if len(group) == 1 else () for group in groups))
+    names = (group[0] if len(group) == 1 else () for group in groups)
+    product = _Term(value, tuple(names))  # type: ignore[arg-type]
     lengths = [
         [(product if axis in whole else next(t for t in sources if axis in t.axes), axis)]
         for axis in axes
@@ -192,7 +193,7 @@ def _as_sum(op: Builder, m: Match) -> ir.Value:
     term = _Term(m.operands[0], equation.operands[0])
     gone = tuple(axis for axis in term.axes if axis not in equation.result)
     value = term.summed(op, gone).ordered(op, equation.result).value
-    return op.Identity(value) if value is m.operands[0] else value  # type: ignore[no-any-return]
+    return op.Identity(value) if value is m.operands[0] else value
 
 
 def _in_pairs(op: Builder, m: Match) -> ir.Value:

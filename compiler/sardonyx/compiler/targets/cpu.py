@@ -14,6 +14,8 @@ CPU = Target(
     kernel_gaps=ONNXRUNTIME_CPU,
     selections=(
         "group_norm_by_instance_norm",
+        "flat_softmax",
+        "depthwise_conv1d",
         "bias_gelu",
         "quick_gelu",
         "mish_by_exp",

@@ -37,18 +37,30 @@ Provider = Annotated[
     list[str] | None, typer.Option("--provider", help="Execution provider; repeatable.")
 ]
 
+TargetName = Annotated[str, typer.Option("--target", help="For what: cpu, cuda or portable.")]
+Dynamic = Annotated[
+    list[str] | None,
+    typer.Option("--dynamic", metavar="INPUT:AXIS=NAME", help="A dynamic dimension; repeatable."),
+]
+Require = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--require",
+        metavar="NAME=N",
+        help="Fail unless so many are fused: attention=12, layer_norm>=24 or gelu=all; several "
+        "with commas between; repeatable.",
+    ),
+]
+
 
 @app.command("compile")
 def compile_command(
     source: Source,
     *,
     output: Annotated[Path, typer.Option("--output", "-o", help="The .onnx file to write.")],
-    target: Annotated[str, typer.Option(help="For what: cpu, cuda or portable.")] = "cpu",
+    target: TargetName = "cpu",
     opset: Annotated[int | None, typer.Option(help="Opset of the file, 18 to 23.")] = None,
-    dynamic: Annotated[
-        list[str] | None,
-        typer.Option(metavar="INPUT:AXIS=NAME", help="A dynamic dimension; repeatable."),
-    ] = None,
+    dynamic: Dynamic = None,
     external_data: Annotated[
         bool | None,
         typer.Option(help="Write weights beside the file; by default only when they are large."),
@@ -56,6 +68,10 @@ def compile_command(
     verify_level: Annotated[
         int, typer.Option(min=0, max=3, help="0 off, 1 stages, 2 every pass, 3 every rewrite.")
     ] = 1,
+    explain: Annotated[
+        bool, typer.Option("--explain", help="Say what became of each site that can be fused.")
+    ] = False,
+    require: Require = None,
     as_json: Json = False,
 ) -> None:
     """Compile a model and write it as ONNX."""
@@ -69,6 +85,36 @@ def compile_command(
         dynamic=dynamic or [],
         external_data=external_data,
         verify_level=verify_level,
+        explain=explain,
+        require=require or [],
+        as_json=as_json,
+    )
+
+
+@app.command()
+def explain(
+    source: Source,
+    *,
+    target: TargetName = "cpu",
+    dynamic: Dynamic = None,
+    require: Require = None,
+    family: Annotated[
+        list[str] | None,
+        typer.Option(help="Show this family or kind only, such as attention; repeatable."),
+    ] = None,
+    missed: Annotated[bool, typer.Option("--missed", help="Show what was missed only.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Say, for each attention, norm, activation, convolution: fused, or why not."""
+    from sardonyx.frontends.cli.explaining import run_explain
+
+    run_explain(
+        source,
+        target=target,
+        dynamic=dynamic or [],
+        require=require or [],
+        families=family or [],
+        only_missed=missed,
         as_json=as_json,
     )
 

@@ -6,6 +6,7 @@ import time
 from pathlib import Path
 
 from sardonyx import compiler
+from sardonyx.frontends.cli.explaining import print_sites, read_requirements, refuse
 from sardonyx.frontends.cli.options import parse_dynamic
 from sardonyx.frontends.cli.show import print_json, print_rows, status
 from sardonyx.frontends.cli.source import load_source
@@ -20,10 +21,13 @@ def run_compile(
     dynamic: list[str],
     external_data: bool | None,
     verify_level: int,
+    explain: bool,
+    require: list[str],
     as_json: bool,
 ) -> None:
     """Compile a model, write it and say what was done."""
     wanted = parse_dynamic(dynamic)
+    requirements = read_requirements(require)
     started = time.perf_counter()
     with status(f"reading {source}", as_json) as shown:
         model = load_source(source, wanted)
@@ -33,8 +37,14 @@ def run_compile(
             target,
             opset=opset,
             verify_level=verify_level,
+            explain=explain or bool(requirements),
             on_pass=lambda name: shown.update(f"pass {name}"),
         )
+        explanation = program.explanation
+        unmet = explanation.unmet(requirements) if explanation else {}
+        if explanation and unmet:
+            # What a build demands and does not get, it must not find on disk.
+            refuse(explanation, unmet, as_json)
         shown.update(f"writing {output}")
         path = program.save(output, external_data=external_data)
     report = program.report
@@ -47,9 +57,12 @@ def run_compile(
         "compile_seconds": round(report.seconds, 3),
     }
     if as_json:
-        print_json({**summary, "report": report.to_dict()})
+        told = {"explanation": explanation.to_dict()} if explain and explanation else {}
+        print_json({**summary, "report": report.to_dict(), **told})
         return
     print_rows(str(path), [{"fact": name, "value": value} for name, value in summary.items()])
     rules = sorted(report.rules.items(), key=lambda item: -item[1])
     if rules:
         print_rows("rewrites", [{"rewrite": name, "times": count} for name, count in rules])
+    if explain and explanation:
+        print_sites(explanation, explanation.sites)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from sardonyx.compiler.rewrite import Rule
+from sardonyx.compiler.rules.movement.power import POWER
 
-RULES: tuple[Rule, ...] = ()
+RULES: tuple[Rule, ...] = (POWER,)
 """In no particular order."""

@@ -65,7 +65,10 @@ def _spread(m: Match, factors: Vector) -> Vector:
 def _first_axis(m: Match) -> int:
     """Return the first axis of the norm's result that its scale differs along."""
     is_by_channel = m.norm.node.op_type in _BY_CHANNEL
-    return 1 if is_by_channel else len(m.x.shape) - len(m.value("scale").shape)
+    scale = m.value("scale")
+    assert scale is not None
+    assert scale.shape is not None
+    return 1 if is_by_channel else len(m.x.shape) - len(scale.shape)
 
 
 def _can_fold(m: Match) -> bool | No:

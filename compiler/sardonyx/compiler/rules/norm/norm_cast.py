@@ -18,6 +18,7 @@ _HALVES = {ir.DataType.FLOAT16, ir.DataType.BFLOAT16}
 def _fuse(op: Builder, m: Match) -> ir.Value:
     """Cast(Norm(Cast(x), s, b)) is Norm(x, Cast(s), Cast(b))."""
     half = _input(m)
+    assert half.dtype is not None
     dtype = half.dtype.numpy()
     vectors = [v.astype(dtype) for v in (m.scale, m.bias) if v is not None]
     made: ir.Value = op.call(m.norm.node.op_type, half, *vectors, attributes=m.norm)

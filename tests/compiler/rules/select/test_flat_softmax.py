@@ -1,0 +1,63 @@
+"""Softmax over an axis that several others follow."""
+
+from __future__ import annotations
+
+import pytest
+
+from sardonyx.compiler.rules.select import SELECTIONS
+from tests.support.models import model
+from tests.support.rules import check_miss, check_rule, check_shared
+
+(FLAT_SOFTMAX,) = SELECTIONS["flat_softmax"]
+CLOSE = {"atol": 1e-6, "rtol": 1e-5}
+SIZES = [{"b": 3, "h": 4, "w": 5}, {"b": 1, "h": 1, "w": 5}, {"b": 1, "h": 1, "w": 1}]
+
+
+def softmax(shape: str, axis: int, op_type: str = "Softmax"):
+    body = f"r = Relu(x) y = {op_type} <axis={axis}> (r)"
+    return model(f"g (float[{shape}] x) => (float[{shape}] y) {{ {body} }}")
+
+
+@pytest.mark.parametrize("op_type", ["Softmax", "LogSoftmax"])
+@pytest.mark.parametrize(
+    ("shape", "axis"),
+    [
+        ("b,3,4,5", 1),
+        ("b,3,4,5", -3),
+        ("b,3,h,5", 1),
+        ("b,2,3,4,5", 2),
+        ("b,2,3,4,w", 1),
+        ("b,4,5", 0),
+        ("1,1,4,1", 1),
+    ],
+)
+def test_the_axes_behind_are_one(op_type, shape, axis):
+    given = softmax(shape, axis, op_type)
+    left = {"Relu": 1, "Reshape": 2, op_type: 1}
+    check_rule(FLAT_SOFTMAX, given, left, dims=SIZES, **CLOSE)
+
+
+def test_two_dynamic_axes_behind():
+    given = softmax("b,3,h,w", 1)
+    left = {"Relu": 1, "Reshape": 2, "Softmax": 1, "Shape": 1}
+    check_rule(FLAT_SOFTMAX, given, left, dims=SIZES, **CLOSE)
+    check_shared(FLAT_SOFTMAX, given, dims=SIZES, **CLOSE)
+
+
+@pytest.mark.parametrize(
+    ("shape", "axis", "reason"),
+    [
+        ("b,3,4,5", 3, "fewer than two axes follow its axis"),
+        ("b,3,4,5", -2, "fewer than two axes follow its axis"),
+        ("b,3", 0, "fewer than two axes follow its axis"),
+        ("b,3,0,5", 1, "it is empty"),
+    ],
+)
+def test_near_misses(shape, axis, reason):
+    check_miss(FLAT_SOFTMAX, softmax(shape, axis), reason)
+
+
+def test_an_unknown_rank_is_left_alone():
+    text = """g (float[b,4] x, int64[k] s) => (float[?,?] y) {
+        r = Reshape(x, s) y = Softmax <axis=1> (r) }"""
+    check_miss(FLAT_SOFTMAX, model(text), "its rank is not known")
