@@ -9,7 +9,9 @@ from sardonyx.compiler.rules.batch_norm_linear import (
     BATCH_NORM_CONV,
     BATCH_NORM_GEMM,
     BATCH_NORM_MATMUL,
+    FLAT_BATCH_NORM_LINEAR,
 )
+from sardonyx.compiler.rules.constant_chain import SHIFT_SHIFT
 from tests.support.models import batch_norm_weights, model, normal
 from tests.support.rules import check_miss, check_rule, check_shared
 
@@ -101,3 +103,64 @@ def test_channels_that_the_product_does_not_sum_over_are_refused():
     text = f"g (float[5,3] x) => (float[2,5,4] y) {{ {BN} y = MatMul(n, w) }}"
     given = model(text, w=normal(2, 3, 4), **batch_norm_weights(3))
     check_miss(BATCH_NORM_MATMUL, given, reason)
+
+
+# --- with the channels and their pixels flattened between ----------------------------------------
+
+
+def flat(body: str):
+    rows = {"w": normal(24, 5), "u": normal(5, 24), "c": normal(5), "rows": np.int64([-1, 24])}
+    text = f"g (float[b,3,2,4] x) => (float[b,5] y) {{ {BN} {body} }}"
+    return model(text, zero=np.int64([0, 24]), **rows, **batch_norm_weights(3))
+
+
+@pytest.mark.parametrize(
+    ("body", "left"),
+    [
+        ("f = Flatten(n) y = Gemm(f, w, c)", {"Flatten": 1, "Gemm": 1}),
+        ("f = Flatten(n) y = Gemm(f, w)", {"Flatten": 1, "Gemm": 1}),
+        ("f = Flatten(n) y = Gemm <transB=1, alpha=2.0> (f, u, c)", {"Flatten": 1, "Gemm": 1}),
+        ("f = Reshape(n, rows) y = Gemm(f, w, c)", {"Reshape": 1, "Gemm": 1}),
+        ("f = Reshape(n, zero) y = MatMul(f, w)", {"Reshape": 1, "MatMul": 1, "Add": 1}),
+    ],
+)
+def test_norm_goes_through_a_flatten(body, left):
+    given = flat(body)
+    check_rule(FLAT_BATCH_NORM_LINEAR, given, left, dims=[{"b": 2}, {"b": 1}], **NOISE)
+    check_shared(FLAT_BATCH_NORM_LINEAR, given, dims=[{"b": 2}, {"b": 1}], **NOISE)
+
+
+def test_the_bias_after_the_product_takes_the_shift():
+    given = flat("f = Flatten <axis=1> (n) q = MatMul(f, w) y = Add(q, c)")
+    left = {"Flatten": 1, "MatMul": 1, "Add": 1}
+    rules = (FLAT_BATCH_NORM_LINEAR, SHIFT_SHIFT)
+    check_rule(rules, given, left, dims=[{"b": 2}, {"b": 1}], **NOISE)
+
+
+@pytest.mark.parametrize(
+    ("body", "x", "result", "reason"),
+    [
+        (
+            "f = Flatten <axis=2> (n) y = Gemm(f, e)",
+            "b,3,2,4",
+            "q,5",
+            "not the channels and pixels",
+        ),
+        ("f = Reshape(n, halves) y = Gemm(f, p)", "b,3,2,4", "q,5", "not the channels and pixels"),
+        ("f = Flatten(n) y = Gemm(f, w)", "b,3,2,k", "b,5", "the number of pixels is not known"),
+        ("f = Flatten(n) y = Gemm(f, z)", "b,3", "b,5", "does not flatten channels and pixels"),
+    ],
+)
+def test_other_rows_are_refused(body, x, result, reason):
+    others = {"e": normal(8, 5), "z": normal(3, 5)}
+    text = f"g (float[{x}] x) => (float[{result}] y) {{ {BN} {body} }}"
+    weights = {"w": normal(24, 5), "halves": np.int64([-1, 12]), "p": normal(12, 5), **others}
+    given = model(text, **weights, **batch_norm_weights(3))
+    check_miss(FLAT_BATCH_NORM_LINEAR, given, reason)
+
+
+def test_a_transposed_operand_is_refused():
+    body = "f = Flatten(n) y = Gemm <transA=1> (f, w)"
+    text = f"g (float[24,3,2,4] x) => (float[24,5] y) {{ {BN} {body} }}"
+    given = model(text, w=normal(24, 5), **batch_norm_weights(3))
+    check_miss(FLAT_BATCH_NORM_LINEAR, given, "the Gemm transposes its input")

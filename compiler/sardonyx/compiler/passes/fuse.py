@@ -13,6 +13,7 @@ from sardonyx.compiler.rules.batch_norm_linear import (
     BATCH_NORM_CONV,
     BATCH_NORM_GEMM,
     BATCH_NORM_MATMUL,
+    FLAT_BATCH_NORM_LINEAR,
 )
 from sardonyx.compiler.rules.constant_chain import SCALE_SCALE, SHIFT_SHIFT
 from sardonyx.compiler.rules.conv_batch_norm import CONV_BATCH_NORM, CONV_TRANSPOSE_BATCH_NORM
@@ -32,6 +33,7 @@ AFFINE: tuple[Rule, ...] = (
     BATCH_NORM_CONV,
     BATCH_NORM_GEMM,
     BATCH_NORM_MATMUL,
+    FLAT_BATCH_NORM_LINEAR,
     CONV_SCALE,
     LINEAR_SCALE,
     CONV_SHIFT,
