@@ -9,6 +9,7 @@ import onnx_ir as ir
 
 from sardonyx.compiler.contrib.fused_conv import fused_conv
 from sardonyx.compiler.contrib.gelu import exact_gelu, fast_gelu, quick_gelu
+from sardonyx.compiler.contrib.norms import group_norm, skip_layer_norm, skip_rms_norm
 
 Write = Callable[[ir.Node, int], str]
 """`(call, opset of the standard domain) -> function in ONNX text`."""
@@ -19,6 +20,9 @@ BODIES: Mapping[tuple[str, str], Write] = {
     ("com.microsoft", "FusedConv"): fused_conv,
     ("com.microsoft", "Gelu"): exact_gelu,
     ("com.microsoft", "QuickGelu"): quick_gelu,
+    ("com.microsoft", "GroupNorm"): group_norm,
+    ("com.microsoft", "SkipLayerNormalization"): skip_layer_norm,
+    ("com.microsoft", "SkipSimplifiedLayerNormalization"): skip_rms_norm,
 }
 """For each operator, as (domain, name), what writes its body."""
 

@@ -26,13 +26,21 @@ class Body:
     Attributes:
         node: A call.
         inputs: Formal names of its operands, as many as the call has.
-        output: Formal name of its result.
+        output: Formal name of its first result.
+        more_outputs: Formal names of its other results, as many as the call has.
     """
 
-    def __init__(self, node: ir.Node, formal: Sequence[str], output: str = "Y") -> None:
+    def __init__(
+        self,
+        node: ir.Node,
+        formal: Sequence[str],
+        output: str = "Y",
+        more_outputs: Sequence[str] = (),
+    ) -> None:
         self.node = node
         self.inputs = tuple(formal[: len(node.inputs)])
         self.output = output
+        self.more_outputs = tuple(more_outputs)
         self._lines: list[str] = []
 
     def operand(self, name: str) -> str | None:
@@ -63,5 +71,6 @@ class Body:
         attributes = ", ".join(node.attributes)
         declared = f" <{attributes}>" if attributes else ""
         head = f'<domain: "{node.domain}", opset_import: ["" : {opset}]>\n{node.op_type}{declared}'
-        signature = f"({', '.join(self.inputs)}) => ({self.output})"
+        results = ", ".join((self.output, *self.more_outputs))
+        signature = f"({', '.join(self.inputs)}) => ({results})"
         return "\n".join([f"{head} {signature} {{", *self._lines, "}"])

@@ -30,8 +30,12 @@ CUDA = Target(
     contrib={"": frozenset({"SimplifiedLayerNormalization"}), "com.microsoft": CONTRIB},
     # What CUDA has no kernel for runs on the CPU.
     kernel_gaps=ONNXRUNTIME_CPU,
-    selections=("fused_conv",),
+    selections=("fused_conv", "group_norm_nhwc", "skip_norm"),
     unmeasured={
+        "group_norm_nhwc": "ONNX Runtime has no CUDA kernel for GroupNormalization and runs its "
+        "body, a dozen kernels; GroupNorm is one, SiLU included",
+        "skip_norm": "a sum, a bias and a norm read and write the sequence three times, the "
+        "kernel once",
         "fused_conv": "ONNX Runtime fuses Conv and Relu on the CPU only; on CUDA bias, sum and "
         "Relu are kernels of their own, FusedConv is one call of cuDNN",
     },

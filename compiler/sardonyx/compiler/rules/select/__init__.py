@@ -11,7 +11,9 @@ from sardonyx.compiler.rules.select.flat_softmax import FLAT_SOFTMAX
 from sardonyx.compiler.rules.select.fused_conv import CONV_ADD_RELU, CONV_RELU
 from sardonyx.compiler.rules.select.gelu import BIAS_GELU, QUICK_GELU
 from sardonyx.compiler.rules.select.group_norm import GROUP_NORM_BY_INSTANCE_NORM
+from sardonyx.compiler.rules.select.group_norm_nhwc import GROUP_NORM_NHWC
 from sardonyx.compiler.rules.select.prelu import PRELU_BY_RELU
+from sardonyx.compiler.rules.select.skip_norm import SKIP_NORM
 
 SELECTIONS: Mapping[str, tuple[Rule, ...]] = {
     "depthwise_conv1d": (DEPTHWISE_CONV1D,),
@@ -23,5 +25,7 @@ SELECTIONS: Mapping[str, tuple[Rule, ...]] = {
     "prelu_by_relu": (PRELU_BY_RELU,),
     "quick_gelu": (QUICK_GELU,),
     "softplus_by_log": (SOFTPLUS_BY_LOG,),
+    "group_norm_nhwc": (GROUP_NORM_NHWC,),
+    "skip_norm": SKIP_NORM,
 }
 """The rules of each choice that `Target.selections` can name."""

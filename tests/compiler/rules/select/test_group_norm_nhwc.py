@@ -1,0 +1,68 @@
+"""Group norm of images with channels last."""
+
+from __future__ import annotations
+
+import numpy as np
+import onnx.inliner
+import onnx_ir as ir
+import pytest
+
+from sardonyx.compiler.contrib import add_function_bodies
+from sardonyx.compiler.rules.select.group_norm_nhwc import GROUP_NORM_NHWC as RULE
+from tests.support.models import clone, model, normal, positive, random_feeds
+from tests.support.rules import apply, check_miss, counts
+from tests.support.run import run_ort
+
+# Means over up to 60 elements, in another order.
+CLOSE = {"atol": 4e-6, "rtol": 4e-6}
+SIZES = [{"n": 2, "h": 3, "w": 5}, {"n": 1, "h": 1, "w": 2}]
+SILU = "s = Sigmoid(n0) y = Mul(n0, s)"
+
+
+def net(after="y = Neg(n0)", shape="n,12,h,w", groups=3, dtype="float", **more):
+    text = f"""g ({dtype}[{shape}] x) => ({dtype}[{shape}] y) {{
+        n0 = GroupNormalization<num_groups={groups}, epsilon=0.01>(x, scale, bias) {after} }}"""
+    return model(text, **({"scale": positive(12), "bias": normal(12)} | more))
+
+
+def check(given, expected):
+    """The CPU has no kernel: the body stands for it."""
+    after = clone(given)
+    apply(RULE, after)
+    assert counts(after) == {"GroupNorm": 1, "Transpose": 2, **expected}
+    add_function_bodies(after)
+    inlined = ir.from_proto(onnx.inliner.inline_local_functions(ir.to_proto(after)))
+    for sizes in SIZES:
+        feeds = random_feeds(given, sizes)
+        for a, b in zip(run_ort(given, feeds), run_ort(inlined, feeds), strict=True):
+            np.testing.assert_allclose(b, a, **CLOSE)
+
+
+def test_alone_and_with_silu():
+    check(net(), {"Neg": 1})
+    check(net(SILU), {})
+    check(net("s = Sigmoid(n0) y = Mul(s, n0)", groups=6), {})
+
+
+def test_silu_whose_sigmoid_others_read():
+    given = net("s = Sigmoid(n0) m = Mul(n0, s) y = Add(m, s)")
+    check(given, {"Sigmoid": 1, "Mul": 1, "Add": 1})
+
+
+@pytest.mark.parametrize(
+    ("given", "reason"),
+    [
+        (
+            net(
+                dtype="double",
+                scale=positive(12, dtype="float64"),
+                bias=normal(12, dtype="float64"),
+            ),
+            "the kernel is for float32 and float16",
+        ),
+        (net(shape="n,12,h"), "it is not known to be a batch of images"),
+        (net(groups=12), "the kernel takes pairs of channels, a group has 1"),
+    ],
+)
+def test_refuses_with_a_reason(given, reason):
+    check_miss(RULE, given, reason)

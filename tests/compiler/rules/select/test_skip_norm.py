@@ -1,0 +1,114 @@
+"""A sum and a norm as one kernel."""
+
+from __future__ import annotations
+
+import pytest
+
+from sardonyx.compiler.rules.select.skip_norm import SKIP_NORM
+from tests.support.models import model, normal, positive
+from tests.support.rules import check_miss, check_rule, check_shared
+
+CLOSE = {"atol": 4e-6, "rtol": 4e-6}
+SIZES = [{"n": 2, "s": 3}, {"n": 1, "s": 1}]
+WEIGHTS = {
+    "scale": positive(4, seed=1),
+    "beta": normal(4, seed=2),
+    "bias": normal(4, seed=3),
+    "bias3": normal(1, 1, 4, seed=4),
+    "rows": normal(3, 1, seed=5),
+    "one": normal(1, seed=6),
+    "table": positive(3, 4, seed=7),
+    "single": positive(1, seed=8),
+}
+HEAD = "g (float[n,s,4] a, float[n,s,4] b) => (float[n,s,4] y) "
+LAYER = "LayerNormalization<epsilon=0.01>(u, scale, beta)"
+PLAIN = "LayerNormalization(u, scale)"
+RMS = "RMSNormalization<epsilon=0.01>(u, scale)"
+SUM = "u = Add(a, b)"
+BIASED = "p = Add(a, bias) u = Add(p, b)"
+
+
+def net(before=SUM, norm=LAYER, after="", head=HEAD):
+    return model(f"{head}{{ {before} y = {norm} {after} }}", **WEIGHTS)
+
+
+def kernel(norm):
+    return "SkipLayerNormalization" if "Layer" in norm else "SkipSimplifiedLayerNormalization"
+
+
+@pytest.mark.parametrize("norm", [LAYER, PLAIN, RMS])
+@pytest.mark.parametrize("before", [SUM, BIASED, "p = Add(bias3, a) u = Add(b, p)"])
+def test_a_sum_and_a_norm_are_one_kernel(before, norm):
+    check_rule(SKIP_NORM, net(before, norm), {kernel(norm): 1}, dims=SIZES, **CLOSE)
+    check_shared(SKIP_NORM, net(before, norm), dims=SIZES, **CLOSE)
+
+
+@pytest.mark.parametrize("norm", [LAYER, PLAIN, RMS])
+@pytest.mark.parametrize("before", [SUM, BIASED])
+def test_the_sum_comes_out_of_it(before, norm):
+    head = HEAD.replace("y)", "y, float[n,s,4] z)")
+    given = net(before, norm, "z = Neg(u)", head)
+    check_rule(SKIP_NORM, given, {kernel(norm): 1, "Neg": 1}, dims=SIZES, **CLOSE)
+    given = net(before, norm, "", head.replace("z)", "u)"))
+    check_rule(SKIP_NORM, given, {kernel(norm): 1}, dims=SIZES, **CLOSE)
+
+
+@pytest.mark.parametrize("bias", ["rows", "one"])
+def test_another_constant_is_added_before(bias):
+    given = net(f"p = Add(a, {bias}) u = Add(p, b)", head=HEAD.replace("s,4", "3,4"))
+    expected = {"Add": 1, "SkipLayerNormalization": 1}
+    check_rule(SKIP_NORM, given, expected, dims=SIZES, **CLOSE)
+
+
+def test_layers_with_norms_in_front():
+    text = """g (float[n,s,4] a, float[n,s,4] b) => (float[n,s,4] y) {
+        u = Add(a, b) h = LayerNormalization(u, scale, beta) k = Relu(h) p = Add(k, bias)
+        v = Add(p, u) i = LayerNormalization(v, scale, beta) l = Tanh(i) y = Add(l, v) }"""
+    expected = {"SkipLayerNormalization": 2, "Relu": 1, "Tanh": 1, "Add": 1}
+    check_rule(SKIP_NORM, model(text, **WEIGHTS), expected, dims=SIZES, **CLOSE)
+
+
+@pytest.mark.parametrize(
+    ("given", "rule", "reason"),
+    [
+        (
+            net(head=HEAD.replace("float[n,s,4] b", "float[n,1,4] b")),
+            "skip_norm",
+            "the sum is not known to be of two sequences of one shape",
+        ),
+        (
+            net(head=HEAD.replace("n,s,", "n,")),
+            "skip_norm",
+            "the sum is not known to be of two sequences of one shape",
+        ),
+        (
+            net(norm="LayerNormalization<axis=1>(u, table)", head=HEAD.replace("s,4", "3,4")),
+            "skip_norm",
+            "the norm is over more than the last axis",
+        ),
+        (
+            net(
+                after="z = Relu(u) v = RMSNormalization(u, scale)",
+                head=HEAD[:-2] + ", float[n,s,4] z, float[n,s,4] v) ",
+            ),
+            "skip_norm_sum",
+            "2 norms read the sum, not one",
+        ),
+        (
+            model(
+                "g (float[n,s,4] a) => (float[n,s,4] y) { y = RMSNormalization(a, scale) }",
+                **WEIGHTS,
+            ),
+            "norm_of_sum",
+            "its input is no sum that a fused norm gives",
+        ),
+    ],
+)
+def test_refuses_with_a_reason(given, rule, reason):
+    check_miss(SKIP_NORM, given, reason, rule)
+
+
+def test_double_precision_stays():
+    text = HEAD.replace("float[", "double[") + f"{{ {SUM} y = {RMS} }}"
+    given = model(text, scale=positive(4, dtype="float64"))
+    check_miss(SKIP_NORM, given, "the kernel is for floats of 16 and 32 bits", "skip_norm")
