@@ -22,8 +22,8 @@ class Fusion:
     """One before/after pair.
 
     Attributes:
-        stage: What the compiler leaves out before: "recognize", "affine", "parallel", "movement",
-            "select", or "settings" (the session settings of the target).
+        stage: What the compiler leaves out before: "recognize", "affine", "post_norm",
+            "parallel", "movement", "select", or "settings" (the session settings of the target).
         shape: What is measured, for the table.
         text: The model in ONNX text, without the header.
         weights: Shape of each weight, by name; `TABLES` has some that are not random.
@@ -222,6 +222,12 @@ _RESIDUALS = "".join(
     f"n{i} = LayerNormalization<axis = -1>(s{i}, gain, bias)"
     for i in range(4)
 )
+_POST_NORM = "n0 = LayerNormalization<axis = -1>(x, gain, bias)" + "".join(
+    f" m{i} = MatMul(n{i - 1}, w{i}) a{i} = Add(m{i}, b{i}) g{i} = Gelu(a{i})"
+    f" o{i} = MatMul(g{i}, v{i}) c{i} = Add(o{i}, c) s{i} = Add(c{i}, n{i - 1})"
+    f" n{i} = LayerNormalization<axis = -1>(s{i}, gain, bias)"
+    for i in range(1, 5)
+)
 
 FUSIONS: dict[str, Fusion] = {
     "gelu": Fusion("recognize", "[1,197,3072], erf", _GELU, {}),
@@ -287,6 +293,16 @@ FUSIONS: dict[str, Fusion] = {
             c = Conv<kernel_shape = [3, 3], pads = [1, 1, 1, 1]>(x, w)
             y = BatchNormalization(c, group_ones, bias, gain, group_ones) }}""",
         {"w": (64, 64, 3, 3), "group_ones": (64,), "gain": (64,), "bias": (64,)},
+    ),
+    "bias before a post-norm residual": Fusion(
+        "post_norm",
+        "four feed-forward layers of [1,128,768]",
+        f"g ({_ROWS} x) => ({_ROWS} n4) {{{_POST_NORM}}}",
+        {
+            **{f"{w}{i}": (HIDDEN, HIDDEN) for i in range(1, 5) for w in "wv"},
+            **{f"b{i}": (HIDDEN,) for i in range(1, 5)},
+            **dict.fromkeys(("c", "gain", "bias"), (HIDDEN,)),
+        },
     ),
     "query, key, value": Fusion(
         "parallel",
@@ -373,6 +389,24 @@ FUSIONS: dict[str, Fusion] = {
             y = Relu(s) }}""",
         {"w0": (64, 64, 3, 3), "b0": (64,), "w1": (64, 64, 3, 3), "b1": (64,)},
         selection="fused_conv",
+        target="cuda",
+    ),
+    "group_norm_nhwc": Fusion(
+        "select",
+        "[1,320,32,32], 32 groups, and SiLU",
+        """g (float[1,320,32,32] x) => (float[1,320,32,32] y) {
+            n = GroupNormalization<num_groups = 32>(x, gain, bias)
+            s = Sigmoid(n) y = Mul(n, s) }""",
+        {"gain": (320,), "bias": (320,)},
+        selection="group_norm_nhwc",
+        target="cuda",
+    ),
+    "skip_norm": Fusion(
+        "select",
+        "four sums and layer norms of [1,128,768]",
+        f"g ({_ROWS} x, {_ROWS} z) => ({_ROWS} n3) {{{_RESIDUALS}}}",
+        {"gain": (HIDDEN,), "bias": (HIDDEN,)},
+        selection="skip_norm",
         target="cuda",
     ),
     "MatMulAddFusion off": Fusion(

@@ -35,12 +35,13 @@ from sardonyx.compiler.passes.recognize import Recognize
 from sardonyx.compiler.pipeline import compile, pipeline
 from sardonyx.compiler.program import Program
 from sardonyx.compiler.rewrite import Rule
-from sardonyx.compiler.rules import movement, parallel
+from sardonyx.compiler.rules import movement, norm, parallel
 from sardonyx.compiler.targets import Target, find_target
 
 console = Console()
 STAGES: dict[str, Sequence[Rule]] = {
     "affine": AFFINE,
+    "post_norm": norm.POST_NORM,
     "parallel": parallel.RULES,
     "movement": movement.RULES,
 }
