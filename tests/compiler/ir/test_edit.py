@@ -187,6 +187,17 @@ def test_counts_must_agree():
         editor.replace([given.graph.outputs[0]], [], editor.builder(), "wrong")
 
 
+def test_the_domain_of_a_new_operator_is_imported():
+    given = model(CHAIN)
+    del given.opset_imports["com.microsoft"]
+    editor, neg = editor_of(given), node_of(given, "Neg")
+    built = editor.builder()
+    made = built.call("QuickGelu", neg.inputs[0], domain="com.microsoft", alpha=1.0)
+    editor.replace(neg.outputs, [made], built, "neg_to_gelu")
+    assert given.opset_imports == {"": 23, "com.microsoft": 1}
+    verify.verify(given)
+
+
 def test_an_input_cannot_be_replaced():
     given = model(CHAIN)
     editor = editor_of(given)

@@ -12,6 +12,7 @@ from sardonyx.compiler.errors import RewriteError
 from sardonyx.compiler.ir import provenance
 from sardonyx.compiler.ir.builder import Builder
 from sardonyx.compiler.ir.scope import graphs_in, subgraphs
+from sardonyx.compiler.ir.signature import DOMAIN_VERSIONS
 from sardonyx.compiler.ir.types import Types, all_values, describe
 
 
@@ -191,6 +192,9 @@ class Editor:
             raise RewriteError(f"{rule} replaces a node that is in no graph.")
         provenance.merge(built.nodes, matched, rule)
         self._name_outputs(built.nodes)
+        for node in built.nodes:
+            version = DOMAIN_VERSIONS.get(node.domain, 1)
+            self.model.opset_imports.setdefault(node.domain, version)
         graph.insert_before(anchor, built.nodes)
 
     def _name_outputs(self, nodes: Iterable[ir.Node]) -> None:
