@@ -380,6 +380,15 @@ FUSIONS: dict[str, Fusion] = {
         {"w": (64, 64, 3, 3), "slope": (64, 1, 1)},
         selection="prelu_by_relu",
     ),
+    "multi_head_attention": Fusion(
+        "select",
+        "S=1500, 12 heads of 64",
+        f"""g (float[1,1500,{HIDDEN}] q, float[1,1500,{HIDDEN}] k, float[1,1500,{HIDDEN}] v)
+            => (float[1,1500,{HIDDEN}] y) {{
+            y = Attention<q_num_heads = {HEADS}, kv_num_heads = {HEADS}>(q, k, v) }}""",
+        {},
+        selection="multi_head_attention",
+    ),
     "fused_conv": Fusion(
         "select",
         "two 3x3 convolutions of [1,64,56,56] and a sum",

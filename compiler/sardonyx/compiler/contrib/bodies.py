@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 import onnx
 import onnx_ir as ir
 
+from sardonyx.compiler.contrib.attention import multi_head_attention, packed_attention
 from sardonyx.compiler.contrib.fused_conv import fused_conv
 from sardonyx.compiler.contrib.gelu import exact_gelu, fast_gelu, quick_gelu
 from sardonyx.compiler.contrib.norms import group_norm, skip_layer_norm, skip_rms_norm
@@ -15,10 +16,12 @@ Write = Callable[[ir.Node, int], str]
 """`(call, opset of the standard domain) -> function in ONNX text`."""
 
 BODIES: Mapping[tuple[str, str], Write] = {
+    ("com.microsoft", "Attention"): packed_attention,
     ("com.microsoft", "BiasGelu"): exact_gelu,
     ("com.microsoft", "FastGelu"): fast_gelu,
     ("com.microsoft", "FusedConv"): fused_conv,
     ("com.microsoft", "Gelu"): exact_gelu,
+    ("com.microsoft", "MultiHeadAttention"): multi_head_attention,
     ("com.microsoft", "QuickGelu"): quick_gelu,
     ("com.microsoft", "GroupNorm"): group_norm,
     ("com.microsoft", "SkipLayerNormalization"): skip_layer_norm,

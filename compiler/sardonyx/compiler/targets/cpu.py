@@ -21,6 +21,7 @@ CPU = Target(
         "mish_by_exp",
         "prelu_by_relu",
         "softplus_by_log",
+        "multi_head_attention",
     ),
     session=SessionSettings(
         # Masked softmax makes denormals, which are slow.

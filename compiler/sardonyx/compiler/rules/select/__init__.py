@@ -12,20 +12,22 @@ from sardonyx.compiler.rules.select.fused_conv import CONV_ADD_RELU, CONV_RELU
 from sardonyx.compiler.rules.select.gelu import BIAS_GELU, QUICK_GELU
 from sardonyx.compiler.rules.select.group_norm import GROUP_NORM_BY_INSTANCE_NORM
 from sardonyx.compiler.rules.select.group_norm_nhwc import GROUP_NORM_NHWC
+from sardonyx.compiler.rules.select.multi_head_attention import MULTI_HEAD_ATTENTION
 from sardonyx.compiler.rules.select.prelu import PRELU_BY_RELU
 from sardonyx.compiler.rules.select.skip_norm import SKIP_NORM
 
 SELECTIONS: Mapping[str, tuple[Rule, ...]] = {
+    "bias_gelu": (BIAS_GELU,),
     "depthwise_conv1d": (DEPTHWISE_CONV1D,),
     "flat_softmax": (FLAT_SOFTMAX,),
-    "bias_gelu": (BIAS_GELU,),
     "fused_conv": (CONV_ADD_RELU, CONV_RELU),
     "group_norm_by_instance_norm": (GROUP_NORM_BY_INSTANCE_NORM,),
+    "group_norm_nhwc": (GROUP_NORM_NHWC,),
     "mish_by_exp": (MISH_BY_EXP,),
+    "multi_head_attention": (MULTI_HEAD_ATTENTION,),
     "prelu_by_relu": (PRELU_BY_RELU,),
     "quick_gelu": (QUICK_GELU,),
-    "softplus_by_log": (SOFTPLUS_BY_LOG,),
-    "group_norm_nhwc": (GROUP_NORM_NHWC,),
     "skip_norm": SKIP_NORM,
+    "softplus_by_log": (SOFTPLUS_BY_LOG,),
 }
 """The rules of each choice that `Target.selections` can name."""
