@@ -454,3 +454,13 @@ def test_threads_follow_cores_and_quota(monkeypatch, tmp_path):
     for quota, count in [(None, 8), (0.5, 1), (2.9, 2), (64.0, 8)]:
         monkeypatch.setattr(threads, "cpu_quota", lambda quota=quota: quota)
         assert threads.thread_count() == count
+
+
+def test_an_artifact_may_tune_a_provider_and_no_more():
+    tuned = carrying(provider_options={"cuda": {"prefer_nhwc": 1}})
+    assert runtime.load(tuned).settings.provider_options == {"cuda": {"prefer_nhwc": "1"}}
+    assert "provider_options.cuda" in str(runtime.load(tuned).settings)
+    with pytest.raises(runtime.SettingsError, match="may not set 'device_id' of provider 'cuda'"):
+        runtime.load(carrying(provider_options={"cuda": {"device_id": 1}}))
+    with pytest.raises(runtime.SettingsError, match="provider_options is not valid"):
+        runtime.load(carrying(provider_options=["cuda"]))

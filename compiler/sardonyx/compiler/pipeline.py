@@ -18,6 +18,7 @@ from sardonyx.compiler.ir.types import Types
 from sardonyx.compiler.ir.verify import verify
 from sardonyx.compiler.passes.base import ApplyRules
 from sardonyx.compiler.passes.canonicalize import Canonicalize
+from sardonyx.compiler.passes.convert_precision import ConvertPrecision
 from sardonyx.compiler.passes.cse import ShareCommonSubexpressions
 from sardonyx.compiler.passes.dead_code import RemoveDeadCode
 from sardonyx.compiler.passes.fold_constants import FoldConstants
@@ -55,7 +56,11 @@ CLEAN_UP = Repeat(
 
 
 def pipeline(
-    target: Target, rules: Sequence[Rule] = (), *, opset: int = CANONICAL_OPSET
+    target: Target,
+    rules: Sequence[Rule] = (),
+    *,
+    opset: int = CANONICAL_OPSET,
+    precision: str | None = None,
 ) -> tuple[Step, ...]:
     """Return the passes of a target, in order.
 
@@ -63,6 +68,7 @@ def pipeline(
         target: What models are compiled for.
         rules: Rules of a user's own, to be applied among them.
         opset: Opset of the standard domain that the file will have.
+        precision: Half precision to compute in, "fp16" or "bf16"; None keeps that of the model.
     """
     return (
         LiftConstants(),
@@ -75,6 +81,9 @@ def pipeline(
         Repeat((Recognize(), Fuse())),
         # They see what a model computes by its one operator, folded as far as it can be.
         *([ApplyRules(tuple(rules))] if rules else ()),
+        # Constants are folded in the precision of the model, and rounded once. Which operators a
+        # target prefers depends on their dtype.
+        *((ConvertPrecision(precision),) if precision else ()),
         # No rule of before looks for what a target wants operators replaced by.
         Select(target.selections),
         # What a target has chosen is not lowered; the scale of an attention goes into its linears.
@@ -104,6 +113,8 @@ def compile(
     target: str | Target = "cpu",
     *,
     opset: int | None = None,
+    precision: str | None = None,
+    layout: str | None = None,
     rules: Sequence[Rule] = (),
     steps: Sequence[Step] | None = None,
     verify_level: int = 1,
@@ -116,6 +127,10 @@ def compile(
         model: An onnx_ir model, as the frontends return it, or a DSL model.
         target: Name of a target, or a target.
         opset: Opset of the standard domain in the exported file; by default the target's.
+        precision: "fp16" or "bf16", where the target computes in it: most of the model is
+            converted; inputs and outputs keep their dtypes. By default nothing is.
+        layout: "nhwc", where the target can be asked for it: images are computed with their
+            channels last. By default the target chooses.
         rules: Rewrite rules of your own; the target's pipeline applies them once it has
             recognised and fused what it can, before it looks for what the target prefers.
         steps: The passes, in order, in the place of the target's pipeline.
@@ -130,7 +145,9 @@ def compile(
         RewriteError: A pass broke its contract; that is a bug of the pass.
     """
     chosen = find_target(target) if isinstance(target, str) else target
+    chosen = chosen.with_layout(layout)
     chosen.check_opset(opset)
+    chosen.check_precision(precision)
     if steps is not None and rules:
         raise UnsupportedError(
             "Either rules or steps can be given.",
@@ -162,7 +179,7 @@ def compile(
     manager = PassManager(editor, verify_level, before_pass)
     if steps is None:
         wanted = best_opset(working, chosen, opset) or CANONICAL_OPSET
-        steps = pipeline(chosen, rules, opset=wanted)
+        steps = pipeline(chosen, rules, opset=wanted, precision=precision)
     records = manager.run(steps)
     working.metadata_props["sardonyx.stage"] = "core"
     if verify_level >= 1:

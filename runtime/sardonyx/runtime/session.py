@@ -17,6 +17,7 @@ from .devices import (
     missing_library,
     report,
     resolve,
+    short_name,
     unused_problem,
     used_providers,
 )
@@ -109,6 +110,10 @@ def load(
             disabled_optimizers=disabled_optimizers,
             graph_optimization=graph_optimization,
         )
+        requested = {
+            name: {**settings.provider_options.get(short_name(name), {}), **options}
+            for name, options in requested.items()
+        }
         raw = _create(model, where, settings, requested, fallback)
         problem = unused_problem(raw, list(requested), where)
         if problem is not None:

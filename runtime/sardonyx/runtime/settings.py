@@ -45,7 +45,19 @@ ARTIFACT_KEYS = {
     "session.use_device_allocator_for_initializers",
     "session.x64quantprecision",
 }
-FIELDS = ("config", "disabled_optimizers", "graph_optimization")
+# Of providers: what changes speed or rounding, nothing that names devices, files or memory.
+ARTIFACT_OPTIONS = {
+    "cuda": {
+        "cudnn_conv1d_pad_to_nc1d",
+        "cudnn_conv_algo_search",
+        "cudnn_conv_use_max_workspace",
+        "enable_skip_layer_norm_strict_mode",
+        "fuse_conv_bias",
+        "prefer_nhwc",
+        "use_tf32",
+    }
+}
+FIELDS = ("config", "disabled_optimizers", "graph_optimization", "provider_options")
 
 
 @dataclass(frozen=True)
@@ -58,6 +70,8 @@ class Settings:
             ``all``.
         disabled_optimizers: ONNX Runtime's graph transformers that are switched off.
         config: ONNX Runtime session config entries.
+        provider_options: Options of execution providers that the artifact asks for, by short
+            name; those that the caller gives with a provider override them.
         origin: For each of the above, and for each config key: ``default``, ``artifact`` or
             ``caller``.
     """
@@ -66,6 +80,7 @@ class Settings:
     graph_optimization: str
     disabled_optimizers: tuple[str, ...]
     config: Mapping[str, str]
+    provider_options: Mapping[str, Mapping[str, str]]
     origin: Mapping[str, str]
 
     def __str__(self) -> str:
@@ -74,9 +89,11 @@ class Settings:
             "graph_optimization": self.graph_optimization,
             "disabled_optimizers": ", ".join(self.disabled_optimizers) or "none",
             **self.config,
+            **{f"provider_options.{k}": v for k, v in self.provider_options.items()},
         }
         width = max(map(len, rows))
-        return "\n".join(f"{k:{width}}  {v}  ({self.origin[k]})" for k, v in rows.items())
+        origin = {key: self.origin.get(key, "artifact") for key in rows}
+        return "\n".join(f"{k:{width}}  {v}  ({origin[k]})" for k, v in rows.items())
 
 
 def merge_settings(
@@ -105,6 +122,7 @@ def merge_settings(
             "config": DEFAULT_CONFIG,
             "disabled_optimizers": [],
             "graph_optimization": "all",
+            "provider_options": {},
         },
         "artifact": _from_metadata(metadata, where),
         "caller": {key: value for key, value in given.items() if value is not None},
@@ -164,6 +182,16 @@ def _from_metadata(metadata: Mapping[str, str], where: str) -> dict[str, Any]:
                 expected="settings that tune the session",
                 remedy=f"take it out of the file and pass load(..., config={{'{key}': ...}})",
             )
+    options = carried.get("provider_options", {})
+    for provider, given in options.items() if isinstance(options, dict) else ():
+        for key in given if isinstance(given, dict) else ():
+            if key not in ARTIFACT_OPTIONS.get(provider, ()):
+                raise SettingsError(
+                    f"a model file may not set '{key}' of provider '{provider}'",
+                    where=place,
+                    expected="options that tune a provider",
+                    remedy=f"pass load(..., providers=[('{provider}', {{'{key}': ...}})])",
+                )
     for key in carried.keys() - set(FIELDS):
         warnings.warn(
             f"{where}: session setting '{key}' is unknown to this version and ignored",
@@ -194,7 +222,19 @@ def _checked(layer: Mapping[str, Any], place: str) -> dict[str, Any]:
             found = layer["graph_optimization"]
             raise _wrong("graph_optimization", place, found, f"one of {', '.join(LEVELS)}")
         checked["graph_optimization"] = layer["graph_optimization"]
+    if "provider_options" in layer:
+        checked["provider_options"] = _options(layer["provider_options"], place)
     return checked
+
+
+def _options(given: Any, place: str) -> dict[str, dict[str, str]]:
+    """Options of providers, as strings."""
+    if not isinstance(given, Mapping) or not all(isinstance(o, Mapping) for o in given.values()):
+        raise _wrong("provider_options", place, given, "a mapping of options for each provider")
+    return {
+        str(provider): {str(key): _value(str(key), value, place) for key, value in options.items()}
+        for provider, options in given.items()
+    }
 
 
 def _iterable(value: Any) -> bool:

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import json
+
+import numpy as np
 import pytest
 
+from sardonyx import runtime
+from sardonyx.compiler import UnsupportedError, compile
 from sardonyx.compiler.ops import rows
 from sardonyx.compiler.rules.select import SELECTIONS
 from sardonyx.compiler.targets import TARGETS
+from tests.support.models import model, normal, random_feeds
+from tests.support.run import run_ort
 
 
 @pytest.mark.parametrize("target", TARGETS.values(), ids=TARGETS)
@@ -33,3 +40,30 @@ def test_an_operator_of_cuda_that_a_rule_could_make_has_a_row():
     known = {row.op_type for row in rows() if row.domain == "com.microsoft"}
     for op_type in ("BiasGelu", "SkipLayerNormalization", "MultiHeadAttention", "FusedConv"):
         assert op_type in known & TARGETS["cuda"].contrib["com.microsoft"]
+
+
+def test_a_layout_is_an_option_of_the_provider():
+    given = model("g (float[b,3] x) => (float[b,3] y) { y = Relu(x) }")
+    program = compile(given, "cuda", layout="nhwc")
+    carried = json.loads(program.metadata["sardonyx.session"])
+    assert carried["provider_options"] == {"cuda": {"prefer_nhwc": "1", "fuse_conv_bias": "1"}}
+    session = runtime.load(program)
+    assert session.settings.provider_options == carried["provider_options"]
+    assert "provider_options" not in json.loads(compile(given, "cuda").metadata["sardonyx.session"])
+    with pytest.raises(UnsupportedError, match="'cpu' cannot be asked for the layout 'nhwc'"):
+        compile(given, "cpu", layout="nhwc")
+
+
+def test_a_program_for_cuda_loads_and_runs_on_the_cpu():
+    """No device is needed to see that it is well-formed and right."""
+    given = model(
+        """g (float[b,2,5,5] x) => (float[b,3,5,5] y) {
+            c = Conv<pads = [1, 1, 1, 1]>(x, w, v) r = Relu(c) n = HardSwish(r) y = Gelu(n) }""",
+        w=normal(3, 2, 3, 3),
+        v=normal(3),
+    )
+    program = compile(given, "cuda", verify_level=2)
+    assert "FusedConv" in {node.op_type for node in program.model.graph}
+    feeds = random_feeds(given, {"b": 2})
+    (wanted,), (got,) = run_ort(given, feeds), runtime.load(program)(feeds["x"])
+    np.testing.assert_allclose(got, wanted, atol=1e-4, rtol=1e-4)

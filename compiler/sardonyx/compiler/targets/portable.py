@@ -7,4 +7,5 @@ PORTABLE = Target(
     name="portable",
     sentence="any ONNX runtime: operators of the ONNX standard only",
     kernel_gaps=ONNXRUNTIME_CPU,
+    precisions=("fp16", "bf16"),
 )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import onnx_ir as ir
 
@@ -22,19 +22,23 @@ class SessionSettings:
         config: Session config entries.
         disabled_optimizers: Names of its graph transformers to switch off.
         graph_optimization: How far it optimises: "off", "basic", "extended" or "all".
+        provider_options: Options of its execution providers, by the short name of the provider.
     """
 
     config: Mapping[str, str] = field(default_factory=dict)
     disabled_optimizers: tuple[str, ...] = ()
     graph_optimization: str = "all"
+    provider_options: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
     def to_json(self) -> str:
         """Return the text that goes into a model's metadata."""
+        options = {name: dict(given) for name, given in self.provider_options.items()}
         return json.dumps(
             {
                 "config": dict(self.config),
                 "disabled_optimizers": list(self.disabled_optimizers),
                 "graph_optimization": self.graph_optimization,
+                **({"provider_options": options} if options else {}),
             },
             sort_keys=True,
         )
@@ -57,6 +61,9 @@ class Target:
         unmeasured: Of these, the ones that no kept measurement supports yet, each with the reason
             why it is chosen nevertheless.
         session: How ONNX Runtime is to be set up; None leaves it alone.
+        precisions: Names of the half precisions that it computes in faster than in single.
+        layouts: For each layout of images that it can be asked for, the options of its provider
+            that make it compute so: {"nhwc": {"prefer_nhwc": "1"}}.
     """
 
     name: str
@@ -68,6 +75,8 @@ class Target:
     selections: tuple[str, ...] = ()
     unmeasured: Mapping[str, str] = field(default_factory=dict)
     session: SessionSettings | None = None
+    precisions: tuple[str, ...] = ()
+    layouts: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
     def check_opset(self, opset: int | None) -> None:
         """Check that models can be exported at an opset; None stands for the best one.
@@ -81,6 +90,37 @@ class Target:
                 expected=f"opset {LOWEST_OPSET} to {CANONICAL_OPSET}",
                 remedy="leave the opset out to take the best one",
             )
+
+    def check_precision(self, precision: str | None) -> None:
+        """Check that models can be had in a precision; None stands for that of the model.
+
+        Raises:
+            UnsupportedError: They cannot.
+        """
+        if precision is not None and precision not in self.precisions:
+            raise UnsupportedError(
+                f"Target {self.name!r} does not compute in {precision!r}.",
+                expected=", ".join(self.precisions) or "the precision that the model has",
+                remedy="leave the precision out, or compile for another target",
+            )
+
+    def with_layout(self, layout: str | None) -> Target:
+        """Return the target set up for a layout of images; None leaves the choice to it.
+
+        Raises:
+            UnsupportedError: It cannot be asked for that layout.
+        """
+        if layout is None:
+            return self
+        if layout not in self.layouts:
+            raise UnsupportedError(
+                f"Target {self.name!r} cannot be asked for the layout {layout!r}.",
+                expected=", ".join(self.layouts) or "no layout: it takes what is fastest",
+            )
+        session = self.session or SessionSettings()
+        before = session.provider_options.get(self.name, {})
+        options = {**session.provider_options, self.name: {**before, **self.layouts[layout]}}
+        return replace(self, session=replace(session, provider_options=options))
 
     def refuses(self, node: ir.Node, version: int) -> str | None:
         """Return why the target does not accept a node, or None where it does.

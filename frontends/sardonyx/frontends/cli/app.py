@@ -60,6 +60,12 @@ def compile_command(
     output: Annotated[Path, typer.Option("--output", "-o", help="The .onnx file to write.")],
     target: TargetName = "cpu",
     opset: Annotated[int | None, typer.Option(help="Opset of the file, 18 to 23.")] = None,
+    precision: Annotated[
+        str | None, typer.Option(help="Compute in fp16 or bf16, where the target does.")
+    ] = None,
+    layout: Annotated[
+        str | None, typer.Option(help="nhwc: channels last, where the target can be asked.")
+    ] = None,
     dynamic: Dynamic = None,
     external_data: Annotated[
         bool | None,
@@ -82,6 +88,8 @@ def compile_command(
         output,
         target=target,
         opset=opset,
+        precision=precision,
+        layout=layout,
         dynamic=dynamic or [],
         external_data=external_data,
         verify_level=verify_level,

@@ -1,0 +1,195 @@
+"""Half precision where it holds the numbers, single where it does not, casts at the borders."""
+
+from __future__ import annotations
+
+import ml_dtypes
+import numpy as np
+import onnx_ir as ir
+import pytest
+
+from sardonyx.compiler import compile
+from sardonyx.compiler.errors import UnsupportedError
+from sardonyx.compiler.ops import rows
+from sardonyx.compiler.ops.precision import ACCUMULATES_WIDE, ANGLES, WIDE_RANGE
+from sardonyx.compiler.passes.convert_precision import ConvertPrecision
+from tests.support.models import clone, model, normal, random_feeds
+from tests.support.rules import apply, check_unchanged, counts
+from tests.support.run import check_valid, run_ort, run_reference
+
+HALF = ir.DataType.FLOAT16
+UNIT = 2.0**-11
+"""Half the distance from 1 to the next number of half precision."""
+
+
+def converted(given: ir.Model, precision: str = "fp16") -> ir.Model:
+    after = clone(given)
+    apply(ConvertPrecision(precision), after)
+    ir.passes.common.RemoveUnusedNodesPass()(after)
+    check_valid(after)
+    check_unchanged(ConvertPrecision(precision), after)
+    return after
+
+
+def dtypes(given: ir.Model) -> dict[str, str]:
+    """The dtype of the first result of each operator but for casts."""
+    return {
+        node.op_type: node.outputs[0].dtype.name
+        for node in given.graph
+        if node.op_type not in {"Cast", "Constant"}
+    }
+
+
+def check_close(given: ir.Model, after: ir.Model, dims: dict[str, int], roundings: float) -> None:
+    """Demand results within some roundings of the largest one, to and from half precision."""
+    feeds = random_feeds(given, dims)
+    for a, b in zip(run_ort(given, feeds), run_ort(after, feeds), strict=True):
+        assert a.dtype == b.dtype == np.float32
+        assert np.isfinite(b).all()
+        np.testing.assert_allclose(b, a, rtol=0, atol=roundings * UNIT * np.abs(a).max())
+
+
+MLP = """g (float[b,8] x) => (float[b,4] y) {
+    m = MatMul(x, w) a = Add(m, c) r = Relu(a) y = MatMul(r, v) }"""
+
+
+def mlp() -> ir.Model:
+    return model(MLP, w=normal(8, 6), c=normal(6), v=normal(6, 4))
+
+
+def test_a_network_is_converted_with_casts_at_its_borders_only():
+    given = mlp()
+    after = converted(given)
+    assert counts(after) == {"Cast": 2, "MatMul": 2, "Add": 1, "Relu": 1}
+    assert set(dtypes(after).values()) == {"FLOAT16"}
+    assert {v.dtype for v in after.graph.initializers.values()} == {HALF}
+    assert [v.dtype.name for v in (*after.graph.inputs, *after.graph.outputs)] == ["FLOAT"] * 2
+    # Operands, weights and results of three operators are rounded, sums are of 8 terms.
+    check_close(given, after, {"b": 3}, roundings=12)
+
+
+def test_a_weight_that_two_operators_share_is_converted_once():
+    given = model("g (float[b,8] x) => (float[b,8] y) { a = MatMul(x, w) y = MatMul(a, w) }",
+                  w=normal(8, 8))  # fmt: skip
+    assert len(converted(given).graph.initializers) == 1
+
+
+def test_norms_and_softmax_are_converted_whole():
+    given = model(
+        """g (float[b,s,8] x) => (float[b,s,8] y) {
+            n = LayerNormalization(x, w, c) s = Softmax(n) y = RMSNormalization(s, w) }""",
+        w=normal(8),
+        c=normal(8),
+    )
+    after = converted(given)
+    assert set(dtypes(after).values()) == {"FLOAT16"}
+    check_close(given, after, {"b": 2, "s": 3}, roundings=16)
+
+
+@pytest.mark.parametrize("op", ["Exp(h)", "Pow(h, two)", "ReduceSum<keepdims = 1>(h)"])
+def test_what_leaves_the_range_stays_with_what_reads_it(op):
+    given = model(
+        f"g (float[b,8] x) => (float[b,4] y) {{ h = Mul(x, x) e = {op}"
+        f" r = Sqrt(e) d = Div(x, r) y = MatMul(d, w) }}",
+        two=np.float32(2),
+        w=normal(8, 4),
+    )
+    after = converted(given)
+    name = op.split("(")[0].split("<")[0]
+    assert dtypes(after) == {
+        "Mul": "FLOAT16", name: "FLOAT", "Sqrt": "FLOAT", "Div": "FLOAT", "MatMul": "FLOAT16",
+    }  # fmt: skip
+
+
+def test_bfloat16_has_the_range_of_single_precision():
+    given = model("g (float[b,8] x) => (float[b,8] y) { e = Exp(x) y = Neg(e) }")
+    after = converted(given, "bf16")
+    assert dtypes(after) == {"Exp": "BFLOAT16", "Neg": "BFLOAT16"}
+    feeds = {"x": np.linspace(-3, 3, 16, dtype=np.float32).reshape(2, 8)}
+    (got,) = run_reference(after, feeds)
+    unit = float(ml_dtypes.finfo(ml_dtypes.bfloat16).eps) / 2
+    # The operand's rounding, times the slope of exp, and the result's.
+    np.testing.assert_allclose(got, -np.exp(feeds["x"]), rtol=8 * unit)
+
+
+def test_angles_are_computed_in_single_precision_from_the_positions_on():
+    given = model(
+        """g (int64[s] p, float[s,8] x) => (float[s,8] y) {
+            f = Cast<to = 1>(p) u = Unsqueeze(f, axis) a = Mul(u, w) c = Cos(a) y = Mul(x, c) }""",
+        axis=np.array([1]),
+        w=(10.0 ** -np.arange(8.0)).astype(np.float32),
+    )
+    after = converted(given)
+    assert dtypes(after)["Cos"] == dtypes(after)["Unsqueeze"] == "FLOAT"
+    feeds = {"p": np.array([0, 1000, 4001]), "x": np.ones((3, 8), np.float32)}
+    (wanted,), (got,) = run_ort(given, feeds), run_ort(after, feeds)
+    np.testing.assert_allclose(got, wanted, atol=2 * UNIT)
+
+
+def test_a_constant_that_half_precision_cannot_hold_is_not_converted():
+    given = model(
+        "g (float[b,4] x) => (float[b,4] y) { a = Mul(x, w) n = Add(a, c) y = MatMul(n, v) }",
+        w=np.full(4, 1e6, np.float32),
+        c=normal(4),
+        v=normal(4, 4),
+    )
+    after = clone(given)
+    report = apply(ConvertPrecision("fp16"), after)
+    assert dtypes(after) == {"Mul": "FLOAT", "Add": "FLOAT", "MatMul": "FLOAT16"}
+    assert report.misses["to_fp16"].why == "its constant w has elements beyond 65504"
+
+
+@pytest.mark.parametrize("is_constant", [False, True])
+def test_a_mask_of_large_numbers_stays_finite(is_constant):
+    mask = np.where(np.tri(3), 0, -3e38).astype(np.float32)
+    mask[2] = -3e38  # A query without keys gives some mean of all, and never NaN.
+    more = "" if is_constant else ", float[3,3] m"
+    given = model(
+        f"g (float[b,2,3,8] q{more}) => (float[b,2,3,8] y) {{ y = Attention(q, q, q, m) }}",
+        **({"m": mask} if is_constant else {}),
+    )
+    after = converted(given)
+    feeds = {"q": random_feeds(given, {"b": 2})["q"], **({} if is_constant else {"m": mask})}
+    (wanted,), (got,) = run_ort(given, feeds), run_ort(after, feeds)
+    assert np.isfinite(got).all()
+    error = np.abs(got - wanted)[:, :, :2].max()
+    assert error < 16 * UNIT * np.abs(wanted).max()
+
+
+def test_subgraphs_stay_as_they_are():
+    given = model(
+        """g (float[3] x, bool c) => (float[3] y) { r = Relu(x) y = If(c) <
+            then_branch = t () => (float[3] a) { a = Neg(r) },
+            else_branch = e () => (float[3] b) { b = Abs(r) }> }"""
+    )
+    after = converted(given)
+    assert dtypes(after) == {"Relu": "FLOAT16", "If": "FLOAT"}
+    for flag in (True, False):
+        feeds = {"x": normal(3), "c": np.array(flag)}
+        (wanted,), (got,) = run_ort(given, feeds), run_ort(after, feeds)
+        np.testing.assert_allclose(got, wanted, rtol=2 * UNIT)
+
+
+def test_operands_that_the_schema_wants_in_single_precision_stay():
+    given = model(
+        "g (float[1,2,3,4] x) => (float[1,2,6,8] y) { a = Relu(x) y = Resize(a, , s) }",
+        s=np.array([1, 1, 2, 2], np.float32),
+    )
+    after = converted(given)
+    assert dtypes(after)["Resize"] == "FLOAT16"
+    check_close(given, after, {}, roundings=2)
+
+
+def test_the_tables_are_of_operators_that_exist():
+    known = {row.op_type for row in rows() if not row.domain}
+    assert known >= WIDE_RANGE | ANGLES | ACCUMULATES_WIDE
+    assert not WIDE_RANGE & ACCUMULATES_WIDE
+
+
+def test_compile_converts_where_the_target_computes_so():
+    program = compile(mlp(), "cuda", precision="fp16", verify_level=2)
+    assert program.report.rules["to_fp16"] == 4
+    check_close(mlp(), program.model, {"b": 2}, roundings=12)
+    with pytest.raises(UnsupportedError, match="'cpu' does not compute in 'fp16'"):
+        compile(mlp(), "cpu", precision="fp16")
+    with pytest.raises(UnsupportedError, match="does not compute in 'int3'"):
+        compile(mlp(), "cuda", precision="int3")
