@@ -1,6 +1,7 @@
 """ONNX Runtime on a CPU."""
 
 from sardonyx.compiler.targets.kernel_gaps import ONNXRUNTIME_CPU
+from sardonyx.compiler.targets.kernels import missing_kernel
 from sardonyx.compiler.targets.target import SessionSettings, Target
 
 CPU = Target(
@@ -12,6 +13,7 @@ CPU = Target(
         "com.microsoft.nchwc": None,
     },
     kernel_gaps=ONNXRUNTIME_CPU,
+    missing_kernel=missing_kernel,
     selections=(
         "group_norm_by_instance_norm",
         "flat_softmax",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
 import onnx_ir as ir
@@ -56,6 +56,8 @@ class Target:
         newest_ir_version: The newest IR version that it loads.
         kernel_gaps: Operators whose newest form it has no kernel for, and the newest opset that
             it runs them at.
+        missing_kernel: Says why it cannot run a node of the standard at a version, None where it
+            can or nobody knows; by default nobody does.
         selections: Names of the rule sets (`rules.select.SELECTIONS`) that put operators into the
             form that it runs fastest, in the order in which they are applied.
         unmeasured: Of these, the ones that no kept measurement supports yet, each with the reason
@@ -72,6 +74,7 @@ class Target:
     newest_opset: int = 26
     newest_ir_version: int = 13
     kernel_gaps: Mapping[str, int] = field(default_factory=dict)
+    missing_kernel: Callable[[ir.Node, int], str | None] | None = None
     selections: tuple[str, ...] = ()
     unmeasured: Mapping[str, str] = field(default_factory=dict)
     session: SessionSettings | None = None
@@ -132,7 +135,7 @@ class Target:
         if is_standard(node.domain, node.op_type):
             if not node.domain and version > self.newest_opset:
                 return f"{self.name} loads opset {self.newest_opset} at most, not {version}"
-            return None
+            return self.missing_kernel(node, version) if self.missing_kernel else None
         accepted = self.contrib.get(node.domain, frozenset())
         if accepted is None or node.op_type in accepted:
             return None
