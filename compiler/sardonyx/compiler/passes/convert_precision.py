@@ -6,7 +6,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-import ml_dtypes
 import numpy as np
 import onnx_ir as ir
 
@@ -22,6 +21,8 @@ from sardonyx.compiler.rewrite import Miss
 
 PRECISIONS = {"fp16": ir.DataType.FLOAT16, "bf16": ir.DataType.BFLOAT16}
 """The dtypes by the names that users give."""
+
+_LARGEST = {ir.DataType.FLOAT16: 65504.0, ir.DataType.BFLOAT16: 3.3895313892515355e38}
 
 _FLOAT = ir.DataType.FLOAT
 _MASK_OF_ATTENTION = 3
@@ -97,7 +98,7 @@ class _Conversion:
             return self._narrow[value]
         array = constants.array(value)
         # Scores that are added to it must not overflow.
-        lowest = float(ml_dtypes.finfo(self._dtype.numpy()).min) / 2
+        lowest = -_LARGEST[self._dtype] / 2
         narrow: ir.Value
         if array is not None:
             kept = np.maximum(array, lowest) if is_mask else array
@@ -161,7 +162,7 @@ def _own_reason(node: ir.Node, dtype: ir.DataType) -> str | None:
     """Return why a node stays in single precision on its own account, or None."""
     if node.domain == "" and node.op_type in WIDE_RANGE and dtype == ir.DataType.FLOAT16:
         return f"the result of {node.op_type} can leave the range of half precision"
-    largest = float(ml_dtypes.finfo(dtype.numpy()).max)
+    largest = _LARGEST[dtype]
     for index in _convertible(node, dtype):
         if node.op_type == "Attention" and index == _MASK_OF_ATTENTION:
             continue

@@ -10,6 +10,7 @@ import functools
 import importlib.resources
 import json
 from dataclasses import dataclass
+from typing import Any
 
 import onnx
 import onnx_ir as ir
@@ -85,7 +86,8 @@ def missing_kernel(node: ir.Node, version: int) -> str | None:
 @functools.cache
 def has_function(op_type: str, version: int) -> bool:
     """Say whether ONNX defines an operator by a function of others."""
-    schema = onnx.defs.get_schema(op_type, version, "")
+    # onnx's stub lacks the two attributes.
+    schema: Any = onnx.defs.get_schema(op_type, version, "")
     return bool(schema.has_function or schema.has_context_dependent_function)
 
 
