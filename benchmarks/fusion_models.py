@@ -23,13 +23,15 @@ class Fusion:
 
     Attributes:
         stage: What the compiler leaves out before: "recognize", "affine", "post_norm",
-            "parallel", "movement", "select", or "settings" (the session settings of the target).
+            "parallel", "movement", "select", "lower" (leaving it to the function bodies of
+            ONNX), or "settings" (the session settings of the target).
         shape: What is measured, for the table.
         text: The model in ONNX text, without the header.
         weights: Shape of each weight, by name; `TABLES` has some that are not random.
         selection: With "select": the name in `rules.select.SELECTIONS`.
         optimizer: With "settings": the optimizer of ONNX Runtime that the target switches off.
         target: What it is compiled for.
+        opset: Opset of the file.
     """
 
     stage: str
@@ -39,6 +41,7 @@ class Fusion:
     selection: str = ""
     optimizer: str = ""
     target: str = "cpu"
+    opset: int = 23
 
     def model(self) -> ir.Model:
         """The model."""
@@ -73,6 +76,7 @@ TABLES: dict[str, Callable[[str, tuple[int, ...]], np.ndarray]] = {
     "half": _ints(SIZE // 2),
     "end": _ints(2**31 - 1),
     "axis3": _ints(3),
+    "axis1": _ints(1),
     "axis2": _ints(2),
     "repeat": _ints(1, 4, 3, LENGTH, SIZE),
     "merge": _ints(1, HEADS, LENGTH, SIZE),
@@ -122,8 +126,11 @@ _CACHE = f"""g (float[1,{HEADS},1,{SIZE}] qh, float[1,{HEADS},1,{SIZE}] k,
     {_KT}
     {_ATTEND.format(mask="masked = Identity(scaled)")}
 }}"""
-_ROTARY = f"""g (float[1,{HEADS},{LENGTH},{SIZE}] x, float[1,1,{LENGTH},{SIZE}] cos,
-       float[1,1,{LENGTH},{SIZE}] sin) => (float[1,{HEADS},{LENGTH},{SIZE}] y) {{
+_ROTARY = f"""g (float[1,{HEADS},{LENGTH},{SIZE}] x, float[1,{LENGTH},{SIZE // 2}] angles)
+    => (float[1,{HEADS},{LENGTH},{SIZE}] y) {{
+    whole = Concat<axis = -1>(angles, angles)
+    wide = Unsqueeze(whole, axis1)
+    cos = Cos(wide)  sin = Sin(wide)
     a = Slice(x, start, half, axis3)  b = Slice(x, half, end, axis3)
     n = Neg(b)
     r = Concat<axis = -1>(n, a)
@@ -284,7 +291,7 @@ FUSIONS: dict[str, Fusion] = {
         "recognize",
         "[1,12,128,64]",
         _ROTARY,
-        {"start": (1,), "half": (1,), "end": (1,), "axis3": (1,)},
+        {"start": (1,), "half": (1,), "end": (1,), "axis3": (1,), "axis1": (1,)},
     ),
     "batch norm": Fusion(
         "affine",
@@ -417,6 +424,26 @@ FUSIONS: dict[str, Fusion] = {
         {"gain": (HIDDEN,), "bias": (HIDDEN,)},
         selection="skip_norm",
         target="cuda",
+    ),
+    "attention, opset 18, from its parts": Fusion(
+        "recognize", "S=128, 12 heads of 64", _attention(), _HEADS_WEIGHTS, opset=18
+    ),
+    "attention, opset 18": Fusion(
+        "lower",
+        "S=128, 12 heads of 64, causal",
+        f"""g ({_IN} q, {_IN} k, {_IN} v) => ({_IN} y) {{
+            y = Attention<q_num_heads = {HEADS}, kv_num_heads = {HEADS}, is_causal = 1>(q, k, v)
+        }}""",
+        {},
+        opset=18,
+    ),
+    "RMS norm, opset 18": Fusion(
+        "lower",
+        "[1,128,2048]",
+        """g (float[1,128,2048] x) => (float[1,128,2048] y) {
+            y = RMSNormalization<axis = -1>(x, gain) }""",
+        {"gain": (2048,)},
+        opset=18,
     ),
     "MatMulAddFusion off": Fusion(
         "settings",

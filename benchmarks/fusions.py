@@ -28,8 +28,9 @@ from benchmarks.fusion_models import FUSIONS, Fusion
 from benchmarks.machine import describe
 from benchmarks.ratios import ratio, relative_error
 from benchmarks.run import store
-from sardonyx.compiler.passes.base import RulePass
+from sardonyx.compiler.passes.base import Pass, RulePass
 from sardonyx.compiler.passes.fuse import AFFINE, Fuse
+from sardonyx.compiler.passes.lower import Lower
 from sardonyx.compiler.passes.manager import Repeat, Step
 from sardonyx.compiler.passes.recognize import Recognize
 from sardonyx.compiler.pipeline import compile, pipeline
@@ -45,8 +46,9 @@ STAGES: dict[str, Sequence[Rule]] = {
     "parallel": parallel.RULES,
     "movement": movement.RULES,
 }
+LEFT_OUT: dict[str, type[Pass]] = {"recognize": Recognize, "lower": Lower}
 SIDES = ("before", "after")
-RULE_PASSES = ("recognize", "fuse", "select")
+RULE_PASSES = ("recognize", "fuse", "select", "lower")
 
 
 def target_of(fusion: Fusion, side: str) -> Target:
@@ -74,7 +76,7 @@ def steps_without(steps: Sequence[Step], stage: str) -> Iterator[Step]:
         elif isinstance(step, Fuse) and stage in STAGES:
             left = tuple(rules for rules in Fuse.stages if rules is not STAGES[stage])
             yield type("FuseLess", (RulePass,), {"name": "fuse", "stages": left})()
-        elif not (isinstance(step, Recognize) and stage == "recognize"):
+        elif not isinstance(step, LEFT_OUT.get(stage, ())):
             yield step
 
 
@@ -83,10 +85,10 @@ def programs(fusion: Fusion) -> dict[str, Program]:
     made = {}
     for side in SIDES:
         target = target_of(fusion, side)
-        steps = pipeline(target)
+        steps = pipeline(target, opset=fusion.opset)
         if side == "before":
             steps = tuple(steps_without(steps, fusion.stage))
-        made[side] = compile(fusion.model(), target, steps=steps)
+        made[side] = compile(fusion.model(), target, opset=fusion.opset, steps=steps)
     return made
 
 

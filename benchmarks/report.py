@@ -21,6 +21,7 @@ FUSION_STAGES = {
     "parallel": "merged",
     "movement": "rewritten for kernels",
     "select": "chosen by a target",
+    "lower": "older opsets",
     "settings": "session settings",
 }
 
