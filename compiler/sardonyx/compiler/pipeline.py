@@ -35,6 +35,7 @@ from sardonyx.compiler.passes.select import Select
 from sardonyx.compiler.passes.share_weights import ShareWeights
 from sardonyx.compiler.program import Program, Report
 from sardonyx.compiler.rewrite import Rule
+from sardonyx.compiler.rules.select import AFTER_LAYOUT
 from sardonyx.compiler.targets import PORTABLE, Target, find_target
 
 CLEAN_UP = Repeat(
@@ -70,6 +71,7 @@ def pipeline(
         opset: Opset of the standard domain that the file will have.
         precision: Half precision to compute in, "fp16" or "bf16"; None keeps that of the model.
     """
+    ordered = [name for name in target.selections if name in AFTER_LAYOUT]
     return (
         LiftConstants(),
         # Recognition and fusion need canonical neighbours.
@@ -85,11 +87,13 @@ def pipeline(
         # target prefers depends on their dtype.
         *((ConvertPrecision(precision),) if precision else ()),
         # No rule of before looks for what a target wants operators replaced by.
-        Select(target.selections),
+        Select(tuple(name for name in target.selections if name not in ordered)),
         # What a target has chosen is not lowered; the scale of an attention goes into its linears.
         *((Lower(opset), Fuse()) if opset < CANONICAL_OPSET else ()),
         # The cut is taken over the final set of operators: no fusion is lost to a transpose.
         AssignLayouts(),
+        # Where transposes are gone, a softmax may run over another axis than before.
+        Select(tuple(ordered)),
         CLEAN_UP,
         # Last: equal weights become visible once all folding is done.
         ShareWeights(),

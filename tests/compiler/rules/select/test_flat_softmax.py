@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from sardonyx.compiler import compile
 from sardonyx.compiler.rules.select import SELECTIONS
 from tests.support.models import model
-from tests.support.rules import check_miss, check_rule, check_shared
+from tests.support.rules import check_miss, check_rule, check_same, check_shared, counts
 
 (FLAT_SOFTMAX,) = SELECTIONS["flat_softmax"]
 CLOSE = {"atol": 1e-6, "rtol": 1e-5}
@@ -61,3 +62,13 @@ def test_an_unknown_rank_is_left_alone():
     text = """g (float[b,4] x, int64[k] s) => (float[?,?] y) {
         r = Reshape(x, s) y = Softmax <axis=1> (r) }"""
     check_miss(FLAT_SOFTMAX, model(text), "its rank is not known")
+
+
+def test_it_comes_after_the_layout():
+    text = """g (float[b,3,4,5] x) => (float[b,3,4,5] y) {
+        t = Transpose <perm=[0,2,3,1]> (x) s = Softmax <axis=-1> (t)
+        y = Transpose <perm=[0,3,1,2]> (s) }"""
+    given = model(text)
+    compiled = compile(given, "cpu").model
+    assert counts(compiled) == {"Reshape": 2, "Softmax": 1}
+    check_same(given, compiled, dims=SIZES, **CLOSE)

@@ -31,3 +31,6 @@ SELECTIONS: Mapping[str, tuple[Rule, ...]] = {
     "softplus_by_log": (SOFTPLUS_BY_LOG,),
 }
 """The rules of each choice that `Target.selections` can name."""
+
+AFTER_LAYOUT = frozenset({"flat_softmax"})
+"""The choices that depend on the order in which the layout pass leaves the axes."""
