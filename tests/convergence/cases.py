@@ -37,7 +37,7 @@ class Case:
     def compile(self, target: str = "cpu") -> Program:
         """Export and compile it."""
         model = self.source.model(self.subject, self.attention, self.is_dynamic)
-        return compiler.compile(model, target, verify_level=2)
+        return compiler.compile(model, target, verify_level=2, explain=True)
 
     def relative_error(self, program: Program, folder: Path) -> float:
         """The largest difference from PyTorch over the largest value, at all sizes it is for."""

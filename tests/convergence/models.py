@@ -67,6 +67,7 @@ class Subject:
 
     def module(self, attention: Attention) -> nn.Module:
         """The network in inference mode, the same weights at every call."""
+        torch.manual_seed(0)
         module = self.build(attention)
         randomise(module)
         return module.eval().requires_grad_(False)

@@ -6,9 +6,9 @@ import contextlib
 import io
 import logging
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import onnx
 import onnx_ir as ir
@@ -122,10 +122,20 @@ class Source:
     Attributes:
         name: Short name.
         export: `(module, subject, dynamic) -> model`.
+        failures: What it cannot export, and why: by model, or model and sizes.
     """
 
     name: str
     export: Export
+    failures: Mapping[str, str] = field(default_factory=dict)
+
+    def cannot(self, subject: Subject, attention: str, is_dynamic: bool) -> str:
+        """Why this exporter cannot export a model; empty where it can."""
+        sizes = "dynamic" if is_dynamic else "static"
+        for key in (subject.name, f"{subject.name}-{sizes}", f"{subject.name}-{attention}-{sizes}"):
+            if key in self.failures:
+                return self.failures[key]
+        return ""
 
     def model(self, subject: Subject, attention: str, is_dynamic: bool) -> ir.Model:
         """The exported model, as our ONNX frontend reads it."""
