@@ -387,6 +387,16 @@ FUSIONS: dict[str, Fusion] = {
         {"w": (64, 64, 3, 3), "slope": (64, 1, 1)},
         selection="prelu_by_relu",
     ),
+    "packed_attention": Fusion(
+        "select",
+        "[1,128,768], 12 heads of 64",
+        f"""g ({_ROWS} x) => ({_ROWS} y) {{
+            m = MatMul(x, wqkv) a = Add(m, bqkv)
+            q, k, v = Split<axis = 2, num_outputs = 3>(a)
+            y = Attention<q_num_heads = {HEADS}, kv_num_heads = {HEADS}>(q, k, v) }}""",
+        {"wqkv": (HIDDEN, 3 * HIDDEN), "bqkv": (3 * HIDDEN,)},
+        selection="packed_attention",
+    ),
     "multi_head_attention": Fusion(
         "select",
         "S=1500, 12 heads of 64",

@@ -23,6 +23,7 @@ CPU = Target(
         "mish_by_exp",
         "prelu_by_relu",
         "softplus_by_log",
+        "packed_attention",
         "multi_head_attention",
     ),
     session=SessionSettings(

@@ -13,6 +13,7 @@ from sardonyx.compiler.rules.select.gelu import BIAS_GELU, QUICK_GELU
 from sardonyx.compiler.rules.select.group_norm import GROUP_NORM_BY_INSTANCE_NORM
 from sardonyx.compiler.rules.select.group_norm_nhwc import GROUP_NORM_NHWC
 from sardonyx.compiler.rules.select.multi_head_attention import MULTI_HEAD_ATTENTION
+from sardonyx.compiler.rules.select.packed_attention import PACKED_ATTENTION
 from sardonyx.compiler.rules.select.prelu import PRELU_BY_RELU
 from sardonyx.compiler.rules.select.skip_norm import SKIP_NORM
 
@@ -25,6 +26,7 @@ SELECTIONS: Mapping[str, tuple[Rule, ...]] = {
     "group_norm_nhwc": (GROUP_NORM_NHWC,),
     "mish_by_exp": (MISH_BY_EXP,),
     "multi_head_attention": (MULTI_HEAD_ATTENTION,),
+    "packed_attention": (PACKED_ATTENTION,),
     "prelu_by_relu": (PRELU_BY_RELU,),
     "quick_gelu": (QUICK_GELU,),
     "skip_norm": SKIP_NORM,

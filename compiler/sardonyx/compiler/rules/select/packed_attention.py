@@ -1,0 +1,150 @@
+"""Self attention and the linear layer that makes query, key and value of one value: one node.
+
+ONNX Runtime's own Attention projects its input itself.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import onnx_ir as ir
+
+from sardonyx.compiler.ir import constants
+from sardonyx.compiler.ir.builder import Builder
+from sardonyx.compiler.ir.signature import Attributes
+from sardonyx.compiler.rewrite import Match, No, no, rest, rule
+from sardonyx.compiler.rules.attention.reading import are_same_dims, made_by
+
+_MOVES = ("Reshape", "Expand", "Unsqueeze", "Squeeze", "Transpose", "Slice", "Gather")
+
+
+@dataclass(frozen=True)
+class _Projection:
+    """`x @ weight + bias`, whose thirds are query, key and value."""
+
+    x: ir.Value
+    weight: ir.Value
+    bias: ir.Value | None
+
+
+def _pack(op: Builder, m: Match) -> ir.Value:
+    """Attention of three pieces of a linear layer is com.microsoft.Attention of its input."""
+    found = _projection(m)
+    assert isinstance(found, _Projection)  # The guard asked for it.
+    weight = found.weight.shape
+    assert weight is not None
+    bias = found.bias
+    if bias is None:
+        bias = op.constant(np.zeros(weight.numpy()[1], np.float32))
+    heads = m.attention.q_num_heads
+    scale = m.attention.scale or (weight.numpy()[1] // 3 // heads) ** -0.5
+    made: ir.Value = op.call(
+        "Attention",
+        found.x,
+        found.weight,
+        bias,
+        None,
+        None,
+        m.more[0] if m.more else None,
+        domain="com.microsoft",
+        num_heads=heads,
+        scale=float(scale),
+    )
+    return made
+
+
+def _projection(m: Match) -> _Projection | No:
+    split = m.query.producer()
+    if split is None or split.op_type != "Split" or split.domain:
+        return no("query, key and value are not pieces of one linear layer", m.query)
+    if list(split.outputs) != [m.query, m.key, m.content]:
+        return no("query, key and value are not the three pieces of one linear layer", m.query)
+    joined = split.inputs[0]
+    rank = len(m.query.shape or ())
+    if rank != 3 or Attributes(split).axis % rank != rank - 1 or joined is None:
+        return no("the linear layer is not split into features", m.query)
+    if not are_same_dims(list(m.query.shape), list(m.key.shape or ())) or not are_same_dims(
+        list(m.key.shape), list(m.content.shape or ())
+    ):
+        return no("query, key and value differ in size", m.key)
+    for piece in split.outputs:
+        if len(piece.uses()) != 1 or piece.is_graph_output():
+            return no("others read what the linear layer makes too", piece)
+    return _linear(joined)
+
+
+def _linear(result: ir.Value) -> _Projection | No:
+    bias = None
+    plus = made_by(result, "Add")
+    if plus is not None:
+        first, second = plus.inputs
+        result, bias = (second, first) if constants.is_constant(first) else (first, second)  # type: ignore[assignment]
+    product = made_by(result, "MatMul")
+    if product is None or (bias is not None and not constants.is_constant(bias)):
+        return no("query, key and value are not made by a linear layer", result)
+    x, weight = product.inputs
+    if x is None or weight is None or not constants.is_constant(weight):
+        return no("query, key and value are not made by a linear layer", result)
+    shape = weight.shape
+    if (
+        shape is None
+        or len(shape) != 2
+        or (bias is not None and list(bias.shape or ()) != [shape[1]])
+    ):
+        return no("the weight is no matrix or the bias no vector", weight)
+    if len(result.uses()) != 1 or result.is_graph_output():
+        return no("others read what the linear layer makes too", result)
+    return _Projection(x, weight, bias)
+
+
+def _can_pack(m: Match) -> bool | No:
+    query, attention = m.query, m.attention
+    if query.dtype != ir.DataType.FLOAT:
+        return no("the kernel computes in single precision", query)
+    if attention.is_causal or any(v is not None for v in m.more[1:]):
+        return no("it is causal, or has a cache", query)
+    if attention.softcap or attention.softmax_precision not in (None, ir.DataType.FLOAT):
+        return no("its scores are capped, or their softmax is in another precision", query)
+    if attention.q_num_heads != attention.kv_num_heads:
+        return no("several queries share a key", m.key)
+    found = _projection(m)
+    if isinstance(found, No):
+        return found
+    mask = m.more[0] if m.more else None
+    return mask is None or _is_bias(mask, query)
+
+
+def _is_bias(mask: ir.Value, query: ir.Value) -> bool | No:
+    """Accept what the kernel adds: a full matrix of scores, finite, as it gives NaN for -inf."""
+    if mask.dtype != ir.DataType.FLOAT:
+        return no("the mask is boolean: a query that sees no key gets zeros by it", mask)
+    if query.shape is None or mask.shape is None or len(mask.shape) != 4:
+        return no("the mask has not four axes", mask)
+    length = query.shape[1]
+    if not are_same_dims(list(mask.shape)[2:], [length, length]):
+        return no(
+            "the mask is not known to have a row for each query and a column for each key", mask
+        )
+    return _is_finite(mask) or no("the mask may hide all keys of a query by minus infinity", mask)
+
+
+def _is_finite(value: ir.Value | None) -> bool:
+    known = constants.array(value)
+    if known is not None:
+        return bool(np.isfinite(known).all())
+    node = made_by(value, "Where", "Add", *_MOVES)
+    if node is None:
+        return False
+    if node.op_type in _MOVES:
+        return _is_finite(node.inputs[0])
+    summands = node.inputs[1:] if node.op_type == "Where" else node.inputs
+    return all(map(_is_finite, summands))
+
+
+PACKED_ATTENTION = rule(
+    "packed_attention",
+    lambda op: op.Attention("query", "key", "content", rest("more"), attributes="attention"),
+    _pack,
+    _can_pack,
+)
