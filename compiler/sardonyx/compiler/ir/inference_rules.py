@@ -27,6 +27,8 @@ def register() -> None:
     registry.register("", "Slice", since_version=10)(_infer_slice)
     registry.register("", "Equal", since_version=7)(_infer_equal)
     registry.register("", "Where", since_version=9)(_infer_where)
+    divide = registry.get("", "Div", 23)
+    registry.register("", "Div", since_version=7)(_with_exact_quotients(divide))
     registry.register("", "ConstantOfShape", since_version=9)(_infer_constant_of_shape)
     concat, reshape = registry.get("", "Concat", 23), registry.get("", "Reshape", 23)
     registry.register("", "Concat", since_version=4)(_with_few_elements(concat))
@@ -233,6 +235,29 @@ def _infer_constant_of_shape(types: ShapeInferenceContext, node: ir.Node) -> Non
     dtype = ir.DataType.FLOAT if value is None else value.as_tensor().dtype
     dims = types.get_symbolic_value(shape)
     types.set_shape_and_dtype(node.outputs[0], None if dims is None else ir.Shape(dims), dtype)
+
+
+def _with_exact_quotients(infer: Any) -> Any:
+    """The library divides numbers only; a multiple of a number is divided by it exactly."""
+
+    def infer_div(types: ShapeInferenceContext, node: ir.Node) -> None:
+        infer(types, node)
+        operands = [value for value in node.inputs if value is not None]
+        known = _aligned(types, operands) if len(operands) == 2 else None
+        if known is None or types.get_symbolic_value(node.outputs[0]) is not None:
+            return
+        quotients = [_exact_quotient(types, x, y) for x, y in known]
+        if None not in quotients:
+            types.set_symbolic_value(node.outputs[0], quotients)
+
+    return infer_div
+
+
+def _exact_quotient(types: ShapeInferenceContext, x: Dim, y: Dim) -> Dim | None:
+    if not isinstance(y, int) or y <= 0 or types.is_negative(x) is not False:
+        return None
+    quotient: Dim = x // y
+    return None if "floor" in str(quotient) else quotient
 
 
 def _with_few_elements(infer: Any) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from sardonyx.compiler.rewrite import Rule
+from sardonyx.compiler.rules.attention import known_mask
 from sardonyx.compiler.rules.attention.grouped_queries import GROUPED_QUERIES
 from sardonyx.compiler.rules.attention.heads import ATTENTION_OF_JOINED_HEADS
 from sardonyx.compiler.rules.attention.rotary import ROTARY
@@ -10,7 +11,13 @@ from sardonyx.compiler.rules.attention.rotary_partial import PARTIAL_ROTARY
 from sardonyx.compiler.rules.attention.rotary_sequence import ROTARY_BY_POSITION
 from sardonyx.compiler.rules.attention.scaled_dot_product import SCALED_DOT_PRODUCT
 
-RULES: tuple[Rule, ...] = (ROTARY, PARTIAL_ROTARY, SCALED_DOT_PRODUCT, GROUPED_QUERIES)
+RULES: tuple[Rule, ...] = (
+    ROTARY,
+    PARTIAL_ROTARY,
+    SCALED_DOT_PRODUCT,
+    GROUPED_QUERIES,
+    *known_mask.RULES,
+)
 """In no particular order."""
 
 BY_POSITION: tuple[Rule, ...] = (ROTARY_BY_POSITION, ATTENTION_OF_JOINED_HEADS)

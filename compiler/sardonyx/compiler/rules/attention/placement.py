@@ -164,10 +164,10 @@ def filled(op: Builder, mask: ir.Value, query: ir.Value, key: ir.Value) -> ir.Va
 
 def _length(op: Builder, operand: ir.Value) -> int | ir.Value:
     assert operand.shape is not None
-    dim = operand.shape[2]
+    dim = operand.shape[-2]
     if isinstance(dim, int):
         return dim
-    made: ir.Value = op.Shape(operand, start=2, end=3)
+    made: ir.Value = op.Shape(operand, start=-2, end=-1)
     return made
 
 
@@ -175,5 +175,5 @@ def is_filled(mask: ir.Value, query: ir.Value, key: ir.Value) -> bool:
     """Say whether a mask has a row for each query and a column for each key."""
     if mask.shape is None or query.shape is None or key.shape is None or len(mask.shape) < 2:
         return False
-    wanted = (query.shape[2], key.shape[2])
+    wanted = (query.shape[-2], key.shape[-2])
     return are_same_dims(list(mask.shape)[-2:], wanted)
