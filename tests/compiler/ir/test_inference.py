@@ -95,3 +95,15 @@ def test_metadata_of_a_file_is_no_fact():
     shape.metadata_props["pkg.onnx_shape_inference.sym_data"] = "[7]"
     types = Types.inferred(given)
     assert [str(e) for e in types.elements(shape)] == ["n"]
+
+
+def test_a_multiple_of_a_number_is_divided_by_it():
+    text = """g (float[n] x) => (float[4,n] y) {
+        t = Concat<axis=0>(x, x, x, x) s = Shape(t) q = Div(s, four) h = Div(s, eight)
+        shape = Concat<axis=0>(four, q) y = Reshape(t, shape) z = Reshape(t, h) }"""
+    given = model(text, four=np.int64([4]), eight=np.int64([8]))
+    types = Types.inferred(given)
+    values = {v.name: v for node in given.graph for v in node.outputs}
+    assert [str(e) for e in types.elements(values["q"])] == ["n"]
+    assert types.elements(values["h"]) is None, "it is rounded"
+    assert [str(dim) for dim in values["y"].shape] == ["4", "n"]
