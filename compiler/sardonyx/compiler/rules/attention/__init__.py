@@ -6,16 +6,21 @@ from sardonyx.compiler.rewrite import Rule
 from sardonyx.compiler.rules.attention import known_mask
 from sardonyx.compiler.rules.attention.grouped_queries import GROUPED_QUERIES
 from sardonyx.compiler.rules.attention.heads import ATTENTION_OF_JOINED_HEADS
+from sardonyx.compiler.rules.attention.packed import PART_OF_PROJECTION, TRANSPOSE_WITHOUT_ONES
 from sardonyx.compiler.rules.attention.rotary import ROTARY
 from sardonyx.compiler.rules.attention.rotary_partial import PARTIAL_ROTARY
 from sardonyx.compiler.rules.attention.rotary_sequence import ROTARY_BY_POSITION
 from sardonyx.compiler.rules.attention.scaled_dot_product import SCALED_DOT_PRODUCT
+from sardonyx.compiler.rules.attention.sequence_first import LINEAR_BETWEEN_TRANSPOSES
 
 RULES: tuple[Rule, ...] = (
     ROTARY,
     PARTIAL_ROTARY,
     SCALED_DOT_PRODUCT,
     GROUPED_QUERIES,
+    TRANSPOSE_WITHOUT_ONES,
+    PART_OF_PROJECTION,
+    LINEAR_BETWEEN_TRANSPOSES,
     *known_mask.RULES,
 )
 """In no particular order."""

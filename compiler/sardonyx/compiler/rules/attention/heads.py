@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
+from dataclasses import dataclass, replace
+
 import numpy as np
 import onnx_ir as ir
 
@@ -9,44 +12,124 @@ from sardonyx.compiler.ir import constants
 from sardonyx.compiler.ir.builder import Builder
 from sardonyx.compiler.ir.signature import Attributes
 from sardonyx.compiler.rewrite import Match, No, no, rest, rule
-from sardonyx.compiler.rules.attention.reading import are_same_dims, made_by
+from sardonyx.compiler.rules.attention.reading import are_same_dims, is_same_dim, made_by
 
-_SWAP = (0, 2, 1, 3)
+_PARTING = {(0, 2, 1, 3): False, (1, 2, 0, 3): True}
+"""Transposes to [batch, heads, length, size], and whether length is first before them."""
 
-
-def _parted(value: ir.Value) -> ir.Value | None:
-    """Return the [batch, length, heads, size] that a value with heads second is made of."""
-    node = made_by(value, "Transpose")
-    return node.inputs[0] if node is not None and Attributes(node).perm == _SWAP else None
+_JOINING = {(0, 2, 1, 3): False, (2, 0, 1, 3): True}
+"""Transposes back."""
 
 
-def _joined(op: Builder, value: ir.Value) -> ir.Value:
-    """Return [batch, length, heads * size] of what has heads on the second axis."""
-    before = _parted(value)
-    assert before is not None  # The guard asked for it.
-    assert before.shape is not None
-    heads, size = before.shape[2], before.shape[3]
-    assert isinstance(heads, int)
-    assert isinstance(size, int)
-    made: ir.Value = op.Reshape(before, np.array([0, 0, heads * size], dtype=np.int64))
-    return made
+@dataclass(frozen=True)
+class Parted:
+    """A value of which [batch, heads, length, size] is made.
+
+    Attributes:
+        source: [batch, length, heads, size], or the same with the last two as one axis.
+        is_length_first: Whether it begins with length and batch.
+        cut: The elements of its last axis that are meant, if not all.
+    """
+
+    source: ir.Value
+    is_length_first: bool
+    cut: tuple[int, int] | None = None
+
+    def joined(self, op: Builder, width: int) -> ir.Value:
+        """Return [batch, length, heads * size]."""
+        made = self.source
+        if self.cut is not None:
+            start, stop = (np.array([at], dtype=np.int64) for at in self.cut)
+            made = op.Slice(made, start, stop, np.array([3], dtype=np.int64))
+        if len(_dims(made)) == 4:
+            made = op.Reshape(made, np.array([0, 0, width], dtype=np.int64))
+        return op.Transpose(made, perm=[1, 0, 2]) if self.is_length_first else made
+
+
+def _dims(value: ir.Value) -> list[int | ir.SymbolicDim]:
+    return list(value.shape or ())
+
+
+def _parted(value: ir.Value) -> Parted | None:
+    """Find what heads were parted of; only data was moved since."""
+    node = value.producer()
+    if node is None or node.domain:
+        return None
+    if node.op_type == "Transpose":
+        source, perm = node.inputs[0], Attributes(node).perm
+        known = source is not None and perm in _PARTING
+        return Parted(source, _PARTING[perm]) if source is not None and known else None
+    if node.op_type in {"Slice", "Split"}:
+        return _parted_then_cut(value, node)
+    return _folded_then_parted(node) if node.op_type == "Reshape" else None
+
+
+def _parted_then_cut(value: ir.Value, node: ir.Node) -> Parted | None:
+    """Read a piece of the last axis: query, key and value of one head may lie side by side."""
+    (whole, *_) = node.inputs
+    found = _parted(whole) if whole is not None and made_by(whole, "Transpose") else None
+    cut = _slice(node) if node.op_type == "Slice" else _piece(value, node)
+    return replace(found, cut=cut) if found is not None and cut is not None else None
+
+
+def _slice(node: ir.Node) -> tuple[int, int] | None:
+    given = [constants.array(v) for v in node.inputs[1:]]
+    if len(given) < 3 or any(a is None or a.size != 1 for a in given):
+        return None
+    start, stop, axis, *step = (int(a.flat[0]) for a in given if a is not None)
+    is_plain = axis in {-1, 3} and 0 <= start < stop and step in ([], [1])
+    return (start, stop) if is_plain else None
+
+
+def _piece(value: ir.Value, node: ir.Node) -> tuple[int, int] | None:
+    lengths = [_dims(output)[-1] if output.shape else None for output in node.outputs]
+    if Attributes(node).axis not in {-1, 3} or not all(isinstance(n, int) for n in lengths):
+        return None
+    ends = [0, *itertools.accumulate(n for n in lengths if isinstance(n, int))]
+    index = list(node.outputs).index(value)
+    return ends[index], ends[index + 1]
+
+
+def _folded_then_parted(node: ir.Node) -> Parted | None:
+    """Read PyTorch's MultiheadAttention: [L, N * H, D] of [L, N, H * D], transposed and parted."""
+    swap = made_by(node.inputs[0], "Transpose")
+    fold = made_by(swap.inputs[0], "Reshape") if swap is not None else None
+    source = fold.inputs[0] if fold is not None else None
+    if swap is None or fold is None or source is None or Attributes(swap).perm != (1, 0, 2):
+        return None
+    before, folded, after = _dims(source), _dims(fold.outputs[0]), _dims(node.outputs[0])
+    if len(after) != 4 or len(before) < 3:
+        return None
+    batch, heads, length, size = after
+    is_parted = are_same_dims(before, [length, batch, heads, size])
+    is_joined = (
+        isinstance(heads, int)
+        and isinstance(size, int)
+        and are_same_dims(before, [length, batch, heads * size])
+    )
+    keeps_length = is_same_dim(folded[0], length) and is_same_dim(folded[-1], size)
+    return Parted(source, True) if keeps_length and (is_parted or is_joined) else None
 
 
 def _without_transposes(op: Builder, m: Match) -> ir.Value:
     """ONNX's Attention parts the last axis into heads by itself, and joins them again."""
-    query, key, value = (_joined(op, v) for v in (m.query, m.key, m.content))
-    mask = m.more[0] if m.more else None
+    operands = []
+    for value in (m.query, m.key, m.content):
+        found, (_, heads, _, size) = _parted(value), _dims(value)
+        assert found is not None  # The guard asked for it.
+        assert isinstance(heads, int)
+        assert isinstance(size, int)
+        operands.append(found.joined(op, heads * size))
     joined = op.Attention(
-        query,
-        key,
-        value,
-        mask,
+        *operands,
+        m.more[0] if m.more else None,
         attributes=m.attention,
         q_num_heads=m.query.shape[1],
         kv_num_heads=m.key.shape[1],
     )
-    result = m.root.outputs[0]
-    if are_same_dims(_dims(joined), _dims(result)):
+    if _JOINING[m.swap.perm]:
+        joined = op.Transpose(joined, perm=[1, 0, 2])
+    if are_same_dims(_dims(joined), _dims(m.root.outputs[0])):
         made: ir.Value = joined
     else:
         made = op.Reshape(joined, m.shape, attributes=m.join)
@@ -54,34 +137,30 @@ def _without_transposes(op: Builder, m: Match) -> ir.Value:
 
 
 def _is_parted(m: Match) -> bool | No:
+    if m.swap.perm not in _JOINING:
+        return no(f"the result is transposed by {m.swap.perm}", m.transposed)
     if any(v is not None for v in m.more[1:]):
         return no("it has a cache of past keys, which has four axes", m.more[1])
     for what, value in (("query", m.query), ("key", m.key), ("value", m.content)):
-        before = _parted(value)
-        if before is None:
+        if _parted(value) is None:
             return no(f"the {what} does not come from a split of heads alone", value)
-        if before.shape is None or not all(isinstance(d, int) for d in before.shape[2:]):
+        _, heads, _, size = _dims(value)
+        if not isinstance(heads, int) or not isinstance(size, int):
             return no(f"the heads of the {what} and their size are not known", value)
     return _joins_heads(m)
 
 
 def _joins_heads(m: Match) -> bool | No:
     """Accept a Reshape whose zeros, if any, copy the first two dimensions."""
-    if are_same_dims(_dims(m.root.outputs[0]), _joined_dims(m)):
-        return True
+    first, second, heads, size = _dims(m.transposed)
+    if isinstance(heads, int) and isinstance(size, int):
+        joined = [first, second, heads * size]
+        if are_same_dims(_dims(m.root.outputs[0]), joined):
+            return True
     numbers = constants.array(m.shape)
     if numbers is None or m.join.allowzero or np.any(numbers[2:] == 0):
         return no("what joins the heads is no plain Reshape", m.root.outputs[0])
     return True
-
-
-def _joined_dims(m: Match) -> list[int | ir.SymbolicDim]:
-    batch, length, heads, size = _dims(m.transposed)
-    return [batch, length, heads * size]
-
-
-def _dims(value: ir.Value) -> list[int | ir.SymbolicDim]:
-    return list(value.shape or ())
 
 
 ATTENTION_OF_JOINED_HEADS = rule(
@@ -89,7 +168,7 @@ ATTENTION_OF_JOINED_HEADS = rule(
     lambda op: op.Reshape(
         op.Transpose(
             op.Attention("query", "key", "content", rest("more"), attributes="attention"),
-            perm=[0, 2, 1, 3],
+            attributes="swap",
             output="transposed",
         ),
         "shape",

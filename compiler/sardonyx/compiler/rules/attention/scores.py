@@ -166,7 +166,7 @@ def _no_mask_here(state: _Reader, node: ir.Node, scores: ir.Value, mask: ir.Valu
     if mask.shape is None:
         return no("the shape of the mask is not known", mask)
     if scores.shape is None or not are_same_dims(tuple(scores.shape), _view(node)):
-        return no("the mask is larger than the scores", mask)
+        return no("the mask is not known to be as small as the scores", mask)
     return None
 
 

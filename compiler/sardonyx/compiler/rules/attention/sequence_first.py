@@ -1,0 +1,101 @@
+"""A linear layer between two transposes of batch and length needs neither."""
+
+from __future__ import annotations
+
+import onnx_ir as ir
+
+from sardonyx.compiler.ir import constants
+from sardonyx.compiler.ir.builder import Builder
+from sardonyx.compiler.ir.signature import Attributes
+from sardonyx.compiler.rewrite import Match, No, no, rule
+from sardonyx.compiler.rules.attention.reading import made_by
+
+_SWAP = (1, 0, 2)
+
+
+def _is_swap(node: ir.Node | None) -> bool:
+    return node is not None and node.op_type == "Transpose" and Attributes(node).perm == _SWAP
+
+
+def _step(value: ir.Value) -> tuple[ir.Node, int] | None:
+    """Return the node that treats each row of its operand alike, and which operand that is."""
+    node = value.producer()
+    if node is None or node.domain:
+        return None
+    if node.op_type == "Split":
+        return (node, 0) if Attributes(node).axis in {-1, 2} else None
+    if node.op_type not in {"Add", "MatMul"} or len(node.inputs) != 2:
+        return None
+    for index, other in ((0, node.inputs[1]), (1, node.inputs[0])):
+        rank = len(other.shape) if other is not None and other.shape is not None else None
+        is_bias = node.op_type == "Add" and rank is not None and rank <= 1
+        is_weight = node.op_type == "MatMul" and rank == 2 and index == 0
+        if constants.is_constant(other) and (is_bias or is_weight):
+            return node, index
+    return None
+
+
+def _chain(value: ir.Value) -> list[ir.Value] | No:
+    """Return the values from `value` down to the other transpose."""
+    values = [value]
+    while not _is_swap(values[-1].producer()):
+        step = _step(values[-1])
+        if step is None:
+            return no("there is no other transpose before a linear layer", values[-1])
+        node, index = step
+        operand = node.inputs[index]
+        assert operand is not None
+        values.append(operand)
+    return values
+
+
+def _is_needless(m: Match) -> bool | No:
+    values = _chain(m.x)
+    if isinstance(values, No):
+        return values
+    if len(values) < 2:
+        return no("there is nothing between the transposes", m.x)
+    for value in values[:-1]:
+        if value.is_graph_output() or not all(_ends_in_swap(user) for user, _ in value.uses()):
+            return no("a value between the transposes has other readers", value)
+    return True
+
+
+def _ends_in_swap(node: ir.Node) -> bool:
+    """Say whether all that is made of a node's results is transposed back."""
+    if _is_swap(node):
+        return True
+    for value in node.outputs:
+        step = _step(value)
+        if step is None or value.is_graph_output() or value.shape is None:
+            return False
+        if not all(_ends_in_swap(user) for user, _ in value.uses()):
+            return False
+    return True
+
+
+def _without(op: Builder, m: Match) -> ir.Value:
+    """The linear layer, done on what there was before the first transpose."""
+    values = _chain(m.x)
+    assert not isinstance(values, No)
+    first = made_by(values[-1], "Transpose")
+    assert first is not None
+    made = first.inputs[0]
+    for value in reversed(values[:-1]):
+        step = _step(value)
+        assert step is not None
+        node, index = step
+        operands = [made if i == index else v for i, v in enumerate(node.inputs)]
+        count = len(node.outputs)
+        outputs = op.call(node.op_type, *operands, attributes=node.attributes, outputs=count)
+        made = outputs if count == 1 else outputs[list(node.outputs).index(value)]
+    assert made is not None
+    return made
+
+
+LINEAR_BETWEEN_TRANSPOSES = rule(
+    "linear_between_transposes",
+    lambda op: op.Transpose("x", perm=list(_SWAP)),
+    _without,
+    _is_needless,
+)
