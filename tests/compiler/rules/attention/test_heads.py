@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import onnx_ir as ir
 import pytest
 
 from sardonyx.compiler.rules.attention.heads import ATTENTION_OF_JOINED_HEADS
@@ -91,3 +92,77 @@ def test_a_cache_of_four_axes():
 def test_a_reshape_that_copies_other_dims():
     given = heads(("float[b,s,16] y", "float[b,s,4,4] y"), joined=np.int64([0, 0, 0, 0]))
     check_miss(ATTENTION_OF_JOINED_HEADS, given, "what joins the heads is no plain Reshape")
+
+
+# --- length before batch -------------------------------------------------------------------------
+
+
+def length_first(*changes: tuple[str, str], **shapes: np.ndarray):
+    """As PyTorch's MultiheadAttention has it: [length, batch, hidden]."""
+    text = """g (float[s,b,12] q, float[t,b,12] k, float[t,b,12] v) => (float[s,b,12] y) {
+        qf = Reshape(q, folded) qs = Transpose<perm=[1,0,2]>(qf) qt = Reshape(qs, parted)
+        k4 = Reshape(k, heads) kt = Transpose<perm=[1,2,0,3]>(k4)
+        v4 = Reshape(v, heads) vt = Transpose<perm=[1,2,0,3]>(v4)
+        a = Attention(qt, kt, vt) at = Transpose<perm=[2,0,1,3]>(a) y = Reshape(at, joined) }"""
+    for before, after in changes:
+        assert before in text
+        text = text.replace(before, after)
+    known = {
+        "folded": np.int64([5, -1, 3]),
+        "parted": np.int64([-1, 4, 5, 3]),
+        "heads": np.int64([0, 0, 4, 3]),
+        "joined": np.int64([0, 0, 12]),
+    }
+    return model(text.replace("[s,", "[5,"), **{**known, **shapes})
+
+
+def test_length_before_batch():
+    left = {"Reshape": 4, "Transpose": 4, "Attention": 1}
+    given = length_first()
+    check_rule(ATTENTION_OF_JOINED_HEADS, given, left, dims=SIZES, **CLOSE)
+    check_shared(ATTENTION_OF_JOINED_HEADS, given, dims=SIZES, **CLOSE)
+
+
+def test_heads_that_are_folded_otherwise():
+    given = length_first(parted=np.int64([4, -1, 5, 3]))
+    reason = "the query does not come from a split of heads alone"
+    check_miss(ATTENTION_OF_JOINED_HEADS, _with_batch_four(given), reason)
+
+
+def _with_batch_four(given):
+    """A batch of eight: [4, 8, ...] is not eight sequences of four heads."""
+    for value in (*given.graph.inputs, *given.graph.outputs):
+        value.shape = ir.Shape([8 if str(d) == "b" else d for d in value.shape])
+    return given
+
+
+def test_a_result_transposed_otherwise():
+    given = length_first(
+        ("perm=[2,0,1,3]>(a)", "perm=[0,1,3,2]>(a)"),
+        ("y = Reshape(at, joined)", "n = Reshape(at, joined) y = Transpose<perm=[1,0,2]>(n)"),
+        joined=np.int64([-1, 5, 12]),
+    )
+    check_miss(ATTENTION_OF_JOINED_HEADS, given, "the result is transposed by (0, 1, 3, 2)")
+
+
+@pytest.mark.parametrize(
+    "cut",
+    [
+        "qt, kt, vt = Split<axis=-1>(pt, sizes)",
+        "qt = Slice(pt, n0, n3, n3) kt = Slice(pt, n3, n6, n3) vt = Slice(pt, n6, n8, n3)",
+    ],
+)
+def test_parts_that_lie_side_by_side_in_each_head(cut):
+    text = f"""g (float[b,s,32] p) => (float[b,s,8] y) {{
+        p4 = Reshape(p, heads) pt = Transpose<perm=[0,2,1,3]>(p4) {cut}
+        a = Attention(qt, kt, vt) at = Transpose<perm=[0,2,1,3]>(a) y = Reshape(at, joined) }}"""
+    numbers = {f"n{n}": np.int64([n]) for n in (0, 3, 6, 8)}
+    given = model(
+        text,
+        heads=np.int64([0, 0, 4, 8]),
+        joined=np.int64([0, 0, 8]),
+        sizes=np.int64([3, 3, 2]),
+        **numbers,
+    )
+    left = {"Reshape": 4, "Slice": 3, "Attention": 1}
+    check_rule(ATTENTION_OF_JOINED_HEADS, given, left, dims=SIZES, **CLOSE)

@@ -7,7 +7,7 @@ import onnx_ir as ir
 from sardonyx.compiler.ir import constants
 from sardonyx.compiler.ir.builder import Builder
 from sardonyx.compiler.ir.signature import Attributes
-from sardonyx.compiler.rewrite import Match, No, no, rule
+from sardonyx.compiler.rewrite import Match, No, any_of, no, rest, rule
 from sardonyx.compiler.rules.attention.reading import made_by
 
 _SWAP = (1, 0, 2)
@@ -53,8 +53,6 @@ def _is_needless(m: Match) -> bool | No:
     values = _chain(m.x)
     if isinstance(values, No):
         return values
-    if len(values) < 2:
-        return no("there is nothing between the transposes", m.x)
     for value in values[:-1]:
         if value.is_graph_output() or not all(_ends_in_swap(user) for user, _ in value.uses()):
             return no("a value between the transposes has other readers", value)
@@ -95,7 +93,11 @@ def _without(op: Builder, m: Match) -> ir.Value:
 
 LINEAR_BETWEEN_TRANSPOSES = rule(
     "linear_between_transposes",
-    lambda op: op.Transpose("x", perm=list(_SWAP)),
+    lambda op: any_of(
+        op.Transpose(op.call(("Add", "MatMul"), rest("any"), output="x"), perm=list(_SWAP)),
+        op.Transpose("x", perm=list(_SWAP)),
+    ),
     _without,
     _is_needless,
+    keeps_shared=True,  # The guard looks at all readers, those past a Split too.
 )
