@@ -113,6 +113,27 @@ def test_a_miss_that_no_rule_is_near_to_says_so(monkeypatch):
     assert site.reason == "no rule knows a part of it as it is here"
 
 
+def test_a_miss_says_what_stands_between():
+    given = model(
+        """g (float[2,3,8] q, float[2,3,8] k, float[2,3,8] v) => (float[1,2,3,8] y) {
+        t = Transpose<perm=[0,2,1]>(k) s = MatMul(q, t) p = Softmax(s) r = Unsqueeze(p, first)
+        w = Abs(r) y = MatMul(w, v) }""",
+        first=np.array([0]),
+    )
+    # Weights are not taken the size of, ...
+    assert compiler.explain(given).of("attention") == []
+    # ... but they may be reshaped.
+    given = model(
+        """g (float[2,3,8] q, float[2,3,8] k, float[2,3,8] v) => (float[1,2,3,8] y) {
+        t = Transpose<perm=[0,2,1]>(k) s = MatMul(q, t) p = Softmax(s) r = Unsqueeze(p, first)
+        y = MatMul(r, v) }""",
+        first=np.array([0]),
+    )
+    site = the_site(given, "attention")
+    assert (site.outcome, site.nearest.rule) == ("missed", "scaled_dot_product")
+    assert site.reason.startswith("r: float[1, 2, 3, 3] comes from Unsqueeze, not from ")
+
+
 # --- sites of several parts ----------------------------------------------------------------------
 
 IMAGE = "g (float[b,3,5,5] x, float[b,4,3,3] z) => (float[b,4,3,3] y) "

@@ -26,10 +26,14 @@ from sardonyx.compiler.explanation.site import Found, spelled
 from sardonyx.compiler.ir import provenance
 from sardonyx.compiler.ir.edit import Change, Editor
 from sardonyx.compiler.ir.types import Types
+from sardonyx.compiler.rewrite.engine import downstream
 from sardonyx.compiler.rewrite.nearest import Nearest, nearest
 
 DIAGNOSED_BEFORE = "select"
 """The pass before which misses are explained: what follows is a matter of the target's taste."""
+
+_NEARBY = 3
+"""How many nodes in a row belong to the surroundings of a part, itself included."""
 
 
 @dataclass
@@ -113,7 +117,10 @@ class Tracker:
             site = self._sites[index]
             rules = FAMILIES[site.family].rules()
             wanted = held[f"{index}/{part}"]
-            site.nearest[part] = nearest(rules, wanted, editor)
+            # A rule may stop before it comes to the node: at what stands between it and its reader.
+            site.nearest[part] = nearest(rules, wanted, editor) or nearest(
+                rules, set(downstream(wanted, _NEARBY)), editor
+            )
 
 
 def _split(mark: str) -> tuple[int, int]:
