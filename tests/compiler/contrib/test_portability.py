@@ -10,7 +10,7 @@ import onnx.inliner
 import onnx_ir as ir
 import pytest
 
-from sardonyx.compiler import rules
+from sardonyx.compiler import compile, rules
 from sardonyx.compiler.contrib import BODIES, WITHOUT_BODY, add_function_bodies
 from sardonyx.compiler.ops import rows
 from sardonyx.compiler.ops.sample import model_of
@@ -93,3 +93,23 @@ def test_every_operator_that_a_rule_makes_has_a_body_or_a_reason():
     assert ("com.microsoft", "FusedConv") in made
     assert {key for key in made if key not in BODIES and not WITHOUT_BODY.get(key)} == set()
     assert set(WITHOUT_BODY) <= made - set(BODIES)
+
+
+def test_portable_runs_in_openvino():
+    """OpenVINO expands no functions: target `portable` leaves none."""
+    openvino = pytest.importorskip("openvino")
+    conv = 'com.microsoft.FusedConv <pads = [1, 1, 1, 1], activation = "Relu">'
+    given = model(
+        f"""g (float[1,2,4,6] x) => (float[1,2,4,6] y) {{
+            c = {conv} (x, w, b) d = {conv} (c, w, b, x)
+            a = Attention(d, d, d) y = Gelu(a) }}""",
+        w=normal(2, 2, 3, 3),
+        b=normal(2),
+    )
+    program = compile(given, "portable", opset=18)
+    assert not program.model.functions
+    feeds = random_feeds(given)
+    settings = {"INFERENCE_PRECISION_HINT": "f32"}
+    loaded = openvino.Core().read_model(program.to_bytes())
+    got = openvino.Core().compile_model(loaded, "CPU", settings)(feeds)[0]
+    np.testing.assert_allclose(got, run_ort(given, feeds)[0], atol=1e-4, rtol=1e-4)
