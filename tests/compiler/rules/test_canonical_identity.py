@@ -43,6 +43,7 @@ MATCHES = [
     ("tile_once", "a = Relu(x) i = Tile(a, ones2) y = Neg(i)"),
     ("pad_nothing", "a = Relu(x) i = Pad(a, four0) y = Neg(i)"),
     ("slice_whole", "a = Relu(x) i = Slice(a, zero, big, one) y = Neg(i)"),
+    ("reshape_back", "a = Relu(x) f = Reshape(a, neg1) s = Shape(x) i = Reshape(f, s) y = Neg(i)"),
     ("squeeze_of_unsqueeze", "a = Relu(x) u = Unsqueeze(a, one) i = Squeeze(u, one) y = Neg(i)"),
     ("concat_of_one", "a = Relu(x) i = Concat<axis=1>(a) y = Neg(i)"),
     (
@@ -104,6 +105,11 @@ MISSES = [
         "reshape_to_same",
         "r = Reshape(x, neg1) n = Neg(r) y = Reshape(n, swap)",
         "changes the shape",
+    ),
+    (
+        "reshape_back",
+        "e = Unsqueeze(x, two) f = Reshape(e, neg1) y = Reshape(f, swap)",
+        "the second does not undo the first",
     ),
     (
         "slice_whole",

@@ -155,6 +155,13 @@ RULES = (
         _same_axes,
         keeps_shared=True,
     ),
+    rule(
+        "reshape_back",
+        lambda op: op.Reshape(any_of(op.Reshape("x", "inner"), op.Flatten("x")), "shape"),
+        operand,
+        _same_axes,
+        keeps_shared=True,
+    ),
     rule("concat_of_one", lambda op: op.Concat(rest("pieces")), _only_piece, _one_piece),
     rule(
         "concat_of_split",

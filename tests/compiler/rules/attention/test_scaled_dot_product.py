@@ -234,6 +234,33 @@ def test_heads_folded_into_the_batch():
     check_shared(SCALED_DOT_PRODUCT, given, **CLOSE)
 
 
+def test_a_softmax_and_a_mask_where_heads_are_not_folded():
+    """As DeBERTa spells it, with a bias where they are."""
+    text = """g (float[2,3,5,4] q, float[2,3,6,4] k, float[2,3,6,3] v,
+        bool[2,1,5,6] m, float[6,5,6] b) => (float[6,5,3] y) {
+        qf = Reshape(q, fold) kf = Reshape(k, fold_key) vf = Reshape(v, fold_value)
+        kt = Transpose<perm=[0,2,1]>(kf) c = MatMul(qf, kt) d = Add(c, b) e = Reshape(d, apart)
+        f = Where(m, e, lowest) p = Softmax(f) g0 = Reshape(p, SHAPE) y = MatMul(g0, vf) }"""
+    shapes = {
+        "fold": np.int64([6, 5, 4]),
+        "fold_key": np.int64([6, 6, 4]),
+        "fold_value": np.int64([6, 6, 3]),
+        "apart": np.int64([2, 3, 5, 6]),
+        "together": np.int64([6, 5, 6]),
+        "swapped": np.int64([5, 6, 6]),
+    }
+    given = model(text.replace("SHAPE", "together"), **shapes, **NUMBERS)
+    left = {"Shape": 2, "Concat": 1, "Reshape": 2, "Where": 1, "Attention": 1}
+    check_rule(SCALED_DOT_PRODUCT, given, left, **CLOSE)
+    check_shared(SCALED_DOT_PRODUCT, given, **CLOSE)
+    text = text.replace("SHAPE", "swapped").replace("float[6,5,3] y", "float[5,6,3] y")
+    text = text.replace("vf = Reshape(v, fold_value)", "vf = Reshape(v, other)")
+    text = text.replace("float[2,3,6,3] v", "float[5,6,3] v")
+    given = model(text, other=np.int64([5, 6, 3]), **shapes, **NUMBERS)
+    reason = "the probabilities are reshaped to other rows and columns"
+    check_miss(SCALED_DOT_PRODUCT, given, reason)
+
+
 def test_three_axes_are_one_head():
     text = """g (float[b,s,4] q, float[b,t,4] k, float[b,t,3] v, float[b,1,t] m) =>
         (float[b,s,3] y) {

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -72,7 +71,7 @@ class Place:
 def why_not_placed(mask: ir.Value, view: Dims, place: Place) -> No | None:
     """Say why a mask, which is added to scores of dimensions `view`, cannot be brought there."""
     outer = _outer(mask)
-    if not outer or _is_aligned(view, place) or _is_unfolded(mask, place):
+    if not outer or _is_aligned(view, place) or _is_folded(mask, view, place):
         return None
     if _is_windowed(mask, view, place):
         return None
@@ -90,7 +89,7 @@ def placed(op: Builder, mask: ir.Value, view: Dims, place: Place, query: ir.Valu
     elif _is_aligned(view, place):
         if place.new_axes == [1] and rank == 3:
             made = op.Unsqueeze(mask, np.array([1], dtype=np.int64))
-    elif _is_unfolded(mask, place):
+    elif _is_folded(mask, view, place):
         shape = op.Concat(op.Shape(query, end=2), op.Shape(mask, start=1), axis=0)
         made = op.Reshape(mask, shape)
     else:
@@ -113,13 +112,11 @@ def _is_aligned(view: Dims, place: Place) -> bool:
     return are_same_dims(outer, list(place.query)[:-2])
 
 
-def _is_unfolded(mask: ir.Value, place: Place) -> bool:
-    """Say whether batch and heads are one axis of the mask."""
-    batch_heads = place.outer
+def _is_folded(mask: ir.Value, view: Dims, place: Place) -> bool:
+    """Say whether batch and heads are one axis of the mask, as they are of the scores there."""
     if mask.shape is None or len(mask.shape) != 3 or len(place.query) != 4:
         return False
-    known = [dim for dim in batch_heads if isinstance(dim, int)]
-    return mask.shape[0] != 1 and (len(known) < 2 or math.prod(known) == mask.shape[0])
+    return len(view) == 3 and is_same_dim(mask.shape[0], view[0])
 
 
 def _is_windowed(mask: ir.Value, view: Dims, place: Place) -> bool:

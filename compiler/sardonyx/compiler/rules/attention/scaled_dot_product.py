@@ -19,6 +19,7 @@ from sardonyx.compiler.rules.attention.operands import (
     unfolded,
 )
 from sardonyx.compiler.rules.attention.placement import Place, filled, placed, why_not_placed
+from sardonyx.compiler.rules.attention.reading import are_same_dims
 from sardonyx.compiler.rules.attention.scores import Scores, read_scores
 
 _KERNELS = {ir.DataType.FLOAT, ir.DataType.FLOAT16, ir.DataType.BFLOAT16}
@@ -48,7 +49,7 @@ def _probabilities(op: PatternBuilder) -> Pattern:
     softmax = op.Softmax("scores", attributes="softmax", output="weights")
     plain = through("Cast", softmax)
     guarded = op.Where(op.IsNaN(plain), 0, plain)
-    return through("Cast", any_of(plain, guarded))
+    return through("Cast", any_of(plain, guarded, op.Reshape(plain, "shape", output="folded")))
 
 
 def _read(m: Match) -> Product | No:
@@ -58,6 +59,8 @@ def _read(m: Match) -> Product | No:
         return no("the rank of the scores is not known", m.scores)
     if m.softmax.axis % len(shape) != len(shape) - 1:
         return no("the softmax is not over the keys", m.scores)
+    if m.folded is not None and not are_same_dims(_rows(m.folded), _rows(m.scores)):
+        return no("the probabilities are reshaped to other rows and columns", m.folded)
     scores = read_scores(m.scores, softmax)
     if isinstance(scores, No):
         return scores
@@ -70,6 +73,10 @@ def _read(m: Match) -> Product | No:
     assert isinstance(key, Operand)
     assert isinstance(value, Operand)
     return _fit(query, key, value, scores, m.root.outputs[0])
+
+
+def _rows(value: ir.Value) -> list[int | ir.SymbolicDim]:
+    return list(value.shape or ())[-2:]
 
 
 def _fit(
