@@ -13,6 +13,7 @@ from sardonyx.compiler.analysis.evaluate import can_evaluate, evaluate
 from sardonyx.compiler.ir.signature import signature
 from sardonyx.compiler.ops import Absent, Row, rows
 from sardonyx.compiler.ops.sample import Case, model_of
+from tests.support.models import model, normal
 from tests.support.run import run_ort
 
 FOLDED = [
@@ -180,3 +181,15 @@ def _odd(random: np.random.Generator, shape: tuple[int, ...], dtype: np.dtype) -
             with np.errstate(over="ignore"):
                 made.flat[random.integers(made.size)] = np.asarray(number).astype(dtype)
     return made
+
+
+def test_elements_are_gathered_from_data_that_is_longer_than_the_indices():
+    data, indices = normal(3, 5, 2), np.array([[[4], [-1]], [[0], [2]]])
+    given = model(
+        "g (float[3,5,2] d, int64[2,2,1] i) => (float[2,2,1] y) {"
+        " y = GatherElements<axis=1>(d, i) }"
+    )
+    (wanted,) = run_ort(given, {"d": data, "i": indices})
+    (found,) = evaluate(given.graph[0], [data, indices])
+    np.testing.assert_array_equal(found, wanted)
+    assert evaluate(given.graph[0], [data, indices + 5]) is None
