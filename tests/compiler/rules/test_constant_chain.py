@@ -102,3 +102,8 @@ def test_a_sum_beyond_the_dtype_is_refused():
 def test_a_computed_factor_is_refused():
     text = "g (float[b,5] x, float[5] l) => (float[b,5] y) { p = Mul(x, k) y = Mul(p, l) }"
     check_miss(SCALE_SCALE, model(text, k=normal(5)), "is computed when the model runs")
+
+
+def test_small_constants_may_cancel():
+    given = chain("Add(x, k)", "Add(p, l)", normal(3, 5), -normal(3, 5) + np.float32(1e-3))
+    check_rule(SHIFT_SHIFT, given, {"Add": 1}, dims=SIZES, **NOISE)

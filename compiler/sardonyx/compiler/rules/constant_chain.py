@@ -83,13 +83,20 @@ def _shift(op: Builder, m: Match) -> ir.Value | No:
         for sign, name in zip(signs, ("first", "second"), strict=True)
     )
     term = first + second
-    if (np.abs(term) < np.maximum(np.abs(first), np.abs(second)) / 2).any():
+    larger = np.maximum(np.abs(first), np.abs(second))
+    if ((np.abs(term) < larger / 2) & (larger >= _rounding(m.first.dtype))).any():
         return no("the constants cancel: adding and subtracting them may round on purpose")
     with np.errstate(over="ignore"):
         term = term.astype(m.first.dtype)
     if not np.isfinite(term).all():
         return no("the sum of the constants is too large for their dtype")
     return op.Add(m.x, term)  # type: ignore[no-any-return]
+
+
+def _rounding(dtype: np.dtype[np.generic]) -> float:
+    """Return the least number whose addition and subtraction takes half of the digits away."""
+    bits = int(ml_dtypes.finfo(dtype).nmant)  # type: ignore[no-untyped-call]
+    return float(2.0 ** (bits // 2))
 
 
 def _is(m: Match, name: str, op_type: str) -> bool:
