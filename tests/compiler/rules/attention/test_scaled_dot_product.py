@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from sardonyx.compiler.rules.attention.scaled_dot_product import SCALED_DOT_PRODUCT
-from tests.support.models import model, normal
-from tests.support.rules import check_miss, check_rule, check_shared
+from tests.support.models import clone, model, normal, random_feeds
+from tests.support.rules import apply, check_miss, check_rule, check_shared, counts
+from tests.support.run import run_ort
 
 CLOSE = {"atol": 5e-6, "rtol": 5e-6}
 SIZES = [{"b": 3, "s": 5, "t": 4}, {"b": 1, "s": 1, "t": 6}, {"b": 2, "s": 3, "t": 1}]
@@ -123,6 +124,20 @@ def test_additive_masks(mask, left, add):
     given = masked(f"s0 = {add}", inputs=f"float{mask} m")
     check_rule(SCALED_DOT_PRODUCT, given, {"Attention": 1, **left}, dims=SIZES, **CLOSE)
     check_shared(SCALED_DOT_PRODUCT, given, dims=SIZES, **CLOSE)
+
+
+def test_a_mask_whose_length_is_computed():
+    """Only that the probabilities meet the values says that it has a column for each key."""
+    lines = ("n = Compress<axis=1>(o, keep)", "s0 = Add(c, n)")
+    given = masked(*lines, inputs="float[s,u] o, bool[u] keep")
+    left = {"Compress": 1, "Shape": 2, "Concat": 1, "Expand": 1, "Attention": 1}
+    after = clone(given)
+    apply(SCALED_DOT_PRODUCT, after)
+    assert counts(after) == left
+    feeds = random_feeds(given, {"b": 2, "s": 3, "t": 4, "u": 6})
+    feeds["keep"] = np.array([1, 0, 1, 1, 0, 1], bool)
+    for wanted, got in zip(run_ort(given, feeds), run_ort(after, feeds), strict=True):
+        np.testing.assert_allclose(got, wanted, **CLOSE)
 
 
 def test_a_mask_that_is_subtracted():

@@ -165,7 +165,9 @@ def _no_mask_here(state: _Reader, node: ir.Node, scores: ir.Value, mask: ir.Valu
         return no("the mask is scaled together with the scores, row by row", mask)
     if mask.shape is None:
         return no("the shape of the mask is not known", mask)
-    if scores.shape is None or not are_same_dims(tuple(scores.shape), _view(node)):
+    # The columns need no proof: as many as the values they are multiplied by, they are the keys.
+    before, after = tuple(scores.shape or ())[:-1], tuple(_view(node))[:-1]
+    if scores.shape is None or not are_same_dims(before, after):
         return no("the mask is not known to be as small as the scores", mask)
     return None
 
