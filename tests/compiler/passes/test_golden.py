@@ -14,13 +14,20 @@ import pytest
 from sardonyx.compiler.ir.text import to_text
 from sardonyx.compiler.passes.base import Pass
 from sardonyx.compiler.passes.canonicalize import Canonicalize
+from sardonyx.compiler.passes.convert_precision import ConvertPrecision
 from sardonyx.compiler.passes.cse import ShareCommonSubexpressions
 from sardonyx.compiler.passes.dead_code import RemoveDeadCode
 from sardonyx.compiler.passes.fold_constants import FoldConstants
 from sardonyx.compiler.passes.fold_shapes import FoldShapes
+from sardonyx.compiler.passes.fuse import Fuse
 from sardonyx.compiler.passes.inline_if import InlineIf
+from sardonyx.compiler.passes.layout import AssignLayouts
 from sardonyx.compiler.passes.lift_constants import LiftConstants
+from sardonyx.compiler.passes.lower import Lower
+from sardonyx.compiler.passes.recognize import Recognize
+from sardonyx.compiler.passes.select import Select
 from sardonyx.compiler.passes.share_weights import ShareWeights
+from sardonyx.compiler.targets import CPU
 from tests.support.models import model
 from tests.support.rules import apply
 
@@ -37,6 +44,12 @@ PASSES: dict[str, Pass] = {
         ShareCommonSubexpressions(),
         ShareWeights(),
         RemoveDeadCode(),
+        Recognize(),
+        Fuse(),
+        Select(CPU.selections),
+        Lower(),
+        ConvertPrecision(),
+        AssignLayouts(),
     )
 }
 
