@@ -58,6 +58,12 @@ def test_a_model_without_sites_says_so(sardonyx, tmp_path):
     assert "There is no attention, norm, activation" in sardonyx.out
 
 
+def test_where_nothing_is_missed_the_counts_are_told(sardonyx, tmp_path):
+    ir.save(model("g (float[2] x) => (float[2] y) { y = Relu(x) }"), tmp_path / "net.onnx")
+    assert sardonyx("explain", tmp_path / "net.onnx", "--missed") == 0
+    assert sardonyx.out.strip() == "activation: 1 of 1 fused"
+
+
 @pytest.mark.parametrize(
     "required", ["hard_swish=1", "activation>=1,hard_swish=all", "attention=0"]
 )

@@ -96,6 +96,9 @@ def print_sites(explanation: Explanation, sites: Sequence[Site]) -> None:
         )
     if not explanation.sites:
         print("There is no attention, norm, activation, convolution or group of linear layers.")
+    elif not sites:
+        for family in dict.fromkeys(site.family for site in explanation.sites):
+            print(explanation.summary(family))
 
 
 def _row(site: Site) -> dict[str, str]:
