@@ -19,7 +19,7 @@ FAMILIES = ("attention", "norm", "activation", "conv_block", "rotary")
 
 def row(case: Case) -> list[str]:
     """One line: fused of found for each family, nodes before and after, error."""
-    reason = case.source.cannot(case.subject, case.attention, case.is_dynamic)
+    reason = case.source.cannot(case.subject, case.is_dynamic)
     if reason:
         return [case.name, reason]
     program = case.compile()
