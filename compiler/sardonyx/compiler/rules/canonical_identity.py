@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import onnx_ir as ir
 
 from sardonyx.compiler.ir.builder import Builder
 from sardonyx.compiler.ir.constants import Array
 from sardonyx.compiler.rewrite import Match, No, any_of, const, maybe, no, rest, rule
+
+Dims = ir.Shape | Sequence[int | ir.SymbolicDim]
 
 
 def operand(_: Builder, m: Match) -> ir.Value:
@@ -26,7 +30,7 @@ def has_shape_of_operand(m: Match) -> bool | No:
     return no(f"it changes the shape to {list(map(str, after))}", m.x)
 
 
-def has_same_dims(a: ir.Shape, b: ir.Shape) -> bool:
+def has_same_dims(a: Dims, b: Dims) -> bool:
     """Say whether two shapes are equal for every value of their symbols."""
     return len(a) == len(b) and all(
         x == y and (isinstance(x, int) or x.value is not None) for x, y in zip(a, b, strict=True)

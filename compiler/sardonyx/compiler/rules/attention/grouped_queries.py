@@ -12,7 +12,8 @@ from sardonyx.compiler.ir import constants
 from sardonyx.compiler.ir.builder import Builder
 from sardonyx.compiler.ir.signature import Attributes
 from sardonyx.compiler.rewrite import Match, No, no, rest, rule
-from sardonyx.compiler.rules.attention.reading import are_same_dims, is_same_dim, made_by
+from sardonyx.compiler.rules.attention.reading import is_same_dim, made_by
+from sardonyx.compiler.rules.canonical_identity import has_same_dims
 
 
 def repeated(value: ir.Value) -> ir.Value | None:
@@ -26,7 +27,7 @@ def repeated(value: ir.Value) -> ir.Value | None:
     heads, repeats = before[1], after[1]
     if not isinstance(heads, int) or not isinstance(repeats, int) or repeats % heads:
         return None
-    is_same = is_same_dim(before[0], after[0]) and are_same_dims(before[2:], after[2:])
+    is_same = is_same_dim(before[0], after[0]) and has_same_dims(before[2:], after[2:])
     return source if is_same else None
 
 
@@ -41,7 +42,7 @@ def _inserted(value: ir.Value) -> ir.Value | None:
     if source is None or source.shape is None or column.shape is None:
         return None
     wanted = [*source.shape[:2], 1, *source.shape[2:]]
-    return source if are_same_dims(wanted, list(column.shape)) else None
+    return source if has_same_dims(wanted, list(column.shape)) else None
 
 
 def _unfolded(value: ir.Value) -> ir.Value | None:
@@ -58,7 +59,7 @@ def _unfolded(value: ir.Value) -> ir.Value | None:
     before, after = fold.outputs[0].shape, value.shape
     if before is None or after is None:
         return None
-    return fold.inputs[0] if are_same_dims(list(before)[-2:], list(after)[-2:]) else None
+    return fold.inputs[0] if has_same_dims(list(before)[-2:], list(after)[-2:]) else None
 
 
 def _swaps_rows(transpose: ir.Node) -> bool:

@@ -12,7 +12,8 @@ from sardonyx.compiler.ir import constants
 from sardonyx.compiler.ir.builder import Builder
 from sardonyx.compiler.ir.signature import Attributes
 from sardonyx.compiler.rewrite import Match, No, no, rest, rule
-from sardonyx.compiler.rules.attention.reading import are_same_dims, is_same_dim, made_by
+from sardonyx.compiler.rules.attention.reading import is_same_dim, made_by
+from sardonyx.compiler.rules.canonical_identity import has_same_dims
 
 _PARTING = {(0, 2, 1, 3): False, (1, 2, 0, 3): True}
 """Transposes to [batch, heads, length, size], and whether length is first before them."""
@@ -101,11 +102,11 @@ def _folded_then_parted(node: ir.Node) -> Parted | None:
     if len(after) != 4 or len(before) < 3:
         return None
     batch, heads, length, size = after
-    is_parted = are_same_dims(before, [length, batch, heads, size])
+    is_parted = has_same_dims(before, [length, batch, heads, size])
     is_joined = (
         isinstance(heads, int)
         and isinstance(size, int)
-        and are_same_dims(before, [length, batch, heads * size])
+        and has_same_dims(before, [length, batch, heads * size])
     )
     keeps_length = is_same_dim(folded[0], length) and is_same_dim(folded[-1], size)
     return Parted(source, True) if keeps_length and (is_parted or is_joined) else None
@@ -129,7 +130,7 @@ def _without_transposes(op: Builder, m: Match) -> ir.Value:
     )
     if _JOINING[m.swap.perm]:
         joined = op.Transpose(joined, perm=[1, 0, 2])
-    if are_same_dims(_dims(joined), _dims(m.root.outputs[0])):
+    if has_same_dims(_dims(joined), _dims(m.root.outputs[0])):
         made: ir.Value = joined
     else:
         made = op.Reshape(joined, m.shape, attributes=m.join)
@@ -155,7 +156,7 @@ def _joins_heads(m: Match) -> bool | No:
     first, second, heads, size = _dims(m.transposed)
     if isinstance(heads, int) and isinstance(size, int):
         joined = [first, second, heads * size]
-        if are_same_dims(_dims(m.root.outputs[0]), joined):
+        if has_same_dims(_dims(m.root.outputs[0]), joined):
             return True
     numbers = constants.array(m.shape)
     if numbers is None or m.join.allowzero or np.any(numbers[2:] == 0):

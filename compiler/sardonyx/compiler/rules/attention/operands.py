@@ -9,13 +9,8 @@ import onnx_ir as ir
 from sardonyx.compiler.ir.builder import Builder
 from sardonyx.compiler.ir.signature import Attributes
 from sardonyx.compiler.rewrite import No, no
-from sardonyx.compiler.rules.attention.reading import (
-    Dims,
-    are_same_dims,
-    is_same_dim,
-    made_by,
-    number,
-)
+from sardonyx.compiler.rules.attention.reading import Dims, is_same_dim, made_by, number
+from sardonyx.compiler.rules.canonical_identity import has_same_dims
 
 
 @dataclass(frozen=True)
@@ -109,9 +104,9 @@ def _peel_folded_transpose(operand: Operand, node: ir.Node) -> Operand | None:
     if perm != (*range(inner_rank - 2), inner_rank - 1, inner_rank - 2):
         return None
     folded = fold.outputs[0].shape if fold is not None else None
-    if folded is None or not are_same_dims(tuple(folded)[-2:], tuple(value.shape)[-2:]):
+    if folded is None or not has_same_dims(tuple(folded)[-2:], tuple(value.shape)[-2:]):
         return None
-    if not are_same_dims(tuple(value.shape), operand.dims):
+    if not has_same_dims(tuple(value.shape), operand.dims):
         return None
     return Operand(value, tuple(range(rank)), operand.scale, operand.dims)
 
@@ -128,7 +123,7 @@ def unfolded(operand: Operand) -> Operand | None:
         return None
     lifted = (0, 1, axes[1] + 1, axes[2] + 1)
     dims = tuple(value.shape[axis] for axis in lifted)
-    if not are_same_dims(dims[2:], operand.dims[1:]):
+    if not has_same_dims(dims[2:], operand.dims[1:]):
         return None
     inner = read_operand(value) if lifted == (0, 1, 2, 3) else None
     if isinstance(inner, Operand):

@@ -11,7 +11,8 @@ from sardonyx.compiler.ir import constants
 from sardonyx.compiler.ir.builder import Builder
 from sardonyx.compiler.ir.signature import Attributes
 from sardonyx.compiler.rewrite import Match, No, any_of, const, no, rule
-from sardonyx.compiler.rules.attention.reading import are_same_dims, made_by
+from sardonyx.compiler.rules.attention.reading import made_by
+from sardonyx.compiler.rules.canonical_identity import has_same_dims
 
 
 @dataclass(frozen=True)
@@ -100,7 +101,7 @@ def _whole(found: Taken) -> ir.Value | None:
     if value is None or value.shape is None or found.parts.shape is None:
         return None
     outer, parts = list(value.shape)[:-1], list(found.parts.shape)
-    is_last = are_same_dims(outer, parts[: found.axis]) and len(outer) == found.axis
+    is_last = has_same_dims(outer, parts[: found.axis]) and len(outer) == found.axis
     is_known = all(isinstance(dim, int) for dim in [value.shape[-1], *parts[found.axis :]])
     return value if is_last and is_known else None
 

@@ -11,7 +11,8 @@ import onnx_ir as ir
 from sardonyx.compiler.ir.builder import Builder
 from sardonyx.compiler.rewrite import No, no
 from sardonyx.compiler.rules.attention.operands import Operand
-from sardonyx.compiler.rules.attention.reading import Dims, are_same_dims, is_same_dim
+from sardonyx.compiler.rules.attention.reading import Dims, is_same_dim
+from sardonyx.compiler.rules.canonical_identity import has_same_dims
 
 
 @dataclass(frozen=True)
@@ -109,7 +110,7 @@ def _outer(mask: ir.Value) -> Dims:
 def _is_aligned(view: Dims, place: Place) -> bool:
     """Say whether the axes of the scores are those of the attention, or what they are without."""
     outer = list(view)[:-2]
-    return are_same_dims(outer, list(place.query)[:-2])
+    return has_same_dims(outer, list(place.query)[:-2])
 
 
 def _is_folded(mask: ir.Value, view: Dims, place: Place) -> bool:
@@ -173,4 +174,4 @@ def is_filled(mask: ir.Value, query: ir.Value, key: ir.Value) -> bool:
     if mask.shape is None or query.shape is None or key.shape is None or len(mask.shape) < 2:
         return False
     wanted = (query.shape[-2], key.shape[-2])
-    return are_same_dims(list(mask.shape)[-2:], wanted)
+    return has_same_dims(list(mask.shape)[-2:], wanted)

@@ -50,11 +50,6 @@ def is_same_dim(a: int | ir.SymbolicDim, b: int | ir.SymbolicDim) -> bool:
     return a == b and (isinstance(a, int) or a.value is not None)
 
 
-def are_same_dims(a: Dims, b: Dims) -> bool:
-    """Say whether two lists of dimensions are equal for every value of their symbols."""
-    return len(a) == len(b) and all(map(is_same_dim, a, b))
-
-
 def only_read_by(value: ir.Value, inside: Container[ir.Node], what: str) -> bool | No:
     """Refuse a value that is an output of the graph, or that a node outside reads too."""
     if value.is_graph_output():

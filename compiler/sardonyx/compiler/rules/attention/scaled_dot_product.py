@@ -19,8 +19,8 @@ from sardonyx.compiler.rules.attention.operands import (
     unfolded,
 )
 from sardonyx.compiler.rules.attention.placement import Place, filled, placed, why_not_placed
-from sardonyx.compiler.rules.attention.reading import are_same_dims
 from sardonyx.compiler.rules.attention.scores import Scores, read_scores
+from sardonyx.compiler.rules.canonical_identity import has_same_dims
 
 _KERNELS = {ir.DataType.FLOAT, ir.DataType.FLOAT16, ir.DataType.BFLOAT16}
 """Dtypes of which runtimes have a kernel; in double precision ONNX's own definition rounds."""
@@ -59,7 +59,7 @@ def _read(m: Match) -> Product | No:
         return no("the rank of the scores is not known", m.scores)
     if m.softmax.axis % len(shape) != len(shape) - 1:
         return no("the softmax is not over the keys", m.scores)
-    if m.folded is not None and not are_same_dims(_rows(m.folded), _rows(m.scores)):
+    if m.folded is not None and not has_same_dims(_rows(m.folded), _rows(m.scores)):
         return no("the probabilities are reshaped to other rows and columns", m.folded)
     scores = read_scores(m.scores, softmax)
     if isinstance(scores, No):

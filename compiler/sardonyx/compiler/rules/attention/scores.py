@@ -11,7 +11,8 @@ from sardonyx.compiler.ir import constants
 from sardonyx.compiler.rewrite import No, no
 from sardonyx.compiler.rules.affine import FLOATS
 from sardonyx.compiler.rules.attention.masks import LARGE, Bias, Choice, Floor, Mask
-from sardonyx.compiler.rules.attention.reading import Dims, are_same_dims, number, only_read_by
+from sardonyx.compiler.rules.attention.reading import Dims, number, only_read_by
+from sardonyx.compiler.rules.canonical_identity import has_same_dims
 
 
 @dataclass(frozen=True)
@@ -167,7 +168,7 @@ def _no_mask_here(state: _Reader, node: ir.Node, scores: ir.Value, mask: ir.Valu
         return no("the shape of the mask is not known", mask)
     # The columns need no proof: as many as the values they are multiplied by, they are the keys.
     before, after = tuple(scores.shape or ())[:-1], tuple(_view(node))[:-1]
-    if scores.shape is None or not are_same_dims(before, after):
+    if scores.shape is None or not has_same_dims(before, after):
         return no("the mask is not known to be as small as the scores", mask)
     return None
 
@@ -212,7 +213,7 @@ def _floor(state: _Reader, node: ir.Node) -> ir.Value | No:
 def _reshape(_: _Reader, node: ir.Node) -> ir.Value | No:
     value = _operand(node, 0)
     view = _view(node)
-    if value.shape is None or not are_same_dims(tuple(value.shape)[-2:], tuple(view)[-2:]):
+    if value.shape is None or not has_same_dims(tuple(value.shape)[-2:], tuple(view)[-2:]):
         return no("the scores are reshaped to other rows and columns", value)
     return value
 

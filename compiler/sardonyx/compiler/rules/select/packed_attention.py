@@ -14,7 +14,8 @@ from sardonyx.compiler.ir import constants
 from sardonyx.compiler.ir.builder import Builder
 from sardonyx.compiler.ir.signature import Attributes
 from sardonyx.compiler.rewrite import Match, No, no, rest, rule
-from sardonyx.compiler.rules.attention.reading import are_same_dims, made_by
+from sardonyx.compiler.rules.attention.reading import made_by
+from sardonyx.compiler.rules.canonical_identity import has_same_dims
 
 _MOVES = ("Reshape", "Expand", "Unsqueeze", "Squeeze", "Transpose", "Slice", "Gather")
 
@@ -64,7 +65,7 @@ def _projection(m: Match) -> _Projection | No:
     rank = len(m.query.shape or ())
     if rank != 3 or Attributes(split).axis % rank != rank - 1 or joined is None:
         return no("the linear layer is not split into features", m.query)
-    if not are_same_dims(list(m.query.shape), list(m.key.shape or ())) or not are_same_dims(
+    if not has_same_dims(list(m.query.shape), list(m.key.shape or ())) or not has_same_dims(
         list(m.key.shape), list(m.content.shape or ())
     ):
         return no("query, key and value differ in size", m.key)
@@ -122,7 +123,7 @@ def _is_bias(mask: ir.Value, query: ir.Value) -> bool | No:
     if query.shape is None or mask.shape is None or len(mask.shape) != 4:
         return no("the mask has not four axes", mask)
     length = query.shape[1]
-    if not are_same_dims(list(mask.shape)[2:], [length, length]):
+    if not has_same_dims(list(mask.shape)[2:], [length, length]):
         return no(
             "the mask is not known to have a row for each query and a column for each key", mask
         )
