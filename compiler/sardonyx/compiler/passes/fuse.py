@@ -63,7 +63,10 @@ STAGES: tuple[tuple[Rule, ...], ...] = (AFFINE, norm.POST_NORM, parallel.RULES, 
 
 @dataclass(frozen=True)
 class Fuse(RulePass):
-    """Take scales, shifts, batch norms and pads into the operators next to them."""
+    """Take scales, shifts, norms' biases and pads into operators next to them, join linear layers.
+
+    Then powers become products and roots.
+    """
 
     name: ClassVar[str] = "fuse"
     stages: ClassVar[tuple[tuple[Rule, ...], ...]] = STAGES
