@@ -25,6 +25,11 @@ FUSION_STAGES = {
     "settings": "session settings",
 }
 
+PRODUCTS = frozenset(
+    {"Conv", "ConvTranspose", "FusedConv", "FusedMatMul", "Gemm", "LSTM", "MatMul"}
+)
+"""Operators whose time is that of matrix products and convolutions."""
+
 Result = dict[str, Any]
 
 
@@ -196,6 +201,33 @@ def fusions(name: str, result: Result) -> Iterator[str]:
     yield ""
 
 
+def parts(times: dict[str, float]) -> str:
+    """Milliseconds in all, and the operators that take one percent of them or more."""
+    total = sum(times.values())
+    shown = [f"{name} {ms:.3g}" for name, ms in times.items() if ms >= total / 100]
+    return f"{total:.3g}: {', '.join(shown)}"
+
+
+def operators(name: str, result: Result) -> Iterator[str]:
+    """Where the time goes, as Markdown."""
+    settings, cpu = result["settings"], result["machine"]["cpu"]
+    yield from [f"## {name}", ""]
+    yield "Milliseconds by operator in ONNX Runtime's profile, those above 1 %, of the fastest of"
+    yield f"{settings['runs']} runs; {settings['threads']} thread(s), {cpu['name']}, "
+    yield f"{', '.join(cpu['features'])}. Bound: what plain export would gain if all but its"
+    yield "matrix products and convolutions cost nothing. Operators that hold products of their own"
+    yield "(attention) count as the rest there."
+    rows = []
+    for model, found in result["operators"].items():
+        before, after = found[BASELINE], found["sardonyx"]
+        total = sum(before.values())
+        products = sum(ms for operator, ms in before.items() if operator in PRODUCTS)
+        bound = f"{total / products:.2f}"
+        rows.append([model, bound, f"{total / sum(after.values()):.2f}", parts(before)])
+        rows.append(["", "", "", parts(after)])
+    yield from ["", *table(["model", "bound", "gained", "export, then Sardonyx"], rows), ""]
+
+
 def write(page: Path = PAGE, results: Path = RESULTS) -> None:
     """Replace what stands below the mark of the page by the results found in the folder."""
     head = page.read_text(encoding="utf-8").partition(MARK)[0]
@@ -204,6 +236,8 @@ def write(page: Path = PAGE, results: Path = RESULTS) -> None:
         result = json.loads(path.read_text(encoding="utf-8"))
         if "fusions" in result:
             lines += fusions(path.stem, result)
+        elif "operators" in result:
+            lines += operators(path.stem, result)
         else:
             lines += section(path.stem, result) if "models" in result else compile_time(result)
     if len(lines) == 2:
