@@ -13,6 +13,7 @@ from tests.compiler.random_models import random_model
 from tests.support.models import model, normal, random_feeds
 from tests.support.run import run_ort
 
+ABS = rule("abs", lambda op: op.Abs(op.Neg("x")), lambda op, m: op.Abs(m.x))
 SIZES = [{"b": 2, "s": 3}, {"b": 1, "s": 1}, {"b": 4, "s": 2}]
 
 
@@ -99,6 +100,22 @@ def test_rules_of_a_user_run_among_the_passes_of_the_target():
     assert program.report.rules["own"] == 1
     with pytest.raises(UnsupportedError, match="Either rules or steps can be given"):
         compile(given, rules=[own], steps=DEFAULT)
+
+
+@pytest.mark.parametrize(
+    ("rules", "found"),
+    [("abs", "'abs'"), (["abs"], "'abs'"), (ABS, "the rule 'abs' alone"), (3, "3")],
+)
+def test_rules_are_a_sequence_of_rules(rules, found):
+    with pytest.raises(UnsupportedError) as caught:
+        compile(model("g (float[2] x) => (float[2] y) { y = Relu(x) }"), rules=rules)
+    assert f"found: {found}\n" in str(caught.value)
+
+
+def test_the_report_says_how_far_a_rule_came():
+    given = model("g (float[2] x) => (float[2] y) { e = Exp(x) y = Abs(e) }")
+    report = compile(given, rules=[ABS]).report
+    assert report.misses["abs"].why == "e: float[2] comes from Exp, not from Neg"
 
 
 def test_functions_are_inlined():

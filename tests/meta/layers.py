@@ -21,7 +21,7 @@ COMPILER = {
     "passes": "errors ir ops analysis rewrite rules targets",
     "export": "errors ir ops opset contrib targets",
     "explanation": "errors ir ops rewrite rules passes",
-    "program": "errors ir ops opset contrib targets passes export explanation",
+    "program": "errors ir ops rewrite opset contrib targets passes export explanation",
     "pipeline": ("errors ir ops analysis rewrite rules targets passes export program explanation"),
     "testing": "errors ir rewrite passes",
     "api": "errors ir targets passes explanation program pipeline",

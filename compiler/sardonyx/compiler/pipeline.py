@@ -157,6 +157,7 @@ def compile(
             "Either rules or steps can be given.",
             remedy="put passes.ApplyRules(rules) among the steps",
         )
+    _check_rules(rules)
     started = time.perf_counter()
     source = model.to_ir() if isinstance(model, HasIr) else model
     if not isinstance(source, ir.Model):
@@ -207,6 +208,18 @@ def explain(
     program = compile(model, target, rules=rules, steps=steps, explain=True)
     assert program.explanation is not None
     return program.explanation
+
+
+def _check_rules(rules: object) -> None:
+    given = rules if isinstance(rules, Sequence) and not isinstance(rules, str) else [rules]
+    wrong = [each for each in given if not isinstance(each, Rule)]
+    if wrong or given is not rules:
+        name = f"the rule {rules.name!r} alone" if isinstance(rules, Rule) else None
+        raise UnsupportedError(
+            "What is given as rules is no sequence of rules.",
+            found=name or repr(wrong[0]),
+            expected="a list of what sardonyx.compiler.rewrite.rule returns",
+        )
 
 
 def _inlined(model: ir.Model) -> ir.Model:

@@ -15,6 +15,7 @@ from sardonyx.compiler import export
 from sardonyx.compiler.explanation import Explanation
 from sardonyx.compiler.ir.text import to_text
 from sardonyx.compiler.passes.manager import PassRecord
+from sardonyx.compiler.rewrite import Miss
 from sardonyx.compiler.targets import Target
 
 
@@ -39,6 +40,11 @@ class Report:
         for record in self.passes:
             total.update(record.applied)
         return dict(sorted(total.items()))
+
+    @property
+    def misses(self) -> dict[str, Miss]:
+        """For each rule its failed match that came furthest when it ran last, and why it failed."""
+        return {name: miss for record in self.passes for name, miss in record.misses.items()}
 
     def to_dict(self) -> dict[str, Any]:
         """Return the report as numbers, strings, lists and dicts."""

@@ -6,6 +6,7 @@ import numpy as np
 import onnx_ir as ir
 import pytest
 
+from sardonyx.compiler.errors import RewriteError
 from sardonyx.compiler.ir.types import Types
 from sardonyx.compiler.rewrite import about, any_of, const, maybe, rest, rule, through
 from sardonyx.compiler.rewrite.match import Attempt, Match, may_match, search
@@ -324,6 +325,59 @@ def test_a_pattern_is_made_of_patterns_only():
         rule("r", lambda op: op.Relu(object()), lambda op, m: m.root)
     with pytest.raises(TypeError, match="rule 'r' must start with an operator"):
         rule("r", lambda op: "x", lambda op, m: m.root)
+
+
+def made(pattern) -> str:
+    """What is said of a rule of that pattern when it is made."""
+    with pytest.raises(RewriteError) as caught:
+        rule("r", pattern, lambda op, m: m.root)
+    return str(caught.value)
+
+
+def test_a_pattern_names_operators_that_exist():
+    assert made(lambda op: op.Relu(op.Softmx("x"))) == (
+        "There is no operator 'Softmx' in the standard domain.\n"
+        "  where: pattern of rule 'r'\n"
+        "  try: write 'Softmax', if that is meant"
+    )
+    assert "There is no operator 'Upsample'" in made(lambda op: op.Upsample("x", "scales"))
+    rule("newer", lambda op: op.Swish("x"), lambda op, m: m.x)
+    rule("theirs", lambda op: op.call("Foo", "x", domain="my.domain"), lambda op, m: m.x)
+
+
+def test_a_pattern_has_operands_that_a_node_can_have():
+    too_many = made(lambda op: op.Neg("x", "y"))
+    assert too_many == (
+        "Neg never has as many operands as the pattern.\n"
+        "  where: pattern of rule 'r'\n"
+        "  found: 2\n"
+        "  expected: X\n"
+        "  try: write None for an operand that is left out, rest(...) for all remaining ones"
+    )
+    assert "Add never has" in made(lambda op: op.Neg(any_of("x", op.Add("y"))))
+    rule("any", lambda op: op.Concat(rest("all")), lambda op, m: m.root)
+    rule("either", lambda op: op.call(("Flatten", "Reshape"), "x"), lambda op, m: m.x)
+
+
+def test_a_pattern_demands_attributes_that_exist():
+    assert made(lambda op: op.Softmax("x", axsi=1)) == (
+        "Softmax has no attribute 'axsi'.\n"
+        "  where: pattern of rule 'r'\n"
+        "  expected: axis\n"
+        "  try: write 'axis', if that is meant"
+    )
+
+
+@pytest.mark.parametrize("name", ["root", "value", "nodes", "_x"])
+def test_a_capture_has_a_name_of_its_own(name):
+    assert made(lambda op: op.Neg(op.Exp(name))).startswith(
+        f"A capture cannot be called {name!r}: matches have that already."
+    )
+
+
+def test_the_parts_of_a_rule_are_functions():
+    with pytest.raises(TypeError, match="the pattern of rule 'r' must be a function, not 'Neg'"):
+        rule("r", "Neg", lambda op, m: m.root)
 
 
 # --- a quick look before the search --------------------------------------------------------------

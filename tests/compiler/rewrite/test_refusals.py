@@ -110,6 +110,33 @@ def test_a_replacement_that_the_operator_refuses_names_the_rule():
     assert "Gemm" in text
 
 
+def test_what_a_replacement_misspells_is_named():
+    broken = rule("broken", NEG, lambda op, m: op.Abss(m.x))
+    assert refusal(broken, one("[n] y = Neg(x)")) == (
+        "The replacement of rule 'broken' fails: There is no operator 'Abss' in opset 23.\n"
+        "  where: n (Neg)\n"
+        "  try: write 'Abs', if that is meant"
+    )
+    broken = rule("broken", NEG, lambda op, m: op.Abs(m.x, axis=1))
+    assert refusal(broken, one("[n] y = Neg(x)")) == (
+        "The replacement of rule 'broken' fails: Abs has no operand or attribute 'axis'.\n"
+        "  where: n (Neg)\n"
+        "  expected: X"
+    )
+
+
+@pytest.mark.parametrize(
+    ("guard", "replace", "remedy"),
+    [
+        (lambda m: None, lambda op, m: m.x, "let it return its answer"),
+        (lambda m: True, lambda op, m: None, "let it return the value that it built"),
+    ],
+)
+def test_a_forgotten_return_is_named(guard, replace, remedy):
+    text = refusal(rule("silent", NEG, replace, guard), one("y = Neg(x)"))
+    assert text.endswith(f"  try: {remedy}")
+
+
 def test_a_replacement_of_another_shape_is_refused():
     wrong = rule("wrong", NEG, lambda op, m: op.Transpose(m.x, perm=[1, 0]))
     given = one("[n] y = Neg(x)")

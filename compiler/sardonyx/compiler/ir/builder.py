@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,7 +12,7 @@ from onnx_ir.schemas import Parameter
 
 from sardonyx.compiler.errors import InvalidModelError, RewriteError
 from sardonyx.compiler.ir.check_nodes import type_conflicts
-from sardonyx.compiler.ir.schema import Operator, is_standard, operator
+from sardonyx.compiler.ir.schema import Operator, is_standard, meant, operator, operator_names
 from sardonyx.compiler.ir.signature import (
     DOMAIN_VERSIONS,
     Attributes,
@@ -85,7 +85,10 @@ class Builder:
         version = self._opsets.get(domain, 1)
         known = operator(domain, op_type, version)
         if known is None and is_standard(domain, op_type):
-            raise RewriteError(f"There is no operator {op_type!r} in opset {version}.")
+            raise RewriteError(
+                f"There is no operator {op_type!r} in opset {version}.",
+                remedy=meant(op_type, operator_names(domain)),
+            )
         formal = operands(domain, op_type, version)
         given = self._place_operands(op_type, formal, list(inputs), named)
         values = self._to_values(formal, given)
@@ -198,13 +201,17 @@ class Builder:
             elif has_schema:
                 raise RewriteError(
                     f"{op_type} has no operand or attribute {name!r}.",
-                    expected=", ".join([p.name for p in operands(domain, op_type, version)])
-                    + "; "
-                    + ", ".join(known),
+                    expected=_expected(operands(domain, op_type, version), known),
+                    remedy=meant(name, known),
                 )
             else:
                 made[name] = ir.convenience.convert_attribute(name, value)
         return list(made.values())
+
+
+def _expected(formal: Sequence[Parameter], attributes: Iterable[str]) -> str:
+    parts = [", ".join(p.name for p in formal), ", ".join(attributes)]
+    return "; ".join(part for part in parts if part)
 
 
 def _detach(node: ir.Node) -> None:

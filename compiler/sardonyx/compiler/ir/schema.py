@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import difflib
 import functools
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import onnx
@@ -78,6 +80,18 @@ def operator(domain: str, op_type: str, version: int) -> Operator | None:
         deprecated=schema.deprecated,
         since=schema.since_version,
     )
+
+
+@functools.cache
+def operator_names(domain: str) -> frozenset[str]:
+    """Return the names of all operators of a domain of the standard."""
+    return frozenset(s.name for s in onnx.defs.get_all_schemas() if s.domain == domain)
+
+
+def meant(name: str, known: Iterable[str]) -> str | None:
+    """Return what to do about a name that is not known, if it is like one that is."""
+    near = difflib.get_close_matches(name, sorted(known), n=1)
+    return f"write {near[0]!r}, if that is meant" if near else None
 
 
 def _slot(parameter: onnx.defs.OpSchema.FormalParameter, types: dict[str, frozenset[str]]) -> Slot:

@@ -143,6 +143,7 @@ def _ask(rule: Rule, match: Match) -> bool | No:
             f"The guard of rule {rule.name!r} answers {verdict!r}.",
             where=provenance.site(match.root),
             expected='True or no("why")',
+            remedy="let it return its answer" if verdict is None else None,
         )
     return verdict if isinstance(verdict, No) else bool(verdict)
 
@@ -151,6 +152,14 @@ def _call(rule: Rule, part: str, match: Match, function: Callable[..., Any], *gi
     """Call a part of a rule; whatever it raises names the rule and the place."""
     try:
         return function(*given)
+    except SardonyxError as error:
+        raise RewriteError(
+            f"The {part} of rule {rule.name!r} fails: {error.what}",
+            where="; ".join(filter(None, [provenance.site(match.root), error.where])),
+            found=error.found,
+            expected=error.expected,
+            remedy=error.remedy,
+        ) from error
     except Exception as error:
         raise RewriteError(
             f"The {part} of rule {rule.name!r} fails with {type(error).__name__}: {error}",
@@ -227,6 +236,7 @@ def _swap_of(rule: Rule, match: Match, made: Any) -> tuple[_Values, _Values] | N
         f"The replacement of rule {rule.name!r} returns {made!r}.",
         where=provenance.site(match.root),
         expected='a value, a sequence of values, old values with new ones or no("why")',
+        remedy="let it return the value that it built" if made is None else None,
     )
 
 

@@ -81,7 +81,9 @@ def check_new(event: Event, past: dict[Event, int], match: Match) -> None:
     raise RewriteError(
         f"Rules {what} undo each other." if others else f"Rule {what} undoes its own work.",
         where=provenance.site(match.root),
-        remedy="make one rule refuse what the other builds",
+        remedy="make one rule refuse what the other builds"
+        if others
+        else "make it refuse what it builds itself",
     )
 
 

@@ -11,7 +11,7 @@ constant all of whose elements are that number. None demands that the operand is
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -166,6 +166,14 @@ def names_in(pattern: Pattern) -> list[str]:
         own = [name for name in (pattern.attributes, pattern.output) if name]
         return own + [name for p in pattern.operands for name in names_in(p)]
     return [name for p in _inner(pattern) for name in names_in(p)]
+
+
+def operators_in(pattern: Pattern) -> Iterator[Operator]:
+    """Yield the nodes of a pattern, those of all alternatives."""
+    if isinstance(pattern, Operator):
+        yield pattern
+    for inner in _inner(pattern):
+        yield from operators_in(inner)
 
 
 def depth_of(pattern: Pattern) -> int:

@@ -11,6 +11,7 @@ import onnx_ir as ir
 
 from sardonyx.compiler.ir.builder import Builder
 from sardonyx.compiler.ir.types import describe
+from sardonyx.compiler.rewrite.check_pattern import check_pattern
 from sardonyx.compiler.rewrite.match import Match
 from sardonyx.compiler.rewrite.pattern import (
     AnyOf,
@@ -115,12 +116,18 @@ def rule(
         keeps_shared: Accept matches whose inner values are read elsewhere too.
 
     Raises:
-        TypeError: The pattern does not start with an operator.
+        TypeError: The pattern does not start with an operator, or what must be a function is none.
+        RewriteError: No model can match the pattern, or a capture has a name that is taken.
     """
+    for what, part in (("pattern", pattern), ("replacement", replace), ("guard", guard)):
+        if not callable(part):
+            raise TypeError(f"the {what} of rule {name!r} must be a function, not {part!r}")
     given = list(_alternatives(pattern(PatternBuilder())))
     roots = tuple(root for root in given if isinstance(root, Operator))
     if len(roots) != len(given):
         raise TypeError(f"the pattern of rule {name!r} must start with an operator")
+    for root in roots:
+        check_pattern(name, root)
     return Rule(name, roots, replace, guard, keeps_shared)
 
 
