@@ -40,6 +40,21 @@ def test_every_single_rewrite_leaves_a_well_formed_graph(seed):
     assert_same(given, compile(given, verify_level=3).model, SIZES[0], rtol=1e-4)
 
 
+def test_operands_that_are_left_out_at_the_end_are_accepted():
+    text = """g (float[b,3] x, bool c) => (float[b,3] y) <float low = {0.5}> {
+        r = ReduceL2(x)
+        z = Clip(r, low, "")
+        d = If(c) <
+            then_branch = t () => (float[b,3] o) { o = Clip(x, low, "") },
+            else_branch = e () => (float[b,3] p) { p = Neg(x) }
+        >
+        y = Div(d, z)
+    }"""
+    given = model(text)
+    assert_same(given, compile(given, verify_level=2).model, {"b": 2}, rtol=1e-6)
+    assert [node.inputs[-1] for node in given.graph if node.op_type == "Clip"] == [None]
+
+
 def test_the_model_that_is_given_stays_as_it_is():
     given = random_model(np.random.default_rng(7))
     before = ir.to_proto(given).SerializeToString()

@@ -171,6 +171,7 @@ def compile(
         # An ill-formed graph can be neither copied nor inferred.
         verify(source)
     working = _inlined(source.clone())
+    _drop_trailing_gaps(working)
     editor = Editor(working, Types.inferred(working))
     if verify_level >= 1:
         verify(working)
@@ -220,6 +221,13 @@ def _check_rules(rules: object) -> None:
             found=name or repr(wrong[0]),
             expected="a list of what sardonyx.compiler.rewrite.rule returns",
         )
+
+
+def _drop_trailing_gaps(model: ir.Model) -> None:
+    """Drop operands at the end that are left out by an empty name, as PyTorch's exporter writes."""
+    for node in model.graph.all_nodes():
+        while node.inputs and node.inputs[-1] is None:
+            node.resize_inputs(len(node.inputs) - 1)
 
 
 def _inlined(model: ir.Model) -> ir.Model:
