@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
 from sardonyx.compiler.contrib import add_function_bodies
@@ -35,6 +36,23 @@ def test_packed_attention(attributes: str, operands: str):
     text = f"""g (float[2,3,6] x, float[1,1,3,3] m) => (float[2,3,12] y) {{
         a = com.microsoft.Attention<{attributes}>({operands}) y = Neg(a) }}"""
     check_alike(model(text, w=normal(6, 36), c=normal(36)))
+
+
+@pytest.mark.parametrize("attributes", ["num_heads = 4", "num_heads = 4, mask_filter_value = -3.0"])
+@pytest.mark.parametrize("operands", ["x, w, c, i", "x, w, c, i, , m"])
+def test_packed_attention_with_hidden_keys(attributes: str, operands: str):
+    text = f"""g (float[2,3,6] x, float[1,1,3,3] m) => (float[2,3,12] y) {{
+        a = com.microsoft.Attention<{attributes}>({operands}) y = Neg(a) }}"""
+    keys = np.array([[1, 0, 2], [-1, 1, 0]], np.int32)
+    check_alike(model(text, w=normal(6, 36), c=normal(36), i=keys))
+
+
+def test_a_mask_of_lengths_has_no_body():
+    text = """g (float[2,3,6] x) => (float[2,3,12] y) {
+        a = com.microsoft.Attention<num_heads = 4>(x, w, c, i) y = Neg(a) }"""
+    given = model(text, w=normal(6, 36), c=normal(36), i=np.array([1, 3], np.int32))
+    with pytest.raises(UnsupportedError, match="Attention has an integer mask that is no matrix"):
+        add_function_bodies(given)
 
 
 @pytest.mark.parametrize(

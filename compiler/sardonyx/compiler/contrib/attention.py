@@ -1,4 +1,4 @@
-"""com.microsoft.MultiHeadAttention and Attention, without masks of integers and without caches.
+"""com.microsoft.MultiHeadAttention and Attention, without caches.
 
 Source: docs/ContribOperators.md of ONNX Runtime.
 """
@@ -36,18 +36,42 @@ def packed_attention(node: ir.Node, opset: int) -> str:
     """Return the body of an Attention that projects its input to query, key and value.
 
     Raises:
-        UnsupportedError: It has an integer mask, a cache or rotates its queries.
+        UnsupportedError: It has an integer mask that is no matrix, a cache or rotates its queries.
     """
     formal = ("input", "weights", "bias", "mask_index", "past", "attention_bias")
     refused = ("unidirectional", "do_rotary", "past_present_share_buffer", "qkv_hidden_sizes")
-    _refuse(node, len(formal), ("mask_index", "past"), formal, refused)
+    _refuse(node, len(formal), ("past",), formal, refused)
     body = Body(node, formal)
     projected = body.add("projected", "MatMul", "input", "weights")
     if body.operand("bias"):
         projected = body.add("shifted", "Add", projected, "bias")
     operands = _thirds(body, projected, ("q", "k", "v"), -1)
-    _attend(body, operands, body.operand("attention_bias"))
+    bias = body.operand("attention_bias")
+    if body.operand("mask_index"):
+        bias = _filter(body, bias)
+    _attend(body, operands, bias)
     return body.text(opset)
+
+
+def _filter(body: Body, bias: str | None) -> str:
+    """Write what is added to the scores of keys whose [batch, keys] integer is not positive."""
+    mask = body.node.inputs[3]
+    if mask is None or mask.shape is None or len(mask.shape) != 2:
+        raise _unsupported(body.node, "an integer mask that is no matrix of batch and keys")
+    body.add("inner_axes", "Constant", attributes="value_ints = [1, 2]")
+    body.add("keys", "Unsqueeze", "mask_index", "inner_axes")
+    body.add("least", "Constant", attributes="value_int = 0")
+    least = body.add("least_key", "CastLike", "least", "keys")
+    seen = body.add("seen", "Greater", "keys", least)
+    low = body.node.attributes.get_float("mask_filter_value", -10_000.0)
+    filtered = body.add(
+        "filtered",
+        "Where",
+        seen,
+        body.scalar("kept", 0.0, "input"),
+        body.scalar("hidden", low, "input"),
+    )
+    return filtered if bias is None else body.add("biased_mask", "Add", filtered, bias)
 
 
 def _attend(body: Body, operands: tuple[str, ...], bias: str | None) -> None:

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from sardonyx.compiler.rules.select.packed_attention import PACKED_ATTENTION
-from tests.support.models import model, normal
-from tests.support.rules import check_miss, check_rule, check_shared
+from tests.support.models import clone, model, normal
+from tests.support.rules import apply, check_miss, check_rule, check_same, check_shared
+from tests.support.run import run_ort
 
 CLOSE = {"atol": 5e-6, "rtol": 1e-5}
 SIZES = [{"b": 2, "s": 3}, {"b": 1, "s": 1}]
@@ -50,6 +51,50 @@ def test_no_mask(heads: str):
 def test_no_bias():
     given = attention(("p = Add(a, c)", ""), ("(p)", "(a)"))
     check_rule(PACKED_ATTENTION, given, MADE, dims=SIZES, **CLOSE)
+
+
+KEYS = """g (float[b,s,6] x, bool[b,s] real) => (float[b,s,12] y) {
+    a = MatMul(x, w) p = Add(a, c) q, k, v = Split<axis = 2, num_outputs = 3>(p)
+    u = Unsqueeze(real, inner) m = Where(u, zero, low) n = Shape<start = 1, end = 2>(x)
+    t = Concat<axis = 0>(n, one) r = Expand(m, t)
+    z = Attention<HEADS>(q, k, v, r) y = Neg(z) }"""
+INNER = {"inner": np.array([1, 2]), "one": np.array([1])}
+
+
+@pytest.mark.parametrize("change", [("", ""), ("(u, zero, low", "(u, low, zeros"), ("v, r", "v, m")])
+def test_a_mask_of_keys(change: tuple[str, str]):
+    """The kernel makes rows of it, and hides all keys of a sequence as the mask does."""
+    text = KEYS.replace("HEADS", HEADS).replace(*change)
+    sizes = SIZES[1:] if change[1] == "v, m" else SIZES
+    given = model(text, **WEIGHTS, **INNER, zeros=np.zeros((1, 1), np.float32))
+    after = clone(given)
+    apply(PACKED_ATTENTION, after)
+    (packed,) = (n for n in after.graph if n.op_type == "Attention")
+    assert packed.domain == "com.microsoft"
+    assert packed.attributes["mask_filter_value"].as_float() == np.float32(-1e30)
+    assert [v is not None for v in packed.inputs] == [True, True, True, True]
+    check_same(given, after, dims=sizes, **CLOSE)
+    hidden = {"x": normal(2, 3, 6), "real": np.array([[False] * 3, [True, False, True]])}
+    if sizes is SIZES:
+        for before, now in zip(run_ort(given, hidden), run_ort(after, hidden), strict=True):
+            np.testing.assert_allclose(now, before, **CLOSE)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        ("(u, zero, low)", "(u, zero, inf)"),
+        ("(u, zero, low)", "(u, one_and_half, low)"),
+        ("(u, zero, low)", "(u, zero, given)"),
+        ("bool[b,s] real", "bool[c,s] real"),
+    ],
+)
+def test_what_is_no_mask_of_keys(change: tuple[str, str]):
+    text = KEYS.replace("HEADS", HEADS).replace(*change)
+    text = text.replace("] real)", "] real, float[1] given)")
+    given = model(text, **WEIGHTS, **INNER, one_and_half=np.float32(1.5))
+    apply(PACKED_ATTENTION, given)
+    assert all(len(n.inputs) < 4 or n.inputs[3] is None or not n.domain for n in given.graph)
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from sardonyx.compiler.ir import constants
 from sardonyx.compiler.ir.builder import Builder
 from sardonyx.compiler.ir.signature import Attributes
 from sardonyx.compiler.rewrite import Match, No, no, rest, rule
-from sardonyx.compiler.rules.attention.reading import made_by
+from sardonyx.compiler.rules.attention.reading import made_by, number
 from sardonyx.compiler.rules.canonical_identity import has_same_dims
 
 _MOVES = ("Reshape", "Expand", "Unsqueeze", "Squeeze", "Transpose", "Slice", "Gather")
@@ -40,19 +40,59 @@ def _pack(op: Builder, m: Match) -> ir.Value:
         bias = op.constant(np.zeros(weight.numpy()[1], np.float32))
     heads = m.attention.q_num_heads
     scale = m.attention.scale or (weight.numpy()[1] // 3 // heads) ** -0.5
+    mask = m.more[0] if m.more else None
+    hidden = _hidden_keys(mask, m.query)
+    if hidden is None:
+        masks, filling = (None, None, mask), None
+    else:
+        seen = op.Not(hidden.condition) if hidden.is_inverted else hidden.condition
+        seen = op.Squeeze(seen, np.array([1, 2], dtype=np.int64))
+        masks, filling = (op.Cast(seen, to=ir.DataType.INT32), None, None), hidden.fill
     made: ir.Value = op.call(
         "Attention",
         found.x,
         found.weight,
         bias,
-        None,
-        None,
-        m.more[0] if m.more else None,
+        *masks,
         domain="com.microsoft",
         num_heads=heads,
         scale=float(scale),
+        mask_filter_value=filling,
     )
     return made
+
+
+@dataclass(frozen=True)
+class _HiddenKeys:
+    """A mask that is the same for all heads and queries, as the kernel makes of 0 and 1 itself.
+
+    Attributes:
+        condition: Which keys are seen, boolean, [batch, 1, 1, keys].
+        is_inverted: Whether it says which are not.
+        fill: What is added to the scores of those that are not.
+    """
+
+    condition: ir.Value
+    is_inverted: bool
+    fill: float
+
+
+def _hidden_keys(mask: ir.Value | None, query: ir.Value) -> _HiddenKeys | None:
+    """Read Where(seen, 0, fill) or its inverse, or the same with a row for each query."""
+    rows = made_by(mask, "Expand")
+    choice = made_by(rows.inputs[0] if rows is not None else mask, "Where")
+    if choice is None:
+        return None
+    condition, (shown, other) = choice.inputs[0], map(number, choice.inputs[1:])
+    if condition is None or condition.shape is None or query.shape is None:
+        return None
+    is_inverted = other == 0
+    kept, fill = (other, shown) if is_inverted else (shown, other)
+    if kept != 0 or fill is None or not np.isfinite(fill):
+        return None
+    batch, length = list(query.shape)[:2]
+    has_keys = has_same_dims(list(condition.shape), [batch, 1, 1, length])
+    return _HiddenKeys(condition, is_inverted, fill) if has_keys else None
 
 
 def _projection(m: Match) -> _Projection | No:
@@ -120,6 +160,8 @@ def _is_bias(mask: ir.Value, query: ir.Value) -> bool | No:
     """Accept what the kernel adds: a full matrix of scores, finite, as it gives NaN for -inf."""
     if mask.dtype != ir.DataType.FLOAT:
         return no("the mask is boolean: a query that sees no key gets zeros by it", mask)
+    if _hidden_keys(mask, query) is not None:
+        return True
     if query.shape is None or mask.shape is None or len(mask.shape) != 4:
         return no("the mask has not four axes", mask)
     length = query.shape[1]
