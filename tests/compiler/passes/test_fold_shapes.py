@@ -115,6 +115,43 @@ def test_expanding_to_its_own_shape_does_nothing():
     cleaned(given, SIZES, {"Neg": 1})
 
 
+def test_of_two_expands_the_last_counts():
+    given = model(
+        """g (float[6] x, float[b,s,1] m) => (float[b,s,6] y) {
+            sm = Shape<start = 1, end = 2>(m) c = Concat<axis = 0>(sm, one1) e = Expand(x, c)
+            t = Shape<end = 2>(m) w = Concat<axis = 0>(t, six) f = Expand(e, w) y = Neg(f)
+        }""",
+        one1=np.array([1]),
+        six=np.array([6]),
+        **INDICES,
+    )
+    cleaned(given, SIZES, {"Shape": 1, "Concat": 1, "Expand": 1, "Neg": 1})
+
+
+def test_the_first_of_two_expands_stays_where_the_last_does_not_say_it_all():
+    given = model(
+        """g (float[1,6] x, float[s,1] m) => (float[1,s,6] y) {
+            t = Shape(m) e = Expand(x, t) f = Expand(e, ones3) y = Neg(f)
+        }""",
+        ones3=np.array([1, 1, 1]),
+        **INDICES,
+    )
+    after = cleaned(given, [{"s": 3}, {"s": 1}])
+    assert counts(after)["Expand"] >= 1
+
+
+def test_what_is_computed_for_nothing_but_its_shape_goes():
+    given = model(
+        """g (bool[1,1,1] x, float[b,s] m) => (bool[1,s,1] y) {
+            t = Shape(m) k = Gather(t, one) r = Range(zero, k, one) u = Unsqueeze(r, outer)
+            w = Shape(u) f = Expand(x, w) y = Not(f)
+        }""",
+        outer=np.array([0, 2]),
+        **INDICES,
+    )
+    cleaned(given, SIZES, {"Shape": 1, "Concat": 1, "Expand": 1, "Not": 1})
+
+
 def test_a_range_over_a_dimension_reads_it_from_the_input():
     given = model(
         """g (float[b,s,6] x) => (int64[s] y) {

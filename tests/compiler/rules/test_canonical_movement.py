@@ -98,6 +98,42 @@ MATCHES = [
         {},
         {"Sub": 1},
     ),
+    *(
+        (
+            "expand_before_broadcast",
+            "g (bool[1,4] c, float[1,4] x, float[b,4] z) => (float[b,4] y) "
+            f"{{ s = Shape(z) e = Expand({'c' if operands[0] == 'e' else 'x'}, s) "
+            f"y = Where({', '.join(operands)}) }}",
+            {},
+            {"Where": 1},
+        )
+        for operands in ("ezx", "exz", "cez", "cze")
+    ),
+    *(
+        (
+            "reshapes_of_ones",
+            f"g (float[b,1,3,1] x) => (float[{after}] y) {{ r = {first} n = Neg(x) {second} }}",
+            {
+                "flat": ints(-1),
+                "p": ints(1),
+                "q": ints(-1),
+                "t": ints(1, 2),
+                "k": ints(0, 1, 3, 1, 1),
+            },
+            {"Neg": 1, **made},
+        )
+        for after, first, second, made in (
+            ("b,3", "Squeeze(x, p)", "y = Squeeze(r, q)", {"Squeeze": 1}),
+            (
+                "b,1,3",
+                "Reshape(x, flat)",
+                "s = Squeeze(x, q) w = Shape(s) y = Reshape(r, w)",
+                {"Squeeze": 1},
+            ),
+            ("b,1,1,3,1", "Unsqueeze(x, p)", "y = Reshape(r, k)", {"Unsqueeze": 1}),
+            ("b,1,3,1", "Unsqueeze(x, t)", "y = Squeeze(r, t)", {"Identity": 1}),
+        )
+    ),
 ]
 
 
@@ -112,6 +148,19 @@ def test_merges(name, text, weights, expected):
 
 
 MISSES = [
+    (
+        "reshapes_of_ones",
+        "g (float[b,1,3] x) => (float[b,3,1] y) { r = Squeeze(x, p) y = Unsqueeze(r, q) }",
+        {"p": ints(1), "q": ints(2)},
+        "it moves axes of length 1",
+    ),
+    (
+        "reshapes_of_ones",
+        "g (float[b,1,3] x, float[3,b] z) => (float[3,b] y) "
+        "{ r = Squeeze(x, p) s = Shape(z) y = Reshape(r, s) }",
+        {"p": ints(1)},
+        "it changes more than axes of length 1",
+    ),
     (
         "reshape_of_reshape",
         "g (float[4,6] x) => (float[2,12] y) { r = Reshape(x, p) y = Reshape(r, q) }",

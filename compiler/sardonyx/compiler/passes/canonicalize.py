@@ -9,7 +9,9 @@ from sardonyx.compiler.passes.base import RulePass
 from sardonyx.compiler.rewrite import Rule
 from sardonyx.compiler.rules import (
     canonical_arithmetic,
+    canonical_broadcast,
     canonical_einsum,
+    canonical_gather,
     canonical_identity,
     canonical_linear,
     canonical_movement,
@@ -26,6 +28,8 @@ class Canonicalize(RulePass):
         (
             *canonical_identity.RULES,
             *canonical_movement.RULES,
+            *canonical_gather.RULES,
+            *canonical_broadcast.RULES,
             *canonical_arithmetic.RULES,
             *canonical_sequence.RULES,
             *canonical_linear.RULES,

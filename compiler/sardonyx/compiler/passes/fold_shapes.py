@@ -98,7 +98,8 @@ def _read_from_input(
     if any(not isinstance(e, int) and e.value not in origins for e in elements):
         return None
     if len(elements) != 1:
-        is_plain = node.op_type in _PLAIN or value.dtype != ir.DataType.INT64
+        is_plain = node.op_type in _PLAIN and not _reads_only_shape(node)
+        is_plain = is_plain or value.dtype != ir.DataType.INT64
         return None if is_plain else _join(elements, built, origins)
     (element,) = elements
     source, axis = origins[str(element)]
@@ -110,6 +111,15 @@ def _read_from_input(
     if value.dtype != ir.DataType.INT64:
         dim = built.Cast(dim, to=value.dtype)
     return dim if value.shape is not None and len(value.shape) == 1 else built.Squeeze(dim, [0])
+
+
+def _reads_only_shape(node: ir.Node) -> bool:
+    """Say whether a tensor is computed for nothing but its shape."""
+    operand = node.inputs[0]
+    if node.op_type != "Shape" or operand is None or operand.producer() is None:
+        return False
+    readers = [user for user, _ in operand.uses()]
+    return not operand.is_graph_output() and all(user.op_type == "Shape" for user in readers)
 
 
 def _join(elements: Sequence[Dim], built: Builder, origins: _Origins) -> ir.Value:
@@ -195,21 +205,43 @@ def _copy_or_number(index: int, element: Dim, data: ir.Shape) -> int | None:
 
 
 def _fold_expand(node: ir.Node, editor: Editor, sites: _SITES) -> None:
-    """Expand to dimensions that the operand has becomes Expand by ones; to no others, nothing."""
+    """Expand to dimensions that the operand has becomes Expand by ones; to no others, nothing.
+
+    Of two Expands, the last counts.
+    """
     data, shape = node.inputs[0], node.inputs[1]
     if data is None or shape is None or data.shape is None:
         return
     elements = editor.types.elements(shape)
     if elements is None:
         return
+    data = _before_expand(data, node, elements)
+    assert data.shape is not None
     offset = len(data.shape) - len(elements)
     target = [_one_or_number(e, i + offset, data.shape) for i, e in enumerate(elements)]
     if offset >= 0 and all(t == 1 for t in target):
         editor.replace(node.outputs, [data], editor.builder(), "fold_shapes")
         sites.setdefault("expand", []).append(node.op_type)
+    elif data is not node.inputs[0]:
+        editor.set_operand(node, 0, data, "fold_shapes", editor.builder())
+        sites.setdefault("expand", []).append(node.op_type)
     elif not constants.is_constant(shape) and None not in target:
         _set_shape_operand(node, 1, [t for t in target if t is not None], editor)
         sites.setdefault("expand", []).append(node.op_type)
+
+
+def _before_expand(data: ir.Value, node: ir.Node, elements: Sequence[Dim]) -> ir.Value:
+    """Return what an Expand of an Expand can as well read: it says the whole shape itself."""
+    inner, shape = data.producer(), node.outputs[0].shape
+    if inner is None or inner.op_type != "Expand" or inner.domain or shape is None:
+        return data
+    operand = inner.inputs[0]
+    is_whole = list(shape) == list(elements) and None not in [_name(dim) for dim in elements]
+    return operand if is_whole and operand is not None and operand.shape is not None else data
+
+
+def _name(dim: Dim) -> int | str | None:
+    return dim if isinstance(dim, int) else dim.value
 
 
 def _one_or_number(element: Dim, axis: int, data: ir.Shape) -> int | None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import onnx_ir as ir
 
@@ -181,6 +183,44 @@ def _broadcasts_alike(m: Match) -> bool | No:
     return has_same_dims(result, other) or no("the result is larger than the other operand", m.y)
 
 
+def _ones_moved(before: ir.Shape, after: ir.Shape) -> tuple[list[int], list[int]] | None:
+    """Return which axes of length 1 go, and which come; None if other axes differ."""
+    gone, new, i = [], [], 0
+    for j, dim in enumerate(after):
+        while i < len(before) and before[i] == 1 and dim != 1:
+            gone.append(i)
+            i += 1
+        if i < len(before) and has_same_dims([before[i]], [dim]):
+            i += 1
+        elif dim == 1:
+            new.append(j)
+        else:
+            return None
+    rest_of = list(range(i, len(before)))
+    return (gone + rest_of, new) if all(before[k] == 1 for k in rest_of) else None
+
+
+def _move_ones(op: Builder, m: Match) -> ir.Value:
+    """Two reshapes that only bring, or only take, axes of length 1 are one."""
+    after = m.root.outputs[0].shape
+    moved = _ones_moved(m.x.shape, after) if after is not None else None
+    assert moved is not None  # The guard asked for it.
+    gone, new = (np.array(axes, dtype=np.int64) for axes in moved)
+    made: ir.Value = m.x
+    made = op.Squeeze(made, gone) if gone.size else made
+    return op.Unsqueeze(made, new) if new.size else made
+
+
+def _moves_ones(m: Match) -> bool | No:
+    before, after = m.x.shape, m.root.outputs[0].shape
+    if before is None or after is None:
+        return no("its shape is not known", m.x)
+    moved = _ones_moved(before, after)
+    if moved is None:
+        return no("it changes more than axes of length 1", m.x)
+    return not all(moved) or no("it moves axes of length 1", m.x)
+
+
 _BROADCASTING = ("Add", "Sub", "Mul", "Div", "And", "Or", "Equal", "Less", "Greater", "Pow")
 _RESHAPING = ("Reshape", "Flatten", "Squeeze", "Unsqueeze")
 
@@ -205,12 +245,23 @@ RULES = (
     rule(
         "reshape_of_reshape",
         lambda op: op.Reshape(
-            any_of(op.call(_RESHAPING, "x"), op.call(_RESHAPING, "x", "any")),
+            op.call(_RESHAPING, "x", maybe("any")),
             const("shape"),
             attributes="last",
         ),
         _reshape_once,
         _copies_no_dim,
+        keeps_shared=True,
+    ),
+    rule(
+        "reshapes_of_ones",
+        lambda op: op.call(
+            ("Reshape", "Squeeze", "Unsqueeze"),
+            op.call(_RESHAPING, "x", maybe("inner")),
+            maybe("outer"),
+        ),
+        _move_ones,
+        _moves_ones,
         keeps_shared=True,
     ),
     rule(
@@ -253,6 +304,12 @@ RULES = (
             ),
             op.call(
                 _BROADCASTING, "y", op.Expand("x", "s", output="expanded"), attributes="operator"
+            ),
+            *(
+                op.Where(*operands, attributes="operator")
+                for operands in itertools.permutations(
+                    (op.Expand("x", "s", output="expanded"), "y", "z")
+                )
             ),
         ),
         _without_expand,

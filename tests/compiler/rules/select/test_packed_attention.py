@@ -61,7 +61,9 @@ KEYS = """g (float[b,s,6] x, bool[b,s] real) => (float[b,s,12] y) {
 INNER = {"inner": np.array([1, 2]), "one": np.array([1])}
 
 
-@pytest.mark.parametrize("change", [("", ""), ("(u, zero, low", "(u, low, zeros"), ("v, r", "v, m")])
+@pytest.mark.parametrize(
+    "change", [("", ""), ("(u, zero, low", "(u, low, zeros"), ("v, r", "v, m")]
+)
 def test_a_mask_of_keys(change: tuple[str, str]):
     """The kernel makes rows of it, and hides all keys of a sequence as the mask does."""
     text = KEYS.replace("HEADS", HEADS).replace(*change)
