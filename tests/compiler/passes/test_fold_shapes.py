@@ -122,7 +122,6 @@ def test_of_two_expands_the_last_counts():
             t = Shape<end = 2>(m) w = Concat<axis = 0>(t, six) f = Expand(e, w) y = Neg(f)
         }""",
         one1=np.array([1]),
-        six=np.array([6]),
         **INDICES,
     )
     cleaned(given, SIZES, {"Shape": 1, "Concat": 1, "Expand": 1, "Neg": 1})
