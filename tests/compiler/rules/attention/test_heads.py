@@ -78,15 +78,32 @@ def test_unknown_number_of_heads():
     )
 
 
-def test_a_cache_of_four_axes():
+@pytest.mark.parametrize("mask", ["", ", float[b,1,s,m] m"])
+def test_a_cache_keeps_its_four_axes(mask):
     given = heads(
-        (
-            "a = Attention<scale=0.4>(qt, kt, vt)",
-            "a, pk, pv = Attention<scale=0.4>(qt, kt, vt, , k0, v0)",
-        ),
-        mask=", float[b,2,n,3] k0, float[b,2,n,4] v0",
+        ("a = Attention<scale=0.4>(qt, kt, vt)", f"{CACHED} {'m' if mask else ''}, k0, v0)"),
+        ("float[b,s,16] y", "float[b,s,16] y, float[b,2,m,3] nk, float[b,2,m,4] nv"),
+        mask=f", float[b,2,n,3] k0, float[b,2,n,4] v0{mask}",
     )
-    check_miss(ATTENTION_OF_JOINED_HEADS, given, "it has a cache of past keys, which has four axes")
+    sizes = [{**dims, "n": 3, "m": dims["t"] + 3} for dims in SIZES]
+    after = check_rule(ATTENTION_OF_JOINED_HEADS, given, LEFT, dims=sizes, **CLOSE)
+    (node,) = [n for n in after.graph if n.op_type == "Attention"]
+    assert [value.name for value in node.inputs[4:]] == ["k0", "v0"]
+    assert [value.name for value in node.outputs[1:]] == ["nk", "nv"]
+    check_shared(ATTENTION_OF_JOINED_HEADS, given, dims=sizes, **CLOSE)
+
+
+CACHED = "a, nk, nv = Attention<scale=0.4>(qt, kt, vt,"
+
+
+@pytest.mark.parametrize("read", ["a", "at"])
+def test_heads_that_others_read_too(read):
+    given = heads(
+        ("float[b,s,16] y", "float[b,s,16] y, float[b,d,e,4] z"),
+        ("y = Reshape", f"z = Neg({read}) y = Reshape"),
+    )
+    reason = "the heads, before they are joined, are also read by Neg"
+    check_miss(ATTENTION_OF_JOINED_HEADS, given, reason)
 
 
 def test_a_reshape_that_copies_other_dims():

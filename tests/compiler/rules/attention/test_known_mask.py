@@ -7,7 +7,14 @@ import pytest
 
 from sardonyx.compiler.rules.attention.known_mask import RULES
 from tests.support.models import clone, model, normal, random_feeds
-from tests.support.rules import apply, check_miss, check_rule, check_shared, counts
+from tests.support.rules import (
+    apply,
+    check_miss,
+    check_rule,
+    check_shared,
+    check_unchanged,
+    counts,
+)
 from tests.support.run import run_ort, run_reference
 
 WITHOUT, CAUSAL, ONCE, FILLED = RULES
@@ -139,11 +146,32 @@ def test_lengths_that_are_known_need_no_shape():
     assert counts(after) == {"Expand": 1, "Attention": 1}
 
 
-def test_masks_that_cannot_be_filled():
-    text = """g (float[b,2,5,4] q, float[b,2,5,4] k, float[b,2,5,3] v, float[1,1] m,
-        float[b,2,n,4] p, float[b,2,n,3] r) => (float[b,2,5,3] y) {
-        y, pk, pv = Attention(q, k, v, m, p, r) }"""
-    check_miss(FILLED, model(text), "it has a cache of past keys (m")
+CACHED = """g (float[b,2,s,4] q, float[b,2,s,4] k, float[b,2,s,3] v, MASK m, float[b,2,p,4] pk,
+    float[b,2,p,3] pv) => (float[b,2,s,3] y, float[b,2,n,4] nk, float[b,2,n,3] nv) {
+    y, nk, nv = Attention(q, k, v, m, pk, pv) }"""
+
+
+@pytest.mark.parametrize("length", ["s", "3"])
+@pytest.mark.parametrize("mask", ["float[b,1,1,n]", "bool[1,n]", "float[n]"])
+def test_a_mask_for_a_cache_without_all_rows(mask, length):
+    given = model(CACHED.replace("MASK", mask).replace(",s,", f",{length},"))
+    after = clone(given)
+    apply(FILLED, after)
+    is_known = {} if length == "3" else {"Shape": 1, "Concat": 1}
+    assert counts(after) == {**is_known, "Expand": 1, "Attention": 1}
+    feeds = random_feeds(given, {"b": 2, "s": 3, "p": 4, "n": 7})
+    if "bool" in mask:
+        feeds["m"][..., 0] = True
+    for wanted, got in zip(run_reference(given, feeds), run_ort(after, feeds), strict=True):
+        np.testing.assert_allclose(got, wanted, **CLOSE)
+    check_unchanged(FILLED, after)
+
+
+def test_masks_for_a_cache_that_cannot_be_filled():
+    given = model(CACHED.replace("MASK", "float[b,1,1,1]"))
+    check_miss(FILLED, given, "the mask is not known to have a column for each key (m")
+    given = model(CACHED.replace("MASK", "float[b,1,1,n]").replace(",s,", ",1,"))
+    check_miss(FILLED, given, "the mask has all its rows (m")
 
 
 def test_caches_stay_where_a_mask_goes():

@@ -71,6 +71,22 @@ def test_every_place_of_the_scale(lines):
     check_shared(SCALED_DOT_PRODUCT, given, dims=SIZES, **CLOSE)
 
 
+LENGTHS = """g (float[b,2,s,4] q, float[b,2,t,4] k, float[b,2,u,3] v, float[s,w] m) =>
+    (float[b,2,s,3] y) { kt = Transpose<perm=[0,1,3,2]>(k) c = MatMul(q, kt) s0 = MASK
+    p = Softmax<axis=-1>(s0) y = MatMul(p, v) }"""
+
+
+def test_as_many_weights_as_keys_are_as_many_as_values():
+    given = model(LENGTHS.replace("MASK", "Mul(c, half)"), **NUMBERS)
+    sizes = [{**dims, "u": dims["t"], "w": 1} for dims in SIZES]
+    check_rule(SCALED_DOT_PRODUCT, given, {"Attention": 1}, dims=sizes, **CLOSE)
+
+
+def test_a_mask_may_make_more_weights_than_there_are_keys():
+    given = model(LENGTHS.replace("MASK", "Add(c, m)"))
+    check_miss(SCALED_DOT_PRODUCT, given, "key and value differ in length (v: ")
+
+
 def test_a_negative_scale_goes_to_the_query():
     given = attention("c = MatMul(q, kt)", "s0 = Mul(c, small)", *PLAIN[2:])
     check_rule(SCALED_DOT_PRODUCT, given, {"Mul": 1, "Attention": 1}, dims=SIZES, **CLOSE)

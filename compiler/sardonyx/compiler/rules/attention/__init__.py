@@ -6,6 +6,7 @@ from sardonyx.compiler.rewrite import Rule
 from sardonyx.compiler.rules.attention import known_mask
 from sardonyx.compiler.rules.attention.grouped_queries import GROUPED_QUERIES
 from sardonyx.compiler.rules.attention.heads import ATTENTION_OF_JOINED_HEADS
+from sardonyx.compiler.rules.attention.kv_cache import KV_CACHE
 from sardonyx.compiler.rules.attention.packed import PART_OF_PROJECTION, TRANSPOSE_WITHOUT_ONES
 from sardonyx.compiler.rules.attention.rotary import ROTARY
 from sardonyx.compiler.rules.attention.rotary_partial import PARTIAL_ROTARY
@@ -18,6 +19,7 @@ RULES: tuple[Rule, ...] = (
     PARTIAL_ROTARY,
     SCALED_DOT_PRODUCT,
     GROUPED_QUERIES,
+    KV_CACHE,
     TRANSPOSE_WITHOUT_ONES,
     PART_OF_PROJECTION,
     LINEAR_BETWEEN_TRANSPOSES,

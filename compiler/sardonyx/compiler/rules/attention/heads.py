@@ -12,7 +12,7 @@ from sardonyx.compiler.ir import constants
 from sardonyx.compiler.ir.builder import Builder
 from sardonyx.compiler.ir.signature import Attributes
 from sardonyx.compiler.rewrite import Match, No, no, rest, rule
-from sardonyx.compiler.rules.attention.reading import is_same_dim, made_by
+from sardonyx.compiler.rules.attention.reading import is_same_dim, made_by, only_read_by
 from sardonyx.compiler.rules.canonical_identity import has_same_dims
 
 _PARTING = {(0, 2, 1, 3): False, (1, 2, 0, 3): True}
@@ -112,7 +112,7 @@ def _folded_then_parted(node: ir.Node) -> Parted | None:
     return Parted(source, True) if keeps_length and (is_parted or is_joined) else None
 
 
-def _without_transposes(op: Builder, m: Match) -> ir.Value:
+def _without_transposes(op: Builder, m: Match) -> dict[ir.Value, ir.Value]:
     """ONNX's Attention parts the last axis into heads by itself, and joins them again."""
     operands = []
     for value in (m.query, m.key, m.content):
@@ -121,27 +121,36 @@ def _without_transposes(op: Builder, m: Match) -> ir.Value:
         assert isinstance(heads, int)
         assert isinstance(size, int)
         operands.append(found.joined(op, heads * size))
-    joined = op.Attention(
+    found = op.Attention(
         *operands,
-        m.more[0] if m.more else None,
+        *m.more,
         attributes=m.attention,
         q_num_heads=m.query.shape[1],
         kv_num_heads=m.key.shape[1],
+        outputs=len(_results(m)),
     )
+    joined, *caches = found if isinstance(found, tuple) else (found,)
     if _JOINING[m.swap.perm]:
         joined = op.Transpose(joined, perm=[1, 0, 2])
     if has_same_dims(_dims(joined), _dims(m.root.outputs[0])):
         made: ir.Value = joined
     else:
         made = op.Reshape(joined, m.shape, attributes=m.join)
-    return made
+    return {m.root.outputs[0]: made, **dict(zip(_results(m)[1:], caches, strict=True))}
+
+
+def _results(m: Match) -> list[ir.Value]:
+    """Return the result of the attention, and the caches where it makes them."""
+    return list(m.attention.node.outputs)[:3]
 
 
 def _is_parted(m: Match) -> bool | No:
     if m.swap.perm not in _JOINING:
         return no(f"the result is transposed by {m.swap.perm}", m.transposed)
-    if any(v is not None for v in m.more[1:]):
-        return no("it has a cache of past keys, which has four axes", m.more[1])
+    for value, reader in ((m.transposed, m.root), (m.attended, m.swap.node)):
+        verdict = only_read_by(value, {reader}, "the heads, before they are joined,")
+        if isinstance(verdict, No):
+            return verdict
     for what, value in (("query", m.query), ("key", m.key), ("value", m.content)):
         if _parted(value) is None:
             return no(f"the {what} does not come from a split of heads alone", value)
@@ -168,7 +177,14 @@ ATTENTION_OF_JOINED_HEADS = rule(
     "attention_of_joined_heads",
     lambda op: op.Reshape(
         op.Transpose(
-            op.Attention("query", "key", "content", rest("more"), attributes="attention"),
+            op.Attention(
+                "query",
+                "key",
+                "content",
+                rest("more"),
+                attributes="attention",
+                output="attended",
+            ),
             attributes="swap",
             output="transposed",
         ),
@@ -177,4 +193,5 @@ ATTENTION_OF_JOINED_HEADS = rule(
     ),
     _without_transposes,
     _is_parted,
+    keeps_shared=True,  # The caches have readers of their own.
 )

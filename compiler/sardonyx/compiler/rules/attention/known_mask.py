@@ -12,7 +12,7 @@ from sardonyx.compiler.ir.constants import Array
 from sardonyx.compiler.rewrite import Match, No, const, no, rest, rule
 from sardonyx.compiler.rewrite.pattern import Pattern, PatternBuilder
 from sardonyx.compiler.rules.attention.masks import LARGE
-from sardonyx.compiler.rules.attention.placement import filled, is_filled
+from sardonyx.compiler.rules.attention.placement import filled, is_filled, with_rows
 from sardonyx.compiler.rules.attention.reading import is_same_dim
 
 _PRESENT = 3
@@ -49,7 +49,7 @@ def _causal(op: Builder, m: Match) -> Sequence[ir.Value]:
 def _is_causal(m: Match) -> bool | No:
     if m.attention.is_causal:
         return no("it is causal already", m.value("mask"))
-    if any(v is not None for v in m.more):
+    if _has_cache(m):
         return no("it has a cache of past keys", m.value("mask"))
     lengths = [v.shape[-2] if v.shape is not None else None for v in (m.query, m.key)]
     if m.mask.ndim < 2 or lengths != list(m.mask.shape[-2:]) or lengths[0] != lengths[1]:
@@ -91,7 +91,13 @@ def _is_repeated(m: Match) -> bool | No:
 
 def _filled(op: Builder, m: Match) -> Sequence[ir.Value]:
     """ONNX Runtime does not broadcast the rows of a mask."""
+    if _has_cache(m):
+        return _with_mask(op, m, with_rows(op, m.mask, m.query))
     return _with_mask(op, m, filled(op, m.mask, m.query, m.key))
+
+
+def _has_cache(m: Match) -> bool:
+    return any(v is not None for v in m.more)
 
 
 def _lacks_rows(m: Match) -> bool | No:
@@ -100,14 +106,15 @@ def _lacks_rows(m: Match) -> bool | No:
         return no("the shape of the mask is not known", m.mask)
     if m.query.shape is None or m.key.shape is None:
         return no("the shapes of query and key are not known", m.query)
-    if any(v is not None for v in m.more):
-        return no("it has a cache of past keys", m.mask)
-    if is_filled(m.mask, m.query, m.key) or (len(shape) > 1 and shape[-2] != 1):
+    has_rows = len(shape) > 1 and (shape[-2] != 1 or m.query.shape[-2] == 1)
+    if has_rows or is_filled(m.mask, m.query, m.key):
         return no("the mask has all its rows", m.mask)
-    if len(shape) == 0 or not is_same_dim(shape[-1], m.key.shape[-2]):
-        # Opset 24 lets a mask hide the keys that it has no column for.
-        return no("the mask is not known to have a column for each key", m.mask)
-    return True
+    # The columns of a mask for past and new keys stay as they are: one is no column for each.
+    has_columns = len(shape) > 0 and (
+        shape[-1] != 1 if _has_cache(m) else is_same_dim(shape[-1], m.key.shape[-2])
+    )
+    # Opset 24 lets a mask hide the keys that it has no column for.
+    return has_columns or no("the mask is not known to have a column for each key", m.mask)
 
 
 RULES = (

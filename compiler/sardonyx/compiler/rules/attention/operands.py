@@ -131,8 +131,17 @@ def unfolded(operand: Operand) -> Operand | None:
     return Operand(value, None if lifted == (0, 1, 2, 3) else lifted, operand.scale, dims)
 
 
-def fit_together(query: Operand, key: Operand, value: Operand) -> bool | No:
-    """Refuse operands of four axes that ONNX's Attention does not take together."""
+def fit_together(
+    query: Operand, key: Operand, value: Operand, columns: int | ir.SymbolicDim
+) -> bool | No:
+    """Refuse operands of four axes that ONNX's Attention does not take together.
+
+    Args:
+        query: The query.
+        key: The key.
+        value: What the weights are multiplied by.
+        columns: How many weights a query has.
+    """
     batch, heads, _, size = query.dims
     for what, operand in (("key", key), ("value", value)):
         if not is_same_dim(operand.dims[0], batch):
@@ -144,6 +153,6 @@ def fit_together(query: Operand, key: Operand, value: Operand) -> bool | No:
         return no("the heads of the key are not known to be those of the query", key.value)
     if not is_same_dim(size, key.dims[3]):
         return no("query and key differ in the size of their heads", key.value)
-    return is_same_dim(key.dims[2], value.dims[2]) or no(
-        "key and value differ in length", value.value
-    )
+    # There is a weight for each value, or they could not be multiplied.
+    is_same = is_same_dim(key.dims[2], value.dims[2]) or is_same_dim(key.dims[2], columns)
+    return is_same or no("key and value differ in length", value.value)

@@ -9,10 +9,13 @@ import numpy as np
 import onnx_ir as ir
 
 from sardonyx.compiler.ir.builder import Builder
+from sardonyx.compiler.ir.signature import Attributes
 from sardonyx.compiler.rewrite import No, no
 from sardonyx.compiler.rules.attention.operands import Operand
-from sardonyx.compiler.rules.attention.reading import Dims, is_same_dim
+from sardonyx.compiler.rules.attention.reading import Dims, is_same_dim, made_by
 from sardonyx.compiler.rules.canonical_identity import has_same_dims
+
+_MOVES = ("Reshape", "Expand", "Unsqueeze", "Squeeze", "Transpose")
 
 
 @dataclass(frozen=True)
@@ -160,13 +163,46 @@ def filled(op: Builder, mask: ir.Value, query: ir.Value, key: ir.Value) -> ir.Va
     return made
 
 
+def with_rows(op: Builder, mask: ir.Value, query: ir.Value) -> ir.Value:
+    """Return a mask of one row with a row for each query; its columns stay as they are."""
+    rows, one = _length(op, query), np.array([1], np.int64)
+    shape = (
+        op.Concat(rows, one, axis=0)
+        if isinstance(rows, ir.Value)
+        else np.array([rows, 1], np.int64)
+    )
+    made: ir.Value = op.Expand(mask, shape)
+    return made
+
+
 def _length(op: Builder, operand: ir.Value) -> int | ir.Value:
     assert operand.shape is not None
     dim = operand.shape[-2]
     if isinstance(dim, int):
         return dim
-    made: ir.Value = op.Shape(operand, start=-2, end=-1)
+    parts, axis = _parts(operand, dim)
+    made: ir.Value
+    made, *others = (op.Shape(part, start=axis, end=axis + 1) for part in parts)
+    for other in others:
+        made = op.Add(made, other)
     return made
+
+
+def _parts(value: ir.Value, dim: ir.SymbolicDim) -> tuple[list[ir.Value], int]:
+    """Return what rows of a value, as many as `dim`, were joined of, and along which axis.
+
+    A mask that is no wider than past and new keys are many can be had before these are joined.
+    """
+    joined: ir.Value | None = value
+    while (node := made_by(joined, "Concat", *_MOVES)) is not None:
+        shape = node.outputs[0].shape
+        if node.op_type == "Concat" and shape is not None:
+            axis = Attributes(node).axis % len(shape)
+            if is_same_dim(shape[axis], dim):
+                return [v for v in node.inputs if v is not None], axis
+        joined = node.inputs[0]
+    assert value.shape is not None
+    return [value], len(value.shape) - 2
 
 
 def is_filled(mask: ir.Value, query: ir.Value, key: ir.Value) -> bool:

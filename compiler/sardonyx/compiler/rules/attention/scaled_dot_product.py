@@ -93,7 +93,8 @@ def _fit(
     if rank == 3 and all(_has_same_outer(operand, lifted[0]) for operand in lifted):
         query, key, value = (operand for operand in lifted if operand is not None)
     place = Place(query.dims, rank)
-    verdict = fit_together(*(place.extended(o) for o in (query, key, value)))
+    query4, key4, value4 = (place.extended(o) for o in (query, key, value))
+    verdict = fit_together(query4, key4, value4, scores.columns)
     if isinstance(verdict, No):
         return verdict
     return _check(Product(query, key, value, scores, place))

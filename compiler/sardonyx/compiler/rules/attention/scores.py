@@ -27,6 +27,7 @@ class Scores:
         softcap: What `softcap * tanh(scores / softcap)` bounds the scores to, 0 if it does not.
         masks: What is done to the scores after that, first things first.
         dtype: The dtype in which the softmax is taken.
+        columns: How many weights a query has.
     """
 
     query: ir.Value
@@ -36,6 +37,7 @@ class Scores:
     softcap: float
     masks: tuple[Mask, ...]
     dtype: ir.DataType | None
+    columns: int | ir.SymbolicDim
 
 
 @dataclass
@@ -49,6 +51,7 @@ class _Reader:
 
     def scores(self, product: ir.Node, top: ir.Value) -> Scores:
         """Return what was read when the product is reached."""
+        assert top.shape is not None
         return Scores(
             _operand(product, 0),
             _operand(product, 1),
@@ -57,6 +60,7 @@ class _Reader:
             self.softcap,
             tuple(reversed(self.masks)),
             top.dtype,
+            top.shape[-1],
         )
 
 
