@@ -11,6 +11,9 @@ from sardonyx.compiler.explanation.site import Found
 from sardonyx.compiler.passes.fuse import Fuse
 from sardonyx.compiler.passes.recognize import Recognize
 from sardonyx.compiler.rewrite import Rule
+from sardonyx.compiler.rules import activation as activation_rules
+from sardonyx.compiler.rules import attention as attention_rules
+from sardonyx.compiler.rules import norm as norm_rules
 from sardonyx.compiler.rules import parallel
 
 
@@ -29,8 +32,13 @@ class Family:
     rules: Callable[[], Sequence[Rule]]
 
 
-def _recognising() -> list[Rule]:
-    return [rule for stage in Recognize.stages for rule in stage]
+def _recognising(*foreign: Rule) -> Callable[[], Sequence[Rule]]:
+    """Return the rules of `Recognize`, as it has them when that is asked, but for some.
+
+    What rules of another family say of a site is no reason.
+    """
+    names = {rule.name for rule in foreign}
+    return lambda: [r for stage in Recognize.stages for r in stage if r.name not in names]
 
 
 def _folding() -> list[Rule]:
@@ -41,11 +49,16 @@ def _merging() -> Sequence[Rule]:
     return parallel.RULES
 
 
+_ATTENTION = (*attention_rules.RULES, *attention_rules.BY_POSITION)
+_attending = _recognising(*norm_rules.RULES, *activation_rules.RULES)
+_normalising = _recognising(*activation_rules.RULES, *_ATTENTION)
+_activating = _recognising(*norm_rules.RULES, *_ATTENTION)
+
 FAMILIES: Mapping[str, Family] = {
-    "attention": Family(attention.find, ("attention",), _recognising),
-    "norm": Family(norm.find, tuple(norm.ACCEPTED), _recognising),
-    "activation": Family(activation.find, tuple(activation.ACCEPTED), _recognising),
-    "rotary": Family(rotary.find, ("rotary",), _recognising),
+    "attention": Family(attention.find, ("attention",), _attending),
+    "norm": Family(norm.find, tuple(norm.ACCEPTED), _normalising),
+    "activation": Family(activation.find, tuple(activation.ACCEPTED), _activating),
+    "rotary": Family(rotary.find, ("rotary",), _attending),
     "conv_block": Family(linear.find_conv_blocks, ("conv", "conv_transpose"), _folding),
     "parallel_linears": Family(
         linear.find_parallel, ("parallel_linears", "parallel_convs"), _merging

@@ -13,7 +13,7 @@ _ROTATED = frozenset({"RotaryEmbedding"}) | microsoft("RotaryEmbedding", "GemmaR
 ACCEPTED = _ROTATED | microsoft("GroupQueryAttention")
 """Operators that rotate, or that can do so on the way."""
 
-_PIECES = ("Slice", "Split", "Gather")
+_PIECES = ("Slice", "Split", "Gather", "SequenceAt")
 _PUT = {"Reshape", "Cast", "Identity", "Unsqueeze", "Squeeze", "Flatten", "Transpose"}
 
 
@@ -56,6 +56,8 @@ def _is_sum_of_turned(a: ir.Value | None, b: ir.Value | None) -> bool:
 def _piece_of(value: ir.Value | None) -> ir.Value | None:
     """Return the value that another is a piece of."""
     node = made_by(_unput(value), *_PIECES)
+    if node is not None and node.op_type == "SequenceAt":
+        node = made_by(node.inputs[0], "SplitToSequence")
     return plain(node.inputs[0]) if node is not None else None
 
 

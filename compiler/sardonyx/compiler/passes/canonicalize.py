@@ -15,6 +15,7 @@ from sardonyx.compiler.rules import (
     canonical_identity,
     canonical_linear,
     canonical_movement,
+    canonical_reduce,
     canonical_sequence,
 )
 
@@ -34,5 +35,6 @@ class Canonicalize(RulePass):
             *canonical_sequence.RULES,
             *canonical_linear.RULES,
             *canonical_einsum.RULES,
+            *canonical_reduce.RULES,
         ),
     )

@@ -87,6 +87,35 @@ def test_a_mask_may_make_more_weights_than_there_are_keys():
     check_miss(SCALED_DOT_PRODUCT, given, "key and value differ in length (v: ")
 
 
+FIRST = (*PLAIN[:3], "vt = Transpose<perm=[0,1,3,2]>(v)")
+
+
+def test_values_that_are_multiplied_by_the_probabilities():
+    # So do the convolutional attentions of diffusion models.
+    lines = (*FIRST, "pt = Transpose<perm=[0,1,3,2]>(p)", "o = MatMul(vt, pt)")
+    given = attention(*lines, "y = Transpose<perm=[0,1,3,2]>(o)")
+    expected = {"Attention": 1, "Transpose": 2}
+    check_rule(SCALED_DOT_PRODUCT, given, expected, dims=SIZES, **CLOSE)
+    check_shared(SCALED_DOT_PRODUCT, given, dims=SIZES, **CLOSE)
+
+
+def test_attention_sinks_are_named():
+    text = """g (float[b,2,s,4] q, float[b,2,4,t] k, float[b,2,t,3] v, float[b,2,s,1] sink) =>
+        (float[b,2,s,3] y) { c = MatMul(q, k) j = Concat<axis = -1>(c, sink)
+        p = Softmax<axis=-1>(j) w = Slice(p, start, end, axis) y = MatMul(w, v) }"""
+    given = model(text, start=np.array([0]), end=np.array([-1]), axis=np.array([3]))
+    why = "some probabilities are dropped after the softmax, as with attention sinks"
+    check_miss(SCALED_DOT_PRODUCT, given, why)
+
+
+def test_probabilities_of_other_axes_weight_no_values():
+    text = """g (float[b,4,4] q, float[b,4,4] k, float[4,b,4] v) => (float[4,4,4] y) {
+        s = MatMul(q, k) p = Softmax<axis=-1>(s) pt = Transpose<perm=[1,0,2]>(p)
+        vt = Transpose<perm=[0,2,1]>(v) y = MatMul(vt, pt) }"""
+    why = "the probabilities are transposed by (1, 0, 2)"
+    check_miss(SCALED_DOT_PRODUCT, model(text), why)
+
+
 def test_a_negative_scale_goes_to_the_query():
     given = attention("c = MatMul(q, kt)", "s0 = Mul(c, small)", *PLAIN[2:])
     check_rule(SCALED_DOT_PRODUCT, given, {"Mul": 1, "Attention": 1}, dims=SIZES, **CLOSE)

@@ -61,6 +61,35 @@ def test_channels_of_images_come_last_for_a_while(shape, axes):
     check_rule(LAYER_NORM, net(shape=shape, axes=axes), expected, dims=SIZES, **CLOSE)
 
 
+FAST = "xx = Mul(x, x) mm = ReduceMean(xx, last) uu = Mul(u, u) w = Sub(mm, uu)"
+
+
+@pytest.mark.parametrize("more", ["v = Add(w, e)", "n = Max(w, zero) v = Add(n, e)"])
+def test_the_mean_of_squares_less_the_square_of_the_mean(more):
+    text = f"""g (float[b,s,4] x) => (float[b,s,4] y) {{
+        u = ReduceMean(x, last) d = Sub(x, u) {FAST} {more} r = Sqrt(v) y = Div(d, r) }}"""
+    given = model(text, **NUMBERS, zero=np.float32(0))
+    # The spelling itself cancels.
+    check_rule(LAYER_NORM, given, LAYER, dims=SIZES, atol=2e-5, rtol=2e-5)
+
+
+@pytest.mark.parametrize("unbiased", ["Mul(m, up)", "Div(m, down)"])
+def test_the_variance_that_is_divided_by_one_less(unbiased):
+    text = f"""g (float[b,s,4] x) => (float[b,s,4] y) {{
+        u = ReduceMean(x, last) d = Sub(x, u) q = Mul(d, d) m = ReduceMean(q, last)
+        w = {unbiased} v = Add(w, e) r = Sqrt(v) y = Div(d, r) }}"""
+    given = model(text, **NUMBERS, up=np.float32(4 / 3), down=np.float32(3 / 4))
+    check_rule(LAYER_NORM, given, LAYER, dims=SIZES, **CLOSE)
+
+
+def test_a_mean_that_is_read_elsewhere_stays():
+    text = """g (float[b,s,4] x) => (float[b,s,4] y, float[b,s,1] u) {
+        u = ReduceMean(x, last) d = Sub(x, u) q = Mul(d, d) m = ReduceMean(q, last)
+        v = Add(m, e) r = Sqrt(v) y = Div(d, r) }"""
+    expected = LAYER | {"ReduceMean": 1}
+    check_rule(LAYER_NORM, model(text, **NUMBERS), expected, dims=SIZES, **CLOSE)
+
+
 def test_half_precision():
     given = net(dtype="float16")
     # Four roundings to half precision more than the one operator has.
@@ -73,6 +102,10 @@ def test_half_precision():
         (net(eps="es"), "epsilon is not one number (es: float[4])"),
         (net(shape="b,s,c"), "the length of a normalised axis is not known"),
         (net(square="Mul(d, x)"), "is not the 'd' seen before"),
+        (
+            net(tail="r = Sqrt(m) f = Add(r, e) w = Mul(v, f) y = Div(d, f)"),
+            "epsilon is added to the root, not to the variance under it (e: float[])",
+        ),
     ],
 )
 def test_refuses_with_a_reason(given, reason):

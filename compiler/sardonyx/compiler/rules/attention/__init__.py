@@ -9,6 +9,7 @@ from sardonyx.compiler.rules.attention.heads import ATTENTION_OF_JOINED_HEADS
 from sardonyx.compiler.rules.attention.kv_cache import KV_CACHE
 from sardonyx.compiler.rules.attention.packed import PART_OF_PROJECTION, TRANSPOSE_WITHOUT_ONES
 from sardonyx.compiler.rules.attention.rotary import ROTARY
+from sardonyx.compiler.rules.attention.rotary_pairs import ROTARY_PAIRS
 from sardonyx.compiler.rules.attention.rotary_partial import PARTIAL_ROTARY
 from sardonyx.compiler.rules.attention.rotary_sequence import ROTARY_BY_POSITION
 from sardonyx.compiler.rules.attention.scaled_dot_product import SCALED_DOT_PRODUCT
@@ -16,6 +17,7 @@ from sardonyx.compiler.rules.attention.sequence_first import LINEAR_BETWEEN_TRAN
 
 RULES: tuple[Rule, ...] = (
     ROTARY,
+    ROTARY_PAIRS,
     PARTIAL_ROTARY,
     SCALED_DOT_PRODUCT,
     GROUPED_QUERIES,

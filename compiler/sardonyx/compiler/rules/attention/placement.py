@@ -56,14 +56,13 @@ class Place:
         made: ir.Value = op.Unsqueeze(value, np.array(axes, dtype=np.int64)) if axes else value
         return made
 
-    def restored(self, op: Builder, result: ir.Value, before: ir.Value) -> ir.Value:
-        """Return the result with the axes that the product had."""
+    def restored(self, op: Builder, result: ir.Value, before: Dims) -> ir.Value:
+        """Return the result with the axes that the product had, which had these dimensions."""
         made = result
         if self.new_axes:
             made = op.Squeeze(result, np.array(self.new_axes, dtype=np.int64))
         elif self.rank != len(self.query):
-            size = before.shape[-1] if before.shape is not None else None
-            rows = before.shape[-2] if before.shape is not None else None
+            rows, size = list(before)[-2:]
             if isinstance(size, int) and isinstance(rows, int):
                 made = op.Reshape(result, np.array([-1, rows, size], dtype=np.int64))
             else:

@@ -5,6 +5,9 @@ The pairs that are rotated are the two halves of a head (Llama), or neighbours (
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
+
 import numpy as np
 import onnx_ir as ir
 
@@ -18,7 +21,7 @@ from sardonyx.compiler.rules.canonical_identity import has_same_dims
 SWAPPED = [0, 2, 1, 3]
 """Between [batch, sequence, heads, size] and [batch, heads, sequence, size]."""
 
-_FLOATS = {ir.DataType.FLOAT, ir.DataType.FLOAT16, ir.DataType.BFLOAT16}
+TURNED = {ir.DataType.FLOAT, ir.DataType.FLOAT16, ir.DataType.BFLOAT16}
 
 
 def _rotated(op: PatternBuilder) -> Pattern:
@@ -35,20 +38,29 @@ def _rotated(op: PatternBuilder) -> Pattern:
 def _rotary(op: Builder, m: Match) -> ir.Value | No:
     """x * cos + rotated(x) * sin is RotaryEmbedding(x, half of cos, half of sin)."""
     x, is_interleaved = m.x, m.pairs is not None
-    axis = _head_axis(x, m.cos)
+    axis = head_axis(x, m.cos)
     assert axis is not None  # The guard asked for it.
     tables = []
     for table in (m.cos, m.sin):
         half = half_table(op, table, interleaved=is_interleaved)
         if isinstance(half, No):
             return half
-        tables.append(_per_token(op, x, half, axis))
-    if axis == -3:
-        return op.RotaryEmbedding(x, *tables, interleaved=int(is_interleaved))  # type: ignore[no-any-return]
-    heads = op.Transpose(x, perm=SWAPPED)
-    turned = op.RotaryEmbedding(heads, *tables, interleaved=int(is_interleaved))
-    made: ir.Value = op.Transpose(turned, perm=SWAPPED)
-    return made
+        tables.append(half)
+    return turned(op, x, tables, axis, is_interleaved=is_interleaved)
+
+
+def turned(
+    op: Builder, x: ir.Value, tables: Sequence[ir.Value], heads: int, *, is_interleaved: bool
+) -> ir.Value:
+    """Return a value of four axes, one of them the heads, turned by half tables."""
+    cos, sin = (_per_token(op, x, table, heads) for table in tables)
+    if heads == -3:
+        made: ir.Value = op.RotaryEmbedding(x, cos, sin, interleaved=int(is_interleaved))
+        return made
+    moved = op.Transpose(x, perm=SWAPPED)
+    made = op.RotaryEmbedding(moved, cos, sin, interleaved=int(is_interleaved))
+    back: ir.Value = op.Transpose(made, perm=SWAPPED)
+    return back
 
 
 def _per_token(op: Builder, x: ir.Value, table: ir.Value, heads: int) -> ir.Value:
@@ -73,16 +85,24 @@ def _per_token(op: Builder, x: ir.Value, table: ir.Value, heads: int) -> ir.Valu
     return made
 
 
-def _head_axis(x: ir.Value, table: ir.Value) -> int | None:
+def head_axis(x: ir.Value, table: ir.Value) -> int | None:
     """Return which axis of `x` has the heads, -3 or -2, as a table broadcasts over it."""
     assert x.shape is not None
     assert table.shape is not None
     dims = [1] * (4 - len(table.shape)) + list(table.shape)
     if len(dims) > 4 or not _is_dim(dims[0], 1, x.shape[0]):
         return None
-    if _is_dim(dims[1], 1) and _is_dim(dims[2], x.shape[2]):
+    if _is_dim(dims[1], 1) and _is_length(dims[2], x.shape[2]):
         return -3
-    return -2 if _is_dim(dims[2], 1) and _is_dim(dims[1], x.shape[1]) else None
+    return -2 if _is_dim(dims[2], 1) and _is_length(dims[1], x.shape[1]) else None
+
+
+def _is_length(dim: int | ir.SymbolicDim, length: int | ir.SymbolicDim) -> bool:
+    """Accept rows that are cut from a longer table too: fewer could not be multiplied by."""
+    is_cut = isinstance(dim, ir.SymbolicDim) and isinstance(length, ir.SymbolicDim)
+    cut = re.fullmatch(r"Min\((\d+), (\w+)\)", str(dim)) if is_cut else None
+    is_start = cut is not None and int(cut[1]) > 1 and cut[2] == str(length)
+    return is_start or _is_dim(dim, length)
 
 
 def _is_dim(dim: int | ir.SymbolicDim, *wanted: int | ir.SymbolicDim) -> bool:
@@ -91,14 +111,14 @@ def _is_dim(dim: int | ir.SymbolicDim, *wanted: int | ir.SymbolicDim) -> bool:
 
 def _is_rotation(m: Match) -> bool | No:
     x, size = m.x, last_dim(m.x)
-    if x.dtype not in _FLOATS:
+    if x.dtype not in TURNED:
         return no("RotaryEmbedding does not compute in its dtype", x)
     if x.shape is None or len(x.shape) != 4 or size is None or size % 2:
         return no("it is no tensor of heads with a known, even size", x)
     if m.cos.shape is None or m.sin.shape is None:
         return no("the shape of a table of angles is not known", m.cos)
-    axis = _head_axis(x, m.cos)
-    if axis is None or axis != _head_axis(x, m.sin):
+    axis = head_axis(x, m.cos)
+    if axis is None or axis != head_axis(x, m.sin):
         return no("the angles are not one row for each position, the same for all heads", m.cos)
     return _takes_pairs(m, size)
 

@@ -9,7 +9,7 @@ import onnx_ir as ir
 
 from sardonyx.compiler.ir import constants
 from sardonyx.compiler.ir.builder import Builder
-from sardonyx.compiler.rewrite import Match, No, any_of, no, rule, through
+from sardonyx.compiler.rewrite import Match, No, any_of, no, rest, rule, through
 from sardonyx.compiler.rewrite.pattern import Pattern, PatternBuilder
 from sardonyx.compiler.rules.attention.masks import Floor, combine
 from sardonyx.compiler.rules.attention.operands import (
@@ -49,7 +49,10 @@ def _probabilities(op: PatternBuilder) -> Pattern:
     softmax = op.Softmax("scores", attributes="softmax", output="weights")
     plain = through("Cast", softmax)
     guarded = op.Where(op.IsNaN(plain), 0, plain)
-    return through("Cast", any_of(plain, guarded, op.Reshape(plain, "shape", output="folded")))
+    folded = op.Reshape(plain, "shape", output="folded")
+    # No attention of ONNX has those, but the reader of a miss learns why it is one.
+    cut = op.Slice(plain, rest("at"), output="cut")
+    return through("Cast", any_of(plain, guarded, folded, cut))
 
 
 def _read(m: Match) -> Product | No:
@@ -59,12 +62,20 @@ def _read(m: Match) -> Product | No:
         return no("the rank of the scores is not known", m.scores)
     if m.softmax.axis % len(shape) != len(shape) - 1:
         return no("the softmax is not over the keys", m.scores)
+    if m.cut is not None:
+        return no(
+            "some probabilities are dropped after the softmax, as with attention sinks", m.cut
+        )
     if m.folded is not None and not has_same_dims(_rows(m.folded), _rows(m.scores)):
         return no("the probabilities are reshaped to other rows and columns", m.folded)
     scores = read_scores(m.scores, softmax)
     if isinstance(scores, No):
         return scores
-    query, value = read_operand(scores.query), read_operand(m.content)
+    if m.swap is not None and not _swaps_rows(m.swap.perm):
+        return no(f"the probabilities are transposed by {m.swap.perm}", m.weights)
+    query = read_operand(scores.query)
+    # Where values are multiplied by probabilities, and not the other way round, rows come last.
+    value = read_operand(m.content, is_transposed=m.swap is not None)
     key = read_operand(scores.key, is_transposed=True)
     for operand in (query, key, value):
         if isinstance(operand, No):
@@ -73,6 +84,11 @@ def _read(m: Match) -> Product | No:
     assert isinstance(key, Operand)
     assert isinstance(value, Operand)
     return _fit(query, key, value, scores, m.root.outputs[0])
+
+
+def _swaps_rows(perm: tuple[int, ...] | None) -> bool:
+    rank = len(perm or ())
+    return perm == (*range(rank - 2), rank - 1, rank - 2)
 
 
 def _rows(value: ir.Value) -> list[int | ir.SymbolicDim]:
@@ -152,7 +168,17 @@ def _attend(op: Builder, m: Match) -> ir.Value | No:
     )
     if found.value.scale != 1:
         result = op.Mul(result, found.value.scale)
-    return place.restored(op, result, m.root.outputs[0])
+    if m.swap is None:
+        return place.restored(op, result, _dims(m.root))
+    *outer, size, rows = _dims(m.root)
+    made: ir.Value = op.Transpose(
+        place.restored(op, result, [*outer, rows, size]), attributes=m.swap
+    )
+    return made
+
+
+def _dims(node: ir.Node) -> list[int | ir.SymbolicDim]:
+    return list(node.outputs[0].shape or ())
 
 
 def _scale(scale: float, query: ir.Value) -> float | None:
@@ -173,7 +199,10 @@ def _is_attention(m: Match) -> bool | No:
 
 SCALED_DOT_PRODUCT = rule(
     "scaled_dot_product",
-    lambda op: op.MatMul(_probabilities(op), "content"),
+    lambda op: any_of(
+        op.MatMul(_probabilities(op), "content"),
+        op.MatMul("content", op.Transpose(_probabilities(op), attributes="swap")),
+    ),
     _attend,
     _is_attention,
 )

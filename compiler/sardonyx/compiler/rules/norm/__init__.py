@@ -13,6 +13,7 @@ from sardonyx.compiler.rules.norm.residual_bias import (
     RESIDUAL_OF_SHIFTED_NORM,
 )
 from sardonyx.compiler.rules.norm.rms_norm import RMS_NORM, SIMPLIFIED_LAYER_NORM
+from sardonyx.compiler.rules.norm.scale_of_norm import SCALE_OF_NORM
 
 RULES: tuple[Rule, ...] = (
     LAYER_NORM,
@@ -21,6 +22,7 @@ RULES: tuple[Rule, ...] = (
     GROUP_NORM,
     NORM_CAST,
     NORM_AFFINE,
+    SCALE_OF_NORM,
 )
 """What recognises norms, in no particular order."""
 

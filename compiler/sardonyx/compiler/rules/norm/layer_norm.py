@@ -9,15 +9,17 @@ from __future__ import annotations
 import onnx_ir as ir
 
 from sardonyx.compiler.ir.builder import Builder
-from sardonyx.compiler.rewrite import Match, No, rule
+from sardonyx.compiler.rewrite import Match, No, any_of, rule
 from sardonyx.compiler.rewrite.pattern import Pattern, PatternBuilder
 from sardonyx.compiler.rules.norm.spelling import (
     can_normalize,
+    correction,
     is_number,
     mean,
     ones,
     over_last_axes,
     over_root,
+    over_root_and_epsilon,
     reduced,
     square,
 )
@@ -25,7 +27,18 @@ from sardonyx.compiler.rules.norm.spelling import (
 
 def _spelled_out(op: PatternBuilder) -> Pattern:
     centred = op.Sub("x", mean(op, "x", "axes"), output="d")
-    return over_root(op, centred, mean(op, square(op, "d"), "axes"))
+    squares = mean(op, square(op, "d"), "axes")
+    return any_of(
+        over_root(op, centred, squares),
+        over_root(op, op.Sub("x", mean(op, "x", "axes", "u")), _less_square_of_mean(op)),
+        over_root_and_epsilon(op, squares),
+    )
+
+
+def _less_square_of_mean(op: PatternBuilder) -> Pattern:
+    """Match the mean of squares less the square of the mean, kept from falling below 0 or not."""
+    variance = op.Sub(mean(op, square(op, "x"), "axes"), square(op, "u"))
+    return any_of(variance, op.Relu(variance), op.Max(variance, 0), op.Clip(variance, 0))
 
 
 def _fuse(op: Builder, m: Match) -> ir.Value | No:
@@ -34,7 +47,8 @@ def _fuse(op: Builder, m: Match) -> ir.Value | No:
     if isinstance(axes, No):
         return axes
     x, back = over_last_axes(op, m.x, axes)
-    scale, epsilon = ones(m.x, axes), m.epsilon.item()
+    factor = correction(m)
+    scale, epsilon = ones(m.x, axes, factor**-0.5), m.epsilon.item() / factor
     made: ir.Value = op.LayerNormalization(x, scale, axis=-len(axes), epsilon=epsilon)
     return op.Transpose(made, perm=back) if back else made
 
@@ -43,4 +57,10 @@ def _can_fuse(m: Match) -> bool | No:
     return is_number(m) and can_normalize(m.x, reduced(m.x, m.axes))
 
 
-LAYER_NORM = rule("layer_norm", _spelled_out, _fuse, _can_fuse)
+LAYER_NORM = rule(
+    "layer_norm",
+    _spelled_out,
+    _fuse,
+    _can_fuse,
+    keeps_shared=True,  # What else reads the mean does not make the norm another.
+)

@@ -8,13 +8,16 @@ from __future__ import annotations
 import onnx_ir as ir
 
 from sardonyx.compiler.ir.builder import Builder
-from sardonyx.compiler.rewrite import Match, No, no, rule
+from sardonyx.compiler.rewrite import Match, No, any_of, no, rule
+from sardonyx.compiler.rewrite.pattern import Pattern, PatternBuilder
 from sardonyx.compiler.rules.norm.spelling import (
     can_normalize,
+    correction,
     is_number,
     mean,
     ones,
     over_root,
+    over_root_and_epsilon,
     reduced,
     square,
 )
@@ -25,7 +28,8 @@ def _fuse(op: Builder, m: Match) -> ir.Value | No:
     axes = reduced(m.x, m.axes)
     if isinstance(axes, No):
         return axes
-    scale, epsilon = ones(m.x, axes), m.epsilon.item()
+    factor = correction(m)
+    scale, epsilon = ones(m.x, axes, factor**-0.5), m.epsilon.item() / factor
     made: ir.Value = op.RMSNormalization(m.x, scale, axis=-len(axes), epsilon=epsilon)
     return made
 
@@ -40,9 +44,12 @@ def _can_fuse(m: Match) -> bool | No:
     return is_last or no(f"the mean is over axes {axes}, not the last of {rank}", m.x)
 
 
-RMS_NORM = rule(
-    "rms_norm", lambda op: over_root(op, "x", mean(op, square(op, "x"), "axes")), _fuse, _can_fuse
-)
+def _spelled_out(op: PatternBuilder) -> Pattern:
+    squares = mean(op, square(op, "x"), "axes")
+    return any_of(over_root(op, "x", squares), over_root_and_epsilon(op, squares))
+
+
+RMS_NORM = rule("rms_norm", _spelled_out, _fuse, _can_fuse)
 
 
 def _standard(op: Builder, m: Match) -> ir.Value:

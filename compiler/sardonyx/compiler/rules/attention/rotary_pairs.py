@@ -1,0 +1,191 @@
+"""Both of each pair turned and put together, `[a cos - b sin, b cos + a sin]`: a RotaryEmbedding.
+
+The pairs are the two halves of a head, or neighbours in it: every other element each, or complex
+numbers (the first Llama), of which the last of five axes is real and imaginary part.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import onnx_ir as ir
+
+from sardonyx.compiler.ir import constants
+from sardonyx.compiler.ir.builder import Builder
+from sardonyx.compiler.ir.signature import Attributes
+from sardonyx.compiler.rewrite import Match, No, any_of, no, rule
+from sardonyx.compiler.rewrite.pattern import Pattern, PatternBuilder
+from sardonyx.compiler.rules.attention.parts import last_dim, part
+from sardonyx.compiler.rules.attention.reading import made_by
+from sardonyx.compiler.rules.attention.rotary import TURNED, head_axis, turned
+from sardonyx.compiler.rules.canonical_identity import has_same_dims
+
+
+def _pairs(op: PatternBuilder) -> Pattern:
+    less = op.Sub(op.Mul("a", "cos"), op.Mul("b", "sin"))
+    more = op.Add(op.Mul("b", "cos"), op.Mul("a", "sin"))
+    return any_of(
+        op.Concat(less, more, attributes="joined"),
+        op.Concat(
+            op.Unsqueeze(less, "axis"),
+            op.Unsqueeze(more, "axis"),
+            attributes="joined",
+            output="two",
+        ),
+        op.Concat(
+            op.Reshape(less, "axis"), op.Reshape(more, "axis"), attributes="joined", output="two"
+        ),
+    )
+
+
+@dataclass(frozen=True)
+class _Turn:
+    """What is turned.
+
+    Attributes:
+        heads: A value of four axes, or of five if the last one is the two of a pair.
+        is_interleaved: Whether pairs are neighbours.
+        tables: Cosines and sines may have a last axis of length 1 too.
+    """
+
+    heads: ir.Value
+    is_interleaved: bool
+    tables: tuple[ir.Value, ir.Value]
+
+    def four_axes(self, op: Builder, value: ir.Value, size: int) -> ir.Value:
+        """Return a value with the pairs in one axis."""
+        if value.shape is None or len(value.shape) == 4:
+            return value
+        made: ir.Value = op.Reshape(value, np.array([0, 0, 0, size], dtype=np.int64))
+        return made
+
+
+def _read(m: Match) -> _Turn | No:
+    x, is_interleaved = _halves(m), False
+    if x is None:
+        x, is_interleaved = _neighbours(m), True
+    if x is None:
+        return no("what is turned is not the halves of a head or its neighbours", m.a)
+    return _Turn(x, is_interleaved, (m.cos, m.sin))
+
+
+def _halves(m: Match) -> ir.Value | None:
+    """Return [batch, ..., size] where a and b are its halves, put together on the last axis."""
+    a, b = part(m.a), part(m.b)
+    if m.two is not None or a is None or b is None or len(m.a.shape) != 4:
+        return None
+    if m.joined.axis not in (-1, 3):
+        return None
+    x: ir.Value | None = m.a.producer().inputs[0] if m.a.producer() is not None else None
+    whole, half = part(x) if x is not None else None, a.length
+    if whole is None or whole.length != 2 * half:
+        return None
+    return x if (a, b) == (whole.cut(0, half), whole.cut(half, half)) else None
+
+
+def _neighbours(m: Match) -> ir.Value | None:
+    """Return the heads where a and b are every other element of them, and are so in the result."""
+    result = m.root.outputs[0]
+    if result.shape is None or len(result.shape) != 5 or last_dim(result) != 2:
+        return None
+    if m.joined.axis not in (-1, 4):
+        return None
+    real, imaginary = _component(m.a, 0), _component(m.b, 1)
+    if real is not None and real is imaginary:
+        return real if has_same_dims(list(real.shape or ()), list(result.shape)) else None
+    a, b = part(m.a), part(m.b)
+    if m.two is None or a is None or b is None or len(m.a.shape) != 4:
+        return None
+    x: ir.Value | None = m.a.producer().inputs[0] if m.a.producer() is not None else None
+    whole, half = part(x) if x is not None else None, a.length
+    if whole is None or whole.length != 2 * half:
+        return None
+    return x if (a, b) == (whole.cut(0, half, 2), whole.cut(1, half, 2)) else None
+
+
+def _component(value: ir.Value, index: int) -> ir.Value | None:
+    """Return the value whose last axis, of two, a value is one element of."""
+    gather = made_by(value, "Gather")
+    if gather is not None:
+        at = constants.array(gather.inputs[1], 64)
+        source = gather.inputs[0]
+        is_last = source is not None and last_dim(source) == 2 and _is_last(gather, source)
+        return source if is_last and at is not None and at.tolist() in (index, [index]) else None
+    squeeze = made_by(value, "Squeeze", "Reshape")
+    piece = squeeze.inputs[0] if squeeze is not None else value
+    found = part(piece) if piece is not None else None
+    if found is None or found.length != 1 or last_dim(found.source) != 2:
+        return None
+    return found.source if found.start == index else None
+
+
+def _is_last(gather: ir.Node, source: ir.Value) -> bool:
+    rank = len(source.shape or ())
+    return int(Attributes(gather).axis) % rank == rank - 1
+
+
+def _turn(op: Builder, m: Match) -> ir.Value | No:
+    """[a cos - b sin, b cos + a sin] is RotaryEmbedding([a, b], cos, sin)."""
+    found = _read(m)
+    if isinstance(found, No):
+        return found
+    half = _half(m, found)
+    assert half is not None  # The guard asked for it.
+    x = found.four_axes(op, found.heads, 2 * half)
+    tables = [_flat(op, table, m.a) for table in found.tables]
+    axis = head_axis(x, tables[0])
+    assert axis is not None
+    made = turned(op, x, tables, axis, is_interleaved=found.is_interleaved)
+    if found.is_interleaved:
+        made = op.Reshape(made, np.array([0, 0, 0, half, 2], dtype=np.int64))
+    return made
+
+
+def _half(m: Match, found: _Turn) -> int | None:
+    dims = list(m.a.shape or ())
+    last = dims[3] if len(dims) >= 4 else None
+    return last if isinstance(last, int) else None
+
+
+def _flat(op: Builder, table: ir.Value, piece: ir.Value) -> ir.Value:
+    """Return a table of angles without the axis of the pair, if there is one."""
+    if len(piece.shape or ()) == 5:
+        made: ir.Value = op.Squeeze(table, np.array([-1], dtype=np.int64))
+        return made
+    return table
+
+
+def _is_rotation(m: Match) -> bool | No:
+    if m.a.shape is None or m.cos.shape is None or m.sin.shape is None:
+        return no("the shape of what is turned, or of the angles, is not known", m.a)
+    if m.a.dtype not in TURNED:
+        return no("RotaryEmbedding does not compute in its dtype", m.a)
+    found = _read(m)
+    if isinstance(found, No):
+        return found
+    half = _half(m, found)
+    if half is None:
+        return no("the size of a head is not known", m.a)
+    for table in found.tables:
+        dims = list(table.shape or ())
+        dims = dims[:-1] if len(m.a.shape) == 5 and dims and dims[-1] == 1 else dims
+        if not dims or dims[-1] != half or len(dims) == len(table.shape or ()) > 4:
+            return no("the angles are not one for each pair of a head", table)
+    return _are_for_positions(m, found, half)
+
+
+def _are_for_positions(m: Match, found: _Turn, half: int) -> bool | No:
+    heads = list(found.heads.shape or ())[:3]
+    x = ir.Value(shape=ir.Shape([*heads, 2 * half]))
+    axes = []
+    for table in found.tables:
+        dims = list(table.shape or ())
+        flat = dims[:-1] if len(m.a.shape) == 5 else dims
+        axes.append(head_axis(x, ir.Value(shape=ir.Shape(flat))))
+    if axes[0] is None or axes[0] != axes[1]:
+        return no("the angles are not one row for each position, the same for all heads", m.cos)
+    return True
+
+
+ROTARY_PAIRS = rule("rotary_pairs", _pairs, _turn, _is_rotation)

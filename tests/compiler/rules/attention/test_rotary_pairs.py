@@ -1,0 +1,122 @@
+"""Rotary embeddings that turn both of each pair and put them together."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from sardonyx.compiler.rules.attention.rotary_pairs import ROTARY_PAIRS
+from tests.support.models import model, normal
+from tests.support.rules import check_miss, check_rule, check_shared
+
+NOISE = {"atol": 2e-6, "rtol": 1e-5}
+SIZES = [{"b": 2, "s": 5}, {"b": 1, "s": 1}]
+NUMBERS = {
+    "zero": np.array([0]),
+    "one": np.array([1]),
+    "two": np.array([2]),
+    "half": np.array([3]),
+    "far": np.array([2**62]),
+    "end": np.array([-1]),
+    "first": np.array(0),
+    "second": np.array(1),
+    "pairs": np.array([0, 0, 0, 3, 2]),
+    "size": np.array([0, 0, 0, 6]),
+}
+TURN = """ac = Mul(a, cos) bs = Mul(b, sin) l = Sub(ac, bs)
+    bc = Mul(cos, b) as = Mul(a, sin) m = Add(as, bc) """
+CUT = "a = Slice(x, zero, half, end) b = Slice(x, half, far, end) "
+EVERY_OTHER = "a = Slice(x, zero, far, end, two) b = Slice(x, one, far, end, two) "
+STACK = "l1 = Unsqueeze(l, end) m1 = Unsqueeze(m, end) t = Concat<axis = -1>(l1, m1) "
+FOLD = "y = Reshape(t, size)"
+COMPLEX = """p = Reshape(x, pairs) a = Slice(p, zero, one, end) b = Slice(p, one, two, end) """
+SQUEEZED = """p = Reshape(x, pairs) a1 = Slice(p, zero, one, end) b1 = Slice(p, one, two, end)
+    a = Squeeze(a1, end) b = Squeeze(b1, end) """
+PICKED = """p = Reshape(x, pairs)
+    a = Gather<axis = -1>(p, first) b = Gather<axis = 4>(p, second) """
+ROTATED = {"RotaryEmbedding": 1}
+
+
+def angles(*shape: int) -> dict[str, np.ndarray]:
+    half = normal(*shape, seed=7)
+    return {"cos": np.cos(half), "sin": np.sin(half)}
+
+
+def rotary(body: str, dims: str = "b,2,5,6", **weights: np.ndarray):
+    text = f"g (float[{dims}] x) => (float[{dims}] y) {{ {body} }}"
+    return model(text, **{**NUMBERS, **weights})
+
+
+@pytest.mark.parametrize("shape", [(1, 1, 5, 3), (5, 3)])
+def test_halves(shape):
+    given = rotary(CUT + TURN + "y = Concat<axis = -1>(l, m)", "2,4,5,6", **angles(*shape))
+    check_rule(ROTARY_PAIRS, given, {**ROTATED, **_shaped(shape)}, **NOISE)
+    check_shared(ROTARY_PAIRS, given, **NOISE)
+
+
+def _shaped(shape):
+    return {"Squeeze": 2, "Expand": 2} if len(shape) == 4 else {"Unsqueeze": 2, "Expand": 2}
+
+
+@pytest.mark.parametrize("cut", [EVERY_OTHER, SQUEEZED, PICKED])
+def test_neighbours(cut):
+    given = rotary(cut + TURN + STACK + FOLD, "2,5,4,6", **angles(1, 5, 1, 3))
+    folds = {"Reshape": 2 if cut is EVERY_OTHER else 4}
+    expected = {**ROTATED, **folds, "Transpose": 2, "Squeeze": 2, "Expand": 2}
+    after = check_rule(ROTARY_PAIRS, given, expected, **NOISE)
+    (node,) = (node for node in after.graph if node.op_type == "RotaryEmbedding")
+    assert node.attributes.get_int("interleaved") == 1
+    check_shared(ROTARY_PAIRS, given, **NOISE)
+
+
+def test_complex_numbers():
+    body = COMPLEX + TURN + "t = Concat<axis = -1>(l, m) " + FOLD
+    given = rotary(body, "b,5,4,6", **angles(1, 5, 1, 3, 1))
+    expected = {**ROTATED, "Reshape": 4, "Transpose": 2, "Squeeze": 4, "Expand": 2}
+    expected |= {"Shape": 2, "Concat": 2}
+    check_rule(ROTARY_PAIRS, given, expected, dims=[{"b": 2}, {"b": 1}], **NOISE)
+
+
+def test_a_table_that_is_cut_to_the_length():
+    text = """g (float[2,4,s,6] x) => (float[2,4,s,6] y) {
+        n = Shape<start = 2, end = 3>(x) cos = Slice(ct, zero, n, zero)
+        sin = Slice(st, zero, n, zero)
+        BODY }""".replace("BODY", CUT + TURN + "y = Concat<axis = -1>(l, m)")
+    given = model(text, **NUMBERS, ct=angles(8, 3)["cos"], st=angles(8, 3)["sin"])
+    expected = {**ROTATED, "Shape": 1, "Slice": 2, "Unsqueeze": 2, "Expand": 2}
+    check_rule(ROTARY_PAIRS, given, expected, dims=[{"s": 5}, {"s": 1}], **NOISE)
+
+
+@pytest.mark.parametrize(
+    ("body", "dims", "shape", "reason"),
+    [
+        (
+            CUT.replace("half, far", "one, size_") + TURN + "y = Concat<axis = -1>(l, m)",
+            "2,4,5,6",
+            (5, 3),
+            "what is turned is not the halves of a head or its neighbours",
+        ),
+        (
+            CUT + TURN + "y = Concat<axis = -1>(l, m)",
+            "2,4,5,6",
+            (4, 5, 3),
+            "the angles are not one row for each position, the same for all heads",
+        ),
+        (
+            CUT + TURN + "y = Concat<axis = -1>(l, m)",
+            "2,4,5,6",
+            (5, 1),
+            "the angles are not one for each pair of a head",
+        ),
+    ],
+)
+def test_refuses_with_a_reason(body, dims, shape, reason):
+    given = rotary(body, dims, **angles(*shape), size_=np.array([4]))
+    check_miss(ROTARY_PAIRS, given, reason)
+
+
+def test_double_precision_is_left_alone():
+    body = CUT + TURN + "y = Concat<axis = -1>(l, m)"
+    text = f"g (double[2,4,5,6] x) => (double[2,4,5,6] y) {{ {body} }}"
+    given = model(text, **NUMBERS, **{k: v.astype(np.float64) for k, v in angles(5, 3).items()})
+    check_miss(ROTARY_PAIRS, given, "RotaryEmbedding does not compute in its dtype")
