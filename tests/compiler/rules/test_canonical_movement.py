@@ -54,12 +54,6 @@ MATCHES = [
         {"Reshape": 1},
     ),
     (
-        "unsqueeze_of_unsqueeze",
-        "g (float[b,3] x) => (float[1,b,1,1,3,1] y) { u = Unsqueeze(x, p) y = Unsqueeze(u, q) }",
-        {"p": ints(-1, 1), "q": ints(0, -3)},
-        {"Unsqueeze": 1},
-    ),
-    (
         "cast_of_cast",
         "g (int32[b] x) => (int16[b] y) { c = Cast<to=7>(x) y = Cast<to=5>(c) }",
         {},

@@ -76,20 +76,6 @@ def test_a_split_of_unknown_pieces_stays(signature, operand, sizes, index, reaso
 
 BUILT = [
     (
-        "element_of_sequence",
-        "g (float[b] x, float[b] z) => (float[b] y) "
-        "{ s = SequenceConstruct(x, z) e = SequenceAt(s, i) y = Neg(e) }",
-        {"i": at(1)},
-        {"Neg": 1},
-    ),
-    (
-        "length_of_sequence",
-        "g (float[b] x, float[b] z) => (int64 y) "
-        "{ s = SequenceConstruct(x, z) e = SequenceLength(s) y = Neg(e) }",
-        {},
-        {"Neg": 1},
-    ),
-    (
         "concat_of_sequence",
         "g (float[b,2] x, float[b,3] z) => (float[b,5] y) "
         "{ s = SequenceConstruct(x, z) y = ConcatFromSequence<axis=-1>(s) }",
@@ -110,11 +96,6 @@ BUILT = [
 def test_a_constructed_sequence_disappears(name, text, weights, expected):
     given = model(text, **weights)
     check_rule(BY_NAME[name], given, expected, dims=[{"b": 3}, {"b": 1}], **EXACT)
-
-
-def test_an_element_that_does_not_exist_is_left_to_the_runtime_to_report():
-    text = "g (float[b] x) => (float[b] y) { s = SequenceConstruct(x) y = SequenceAt(s, i) }"
-    check_miss(BY_NAME["element_of_sequence"], model(text, i=at(1)), "does not exist")
 
 
 def test_pieces_that_others_read_too():

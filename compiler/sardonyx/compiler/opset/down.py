@@ -9,6 +9,7 @@ import onnx_ir as ir
 
 from sardonyx.compiler.errors import InvalidModelError, UnsupportedError
 from sardonyx.compiler.ir import provenance
+from sardonyx.compiler.ir.schema import is_standard
 from sardonyx.compiler.ir.scope import subgraphs
 from sardonyx.compiler.ir.types import Types, all_values
 from sardonyx.compiler.opset import expand, history, rewrite
@@ -87,7 +88,7 @@ class _Lowerer:
         for node in list(scope):
             for graph in subgraphs(node):
                 is_done = self.scope(graph) and is_done
-            if node.domain == "":
+            if is_standard(node.domain, node.op_type) and node.domain == "":
                 is_done = self._lower(node) and is_done
         return is_done
 

@@ -9,6 +9,7 @@ import onnx_ir as ir
 
 from sardonyx.compiler.errors import InvalidModelError, SardonyxError, UnsupportedError
 from sardonyx.compiler.ir import provenance
+from sardonyx.compiler.ir.schema import is_standard
 from sardonyx.compiler.ir.scope import subgraphs
 from sardonyx.compiler.ir.signature import CANONICAL_OPSET
 from sardonyx.compiler.ir.types import Types, all_values
@@ -176,6 +177,8 @@ class _Raiser:
     def _next_bump(self, node: ir.Node) -> history.Bump | None:
         version = node.version
         assert version is not None, "only stamped nodes are raised"
+        if not is_standard(node.domain, node.op_type):
+            return None
         schema = history.at(node.op_type, version)
         bump = history.next_bump(node.op_type, version)
         if schema is None or (schema.deprecated and bump is None):

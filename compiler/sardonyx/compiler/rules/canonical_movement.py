@@ -86,22 +86,6 @@ def _knows_dtype(m: Match) -> bool | No:
     return m.like.dtype is not None or no("the dtype to cast to is not known", m.like)
 
 
-def _merge_axes(op: Builder, m: Match) -> ir.Value:
-    """Two Unsqueezes are one: the axes of the first move past those that the second inserts."""
-    shape = m.root.outputs[0].shape
-    assert shape is not None  # The guard asked for it.
-    rank = len(shape)
-    outer = sorted(int(a) % rank for a in m.outer.reshape(-1))
-    free = [a for a in range(rank) if a not in outer]
-    inner = [free[int(a) % len(free)] for a in m.inner.reshape(-1)]
-    made: ir.Value = op.Unsqueeze(m.x, np.array(sorted(outer + inner), dtype=np.int64))
-    return made
-
-
-def _has_rank(m: Match) -> bool | No:
-    return m.root.outputs[0].shape is not None or no("its rank is not known", m.x)
-
-
 def _cast_once(op: Builder, m: Match) -> ir.Value:
     """A Cast that loses nothing before another Cast does not matter."""
     if m.x.dtype == ir.DataType(m.outer.to):
@@ -262,13 +246,6 @@ RULES = (
         ),
         _move_ones,
         _moves_ones,
-        keeps_shared=True,
-    ),
-    rule(
-        "unsqueeze_of_unsqueeze",
-        lambda op: op.Unsqueeze(op.Unsqueeze("x", const("inner")), const("outer")),
-        _merge_axes,
-        _has_rank,
         keeps_shared=True,
     ),
     rule(

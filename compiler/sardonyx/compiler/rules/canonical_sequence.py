@@ -51,22 +51,6 @@ def _has_piece(m: Match) -> bool | No:
     return is_inside or no(f"piece {int(m.index)} of {len(sizes)} does not exist")
 
 
-def _element(_: Builder, m: Match) -> ir.Value:
-    """An element at a known place of a constructed sequence is its operand."""
-    value: ir.Value = m.elements[int(m.index)]
-    return value
-
-
-def _has_element(m: Match) -> bool | No:
-    count = len(m.elements)
-    return -count <= int(m.index) < count or no(f"element {int(m.index)} of {count} does not exist")
-
-
-def _length(op: Builder, m: Match) -> ir.Value:
-    """The length of a constructed sequence is known."""
-    return op.constant(np.array(len(m.elements), dtype=np.int64))
-
-
 def _concat(op: Builder, m: Match) -> ir.Value:
     """Joining a constructed sequence is Concat of its elements, each with a new axis if asked."""
     axis = m.join.axis
@@ -85,19 +69,6 @@ RULES = (
         ),
         _piece,
         _has_piece,
-        keeps_shared=True,
-    ),
-    rule(
-        "element_of_sequence",
-        lambda op: op.SequenceAt(op.SequenceConstruct(rest("elements")), const("index")),
-        _element,
-        _has_element,
-        keeps_shared=True,
-    ),
-    rule(
-        "length_of_sequence",
-        lambda op: op.SequenceLength(op.SequenceConstruct(rest("elements"))),
-        _length,
         keeps_shared=True,
     ),
     rule(
