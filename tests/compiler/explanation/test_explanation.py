@@ -201,6 +201,19 @@ def several() -> ir.Model:
     return given
 
 
+CACHE = """g (float[b,2,s,8] q, float[b,2,s,8] k, float[b,2,p,8] past) =>
+    (float[b,2,s,8] y, float[b,2,t,8] nk) {
+    nk = Concat<axis=2>(past, k) y = Attention<is_causal=CAUSAL>(q, nk, nk) }"""
+
+
+def test_a_cache_is_taken_up_or_says_why_not():
+    (site,) = compiler.explain(model(CACHE.replace("CAUSAL", "0"))).of("kv_cache")
+    assert (site.outcome, site.rule, site.operators) == ("fused", "kv_cache", ("Attention",))
+    (site,) = compiler.explain(model(CACHE.replace("CAUSAL", "1"))).missed
+    assert (site.kind, site.nearest.rule) == ("kv_cache", "kv_cache")
+    assert site.reason.startswith("the first query sees the first past key only")
+
+
 def test_the_program_is_the_same_with_and_without_explanation():
     plain = compiler.compile(several())
     explained = compiler.compile(several(), explain=True)
@@ -213,7 +226,8 @@ def test_counts_are_of_families_and_kinds():
     explained = compiler.explain(several())
     counts = explained.counts()
     assert list(counts) == [
-        *("attention", "norm", "activation", "rotary", "conv_block", "parallel_linears")
+        *("attention", "norm", "activation", "kv_cache", "rotary", "conv_block"),
+        "parallel_linears",
     ]
     assert counts["activation"] == Count(found=3, fused=2, decided=0, missed=1)
     assert counts["attention"] == Count()

@@ -372,6 +372,41 @@ def test_convolutions_of_one_form_are_a_group():
     assert (found.kind, found.said) == ("parallel_convs", "2 x Conv")
 
 
+# --- caches --------------------------------------------------------------------------------------
+
+CACHED = """g (float[b,2,s,8] q, float[b,2,s,8] k, float[b,2,s,8] v, float[b,2,p,8] past_k,
+    float[b,2,p,8] past_v) => (float[b,2,s,8] y) {"""
+JOINED = "nk = Concat<axis=2>(past_k, k) nv = Concat<axis=2>(past_v, v) "
+PRODUCTS = "kt = Transpose<perm=[0,1,3,2]>(nk) a = MatMul(q, kt) p = Softmax(a) y = MatMul(p, nv)"
+
+
+@pytest.mark.parametrize(
+    ("body", "parts"),
+    [
+        (JOINED + PRODUCTS, 2),
+        (JOINED + "y = Attention(q, nk, nv)", 2),
+        (JOINED + PRODUCTS.replace("(nk)", "(w)").replace("kt =", "w = Mul(nk, half) kt ="), 2),
+        (JOINED + "ks = Mul(nk, half) y = Attention(q, ks, v)", 1),
+        ("y, nk, nv = Attention(q, k, v, , past_k, past_v)", 1),
+    ],
+)  # fmt: skip
+def test_a_cache_is_found_once_for_each_attention(body, parts):
+    (found,) = sites("kv_cache", model(f"{CACHED} {body} }}", **NUMBERS))
+    assert (found.kind, len(found.anchors)) == ("kv_cache", parts)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "y = Attention(q, k, v)",
+        JOINED + "y = Slice(nk, last, last)",
+        "m = Neg(past_k) r = Neg(k) nk = Concat<axis=2>(m, r) y = Attention(q, nk, nk)",
+    ],
+)
+def test_other_keys_are_no_cache(body):
+    assert kinds("kv_cache", model(f"{CACHED} {body} }}", **NUMBERS)) == []
+
+
 # --- rotary embeddings ---------------------------------------------------------------------------
 
 

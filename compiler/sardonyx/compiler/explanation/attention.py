@@ -47,24 +47,29 @@ def find(flow: Flow) -> Iterator[Found]:
 def _weights(node: ir.Node, flow: Flow) -> bool:
     """Say whether a node is a softmax of scores, whose results weight values."""
     is_softmax = node.op_type == "Softmax" and not node.domain
-    return is_softmax and _has_scores(node, flow) and _weights_values(node, flow)
+    return is_softmax and any(products(node, flow)) and any(weights_values(node, flow))
 
 
-def _has_scores(softmax: ir.Node, flow: Flow) -> bool:
+def products(softmax: ir.Node, flow: Flow) -> Iterator[ir.Node]:
+    """Yield the products of computed values, query and key, that a softmax is taken of."""
+
     def operands(node: ir.Node, _: ir.Value) -> Iterable[ir.Value | None]:
         if node.op_type not in _TO_SCORES:
             return ()
         return node.inputs[1:] if node.op_type == "Where" else node.inputs
 
-    return any(_is_product(node, flow) for node in upstream(softmax.inputs[0], operands))
+    found = upstream(softmax.inputs[0], operands)
+    return (node for node in found if _is_product(node, flow))
 
 
-def _weights_values(softmax: ir.Node, flow: Flow) -> bool:
+def weights_values(softmax: ir.Node, flow: Flow) -> Iterator[ir.Node]:
+    """Yield the products of what a softmax makes and computed values."""
+
     def goes_on(node: ir.Node, index: int) -> bool:
         return node.op_type in _FROM_WEIGHTS and not (node.op_type == "Where" and index == 0)
 
     reached = downstream(softmax.outputs[0], goes_on)
-    return any(_is_product(node, flow) for node, _ in reached)
+    return (node for node, _ in reached if _is_product(node, flow))
 
 
 def _is_product(node: ir.Node, flow: Flow) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from sardonyx.compiler.explanation import activation, attention, linear, norm, rotary
+from sardonyx.compiler.explanation import activation, attention, cache, linear, norm, rotary
 from sardonyx.compiler.explanation.flow import Flow
 from sardonyx.compiler.explanation.site import Found
 from sardonyx.compiler.passes.fuse import Fuse
@@ -15,6 +15,8 @@ from sardonyx.compiler.rules import activation as activation_rules
 from sardonyx.compiler.rules import attention as attention_rules
 from sardonyx.compiler.rules import norm as norm_rules
 from sardonyx.compiler.rules import parallel
+from sardonyx.compiler.rules.attention.kv_cache import KV_CACHE
+from sardonyx.compiler.rules.attention.scaled_dot_product import SCALED_DOT_PRODUCT
 
 
 @dataclass(frozen=True)
@@ -58,6 +60,7 @@ FAMILIES: Mapping[str, Family] = {
     "attention": Family(attention.find, ("attention",), _attending),
     "norm": Family(norm.find, tuple(norm.ACCEPTED), _normalising),
     "activation": Family(activation.find, tuple(activation.ACCEPTED), _activating),
+    "kv_cache": Family(cache.find, ("kv_cache",), lambda: (KV_CACHE, SCALED_DOT_PRODUCT)),
     "rotary": Family(rotary.find, ("rotary",), _attending),
     "conv_block": Family(linear.find_conv_blocks, ("conv", "conv_transpose"), _folding),
     "parallel_linears": Family(
