@@ -12,9 +12,11 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
+from tests.convergence import decoding
 from tests.convergence.cases import Case, cases
+from tests.convergence.models import SUBJECTS
 
-FAMILIES = ("attention", "norm", "activation", "conv_block", "rotary")
+FAMILIES = ("attention", "kv_cache", "norm", "activation", "conv_block", "rotary")
 
 
 def row(case: Case) -> list[str]:
@@ -37,7 +39,7 @@ def main() -> None:
     table = Table("case", *FAMILIES, "nodes", "after", "error")
     console = Console(width=140)
     with console.status("exporting"):
-        for case in cases():
+        for case in cases((*SUBJECTS, *decoding.SUBJECTS)):
             if not wanted or case.subject.name in wanted:
                 table.add_row(*row(case))
     console.print(table)

@@ -147,9 +147,10 @@ SOURCES = (
     Source(
         "dynamo-23",
         _dynamo(23, optimize=True),
-        {
-            "llama-dynamic": "its optimiser makes rotary caches without batch, which run nowhere",
-        },
+        dict.fromkeys(
+            ("llama-dynamic", "llama_token-dynamic", "llama_tokens-dynamic"),
+            "its optimiser makes rotary caches without batch, which run nowhere",
+        ),
     ),
     Source("dynamo-23-plain", _dynamo(23, optimize=False)),
     Source("sardonyx", _ours),

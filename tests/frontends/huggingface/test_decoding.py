@@ -7,6 +7,7 @@ import pytest
 import torch
 from transformers import DynamicCache
 
+from sardonyx import compiler, runtime
 from sardonyx.frontends import from_torch
 from tests.frontends.huggingface.deploy import DEPLOYMENTS
 from tests.frontends.huggingface.inputs import padding, tokens
@@ -65,3 +66,33 @@ def test_decoding_step(name: str) -> None:
             assert [key.removesuffix("_out") for key in found] == list(expected)
             errors = map(relative_error, found.values(), expected.values())
             assert max(errors) <= RELATIVE_ERROR
+
+
+@pytest.mark.parametrize(
+    ("name", "attention"), [("LlamaForCausalLM", "sdpa"), ("GPT2LMHeadModel", "eager")]
+)
+def test_several_steps_with_one_cache(name: str, attention: str) -> None:
+    """The cache goes into each attention, and what comes out is fed to the next step."""
+    torch.set_num_threads(1)
+    module = next(row for row in REQUIRED if row.name == name).build()
+    module.set_attn_implementation(attention)
+    model = from_torch(module, kwargs=step(name, 2, 3, 6), dynamic=DYNAMIC)
+    program = compiler.compile(model, target="cpu", verify_level=2, explain=True)
+    count = program.explanation.counts()["kv_cache"]
+    assert (count.found, count.fused) == (LAYERS, LAYERS), str(program.explanation)
+    session = runtime.load(program, threads=1)
+
+    arguments, total = step(name, 2, 5, 0), 5
+    caches: dict[str, np.ndarray] = {}
+    for new in (1, 2, 1):
+        found = session.run_named({**flat(arguments), **caches})
+        with torch.no_grad():
+            expected = module(**arguments)
+        assert relative_error(found["logits"], expected.logits.numpy()) <= RELATIVE_ERROR
+        caches = {key.removesuffix("_out"): v for key, v in found.items() if key != "logits"}
+        total += new
+        arguments = {
+            "input_ids": tokens(2, new, seed=total),
+            "attention_mask": padding(2, total).flip(1),
+            "past_key_values": expected.past_key_values,
+        }
