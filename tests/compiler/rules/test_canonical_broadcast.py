@@ -23,6 +23,7 @@ HELD = {
     "less": np.array([-1]),
     "ax": np.array([1]),
     "two": np.array([0, 1]),
+    "infinite": np.float32([-np.inf]),
     "low": np.float32(-2),
     "fl0": np.float32(0),
     "row": np.zeros(5, np.float32),
@@ -80,11 +81,13 @@ def test_places_are_no_less_than_the_first(test: str):
         ("GreaterOrEqual(p, step)", "it may be less"),
         ("Greater(p, zero)", "it may be less"),
         ("GreaterOrEqual(p, two)", "it is compared with several numbers"),
+        ("Greater(real, infinite)", "it is no whole number that it is compared with"),
     ],
 )
 def test_places_that_may_be_less(test: str, reason: str):
     text = COUNT.replace("TEST", test)
     text = text.replace("[s,1] y", "[s,2] y") if "two" in test else text
+    text = text.replace("p = ", "real = Cast<to = 1>(n) p = ") if "real" in test else text
     check_miss(BY_NAME["counted_no_less"], model(text, **HELD), reason)
 
 

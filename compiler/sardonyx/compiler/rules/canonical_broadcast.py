@@ -33,7 +33,9 @@ def _surely(op: Builder, m: Match) -> ir.Value:
 def _is_sure(m: Match) -> bool | No:
     if m.bound.size != 1 or m.bound.ndim > len(m.counted.shape or ()):
         return no("it is compared with several numbers", m.value("bound"))
-    least = int(np.ceil(m.bound.flat[0])) + (1 if m.is_strict is not None else 0)
+    if m.bound.dtype.kind not in "iu":
+        return no("it is no whole number that it is compared with", m.value("bound"))
+    least = int(m.bound.flat[0]) + (1 if m.is_strict is not None else 0)
     return is_at_least(m.counted, least) or no("it may be less", m.counted)
 
 
