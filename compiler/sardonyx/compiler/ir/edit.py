@@ -104,9 +104,8 @@ class Editor:
         erased = self._erase_unread(matched + producers, kept)
         self._erase_unread(reversed(built.nodes))
         added = tuple(node for node in built.nodes if node.graph is not None)
-        if len(producers) > 1:
-            # The match is one of several alike: what led to the others is replaced as well.
-            provenance.hand_over(added, erased)
+        # More than was matched may have led there: what is erased with it is replaced as well.
+        provenance.hand_over(added, erased)
         self._register_constants(built, names)
         return self._done(Change(rule, where, added, _names_of(erased), tuple(readers)))
 

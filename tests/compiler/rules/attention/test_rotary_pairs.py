@@ -43,7 +43,8 @@ def angles(*shape: int) -> dict[str, np.ndarray]:
 
 
 def rotary(body: str, dims: str = "b,2,5,6", **weights: np.ndarray):
-    text = f"g (float[{dims}] x) => (float[{dims}] y) {{ {body} }}"
+    out = dims.replace("5,6", "10,3") if "axis = 2" in body else dims
+    text = f"g (float[{dims}] x) => (float[{out}] y) {{ {body} }}"
     return model(text, **{**NUMBERS, **weights})
 
 
@@ -69,6 +70,22 @@ def test_neighbours(cut):
     check_shared(ROTARY_PAIRS, given, **NOISE)
 
 
+def test_neighbours_that_become_halves():
+    body = EVERY_OTHER + TURN + "y = Concat<axis = -1>(l, m)"
+    given = rotary(body, "2,4,5,6", **angles(5, 3))
+    expected = {**ROTATED, "Slice": 2, "Concat": 1, **_shaped((5, 3))}
+    check_rule(ROTARY_PAIRS, given, expected, **NOISE)
+    check_shared(ROTARY_PAIRS, given, **NOISE)
+
+
+@pytest.mark.parametrize("order", ["z, l, m", "l, m, z"])
+def test_a_part_that_is_not_turned(order):
+    text = f"""g (float[2,4,5,6] x, float[2,4,5,2] z) => (float[2,4,5,8] y) {{
+        {CUT} {TURN} y = Concat<axis = -1>({order}) }}"""
+    given = model(text, **NUMBERS, **angles(5, 3))
+    check_rule(ROTARY_PAIRS, given, {**ROTATED, "Concat": 1, **_shaped((5, 3))}, **NOISE)
+
+
 def test_complex_numbers():
     body = COMPLEX + TURN + "t = Concat<axis = -1>(l, m) " + FOLD
     given = rotary(body, "b,5,4,6", **angles(1, 5, 1, 3, 1))
@@ -91,10 +108,16 @@ def test_a_table_that_is_cut_to_the_length():
     ("body", "dims", "shape", "reason"),
     [
         (
-            CUT.replace("half, far", "one, size_") + TURN + "y = Concat<axis = -1>(l, m)",
+            CUT + TURN + "y = Concat<axis = 2>(l, m)",
             "2,4,5,6",
             (5, 3),
-            "what is turned is not the halves of a head or its neighbours",
+            "what is turned is not put together as it was taken apart",
+        ),
+        (
+            CUT.replace("zero, half", "zero, one") + TURN + "y = Concat<axis = -1>(l, m)",
+            "2,4,5,6",
+            (5, 3),
+            "what is turned is not two pieces of one size",
         ),
         (
             CUT + TURN + "y = Concat<axis = -1>(l, m)",
@@ -111,7 +134,7 @@ def test_a_table_that_is_cut_to_the_length():
     ],
 )
 def test_refuses_with_a_reason(body, dims, shape, reason):
-    given = rotary(body, dims, **angles(*shape), size_=np.array([4]))
+    given = rotary(body, dims, **angles(*shape))
     check_miss(ROTARY_PAIRS, given, reason)
 
 

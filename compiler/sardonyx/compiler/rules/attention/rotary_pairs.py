@@ -1,7 +1,8 @@
 """Both of each pair turned and put together, `[a cos - b sin, b cos + a sin]`: a RotaryEmbedding.
 
 The pairs are the two halves of a head, or neighbours in it: every other element each, or complex
-numbers (the first Llama), of which the last of five axes is real and imaginary part.
+numbers (the first Llama), of which the last of five axes is real and imaginary part. Some models
+(DeepSeek) take neighbours and put halves together.
 """
 
 from __future__ import annotations
@@ -27,6 +28,8 @@ def _pairs(op: PatternBuilder) -> Pattern:
     more = op.Add(op.Mul("b", "cos"), op.Mul("a", "sin"))
     return any_of(
         op.Concat(less, more, attributes="joined"),
+        op.Concat("before", less, more, attributes="joined"),
+        op.Concat(less, more, "after", attributes="joined"),
         op.Concat(
             op.Unsqueeze(less, "axis"),
             op.Unsqueeze(more, "axis"),
@@ -44,12 +47,13 @@ class _Turn:
     """What is turned.
 
     Attributes:
-        heads: A value of four axes, or of five if the last one is the two of a pair.
+        heads: A value of four axes, or of five if the last one is the two of a pair; None if the
+            pieces that are turned were never one value.
         is_interleaved: Whether pairs are neighbours.
         tables: Cosines and sines may have a last axis of length 1 too.
     """
 
-    heads: ir.Value
+    heads: ir.Value | None
     is_interleaved: bool
     tables: tuple[ir.Value, ir.Value]
 
@@ -62,31 +66,32 @@ class _Turn:
 
 
 def _read(m: Match) -> _Turn | No:
-    x, is_interleaved = _halves(m), False
-    if x is None:
-        x, is_interleaved = _neighbours(m), True
-    if x is None:
-        return no("what is turned is not the halves of a head or its neighbours", m.a)
-    return _Turn(x, is_interleaved, (m.cos, m.sin))
+    """Return what is turned; None for it stands for a and b side by side."""
+    x = _neighbours(m)
+    if x is not None:
+        return _Turn(x, True, (m.cos, m.sin))
+    if m.two is not None or len(m.a.shape) != 4 or m.joined.axis not in (-1, 3):
+        return no("what is turned is not put together as it was taken apart", m.a)
+    if m.b.shape is None or not has_same_dims(list(m.a.shape), list(m.b.shape)):
+        return no("what is turned is not two pieces of one size", m.b)
+    return _Turn(_halves(m), False, (m.cos, m.sin))
 
 
 def _halves(m: Match) -> ir.Value | None:
-    """Return [batch, ..., size] where a and b are its halves, put together on the last axis."""
+    """Return [batch, ..., size] if a and b are its halves."""
     a, b = part(m.a), part(m.b)
-    if m.two is not None or a is None or b is None or len(m.a.shape) != 4:
-        return None
-    if m.joined.axis not in (-1, 3):
-        return None
     x: ir.Value | None = m.a.producer().inputs[0] if m.a.producer() is not None else None
-    whole, half = part(x) if x is not None else None, a.length
-    if whole is None or whole.length != 2 * half:
+    whole = part(x) if x is not None else None
+    if a is None or b is None or whole is None or whole.length != 2 * a.length:
         return None
-    return x if (a, b) == (whole.cut(0, half), whole.cut(half, half)) else None
+    return x if (a, b) == (whole.cut(0, a.length), whole.cut(a.length, a.length)) else None
 
 
 def _neighbours(m: Match) -> ir.Value | None:
     """Return the heads where a and b are every other element of them, and are so in the result."""
     result = m.root.outputs[0]
+    if m.before is not None or m.after is not None:
+        return None
     if result.shape is None or len(result.shape) != 5 or last_dim(result) != 2:
         return None
     if m.joined.axis not in (-1, 4):
@@ -132,14 +137,17 @@ def _turn(op: Builder, m: Match) -> ir.Value | No:
         return found
     half = _half(m, found)
     assert half is not None  # The guard asked for it.
-    x = found.four_axes(op, found.heads, 2 * half)
+    x = op.Concat(m.a, m.b, axis=-1) if found.heads is None else found.heads
+    x = found.four_axes(op, x, 2 * half)
     tables = [_flat(op, table, m.a) for table in found.tables]
     axis = head_axis(x, tables[0])
     assert axis is not None
     made = turned(op, x, tables, axis, is_interleaved=found.is_interleaved)
     if found.is_interleaved:
         made = op.Reshape(made, np.array([0, 0, 0, half, 2], dtype=np.int64))
-    return made
+    # What stays as it is was put together with what is turned.
+    pieces = [piece for piece in (m.before, made, m.after) if piece is not None]
+    return op.Concat(*pieces, attributes=m.joined) if len(pieces) > 1 else made
 
 
 def _half(m: Match, found: _Turn) -> int | None:
@@ -176,7 +184,7 @@ def _is_rotation(m: Match) -> bool | No:
 
 
 def _are_for_positions(m: Match, found: _Turn, half: int) -> bool | No:
-    heads = list(found.heads.shape or ())[:3]
+    heads = list(m.a.shape)[:3]
     x = ir.Value(shape=ir.Shape([*heads, 2 * half]))
     axes = []
     for table in found.tables:
