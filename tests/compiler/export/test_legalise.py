@@ -90,6 +90,17 @@ def test_an_opset_out_of_range_is_refused(opset):
     assert caught.value.expected == "opset 18 to 23"
 
 
+@pytest.mark.parametrize("read", ["", ", float[b,2,t,4] nk"])
+def test_an_attention_with_a_cache_gives_one(read):
+    given = core(f"""g (float[b,2,s,4] q, float[b,2,s,4] k, float[b,2,3,4] p) =>
+        (float[b,2,s,4] y{read}) {{ y, nk, nv = Attention(q, k, k, , p, p) }}""")
+    legal = legalise(given, PORTABLE)
+    assert [len(node.outputs) for node in legal.graph] == [3]
+    feeds = random_feeds(given, {"b": 2, "s": 1, "t": 4})
+    for wanted, got in zip(run_reference(given, feeds), run_ort(legal, feeds), strict=True):
+        np.testing.assert_allclose(got, wanted, rtol=1e-5, atol=1e-5)
+
+
 def test_operators_of_the_runtime_are_refused_where_any_runtime_is_meant():
     given = core("g (float[3] x) => (float[3] y) { [n] y = com.microsoft.Rfft(x) }")
     assert legalise(given, CPU).opset_imports["com.microsoft"] == 1

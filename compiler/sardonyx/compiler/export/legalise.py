@@ -41,10 +41,10 @@ def legalise(model: ir.Model, target: Target, opset: int | None = None) -> ir.Mo
     """Return a copy of a model that is ready to be written for a target.
 
     The copy is at the opset asked for, or at the newest one that the target has kernels for; it
-    says the lowest IR version that carries it; it has no dead nodes, no outputs that nobody asked
-    for, no trailing empty operands; its names are legal; of the notes on nodes it keeps the
-    provenance. Contrib operators have a body in standard operators wherever one is known; where
-    the target does not accept the operator itself, the body stands in its place.
+    says the lowest IR version that carries it; it has no dead nodes, no outputs that nobody reads
+    and may be left out, no trailing empty operands; its names are legal; of the notes on nodes it
+    keeps the provenance. Contrib operators have a body in standard operators wherever one is known;
+    where the target does not accept the operator itself, the body stands in its place.
 
     Args:
         model: A model at stage core; not changed.
@@ -58,6 +58,7 @@ def legalise(model: ir.Model, target: Target, opset: int | None = None) -> ir.Mo
     target.check_opset(opset)
     legal = _at_opset(model, target, opset)
     ir.passes.common.RemoveUnusedNodesPass()(legal)
+    _restore_caches(legal)
     _add_bodies(legal, target)
     _inline_refused(legal, target)
     everywhere = list(scopes(legal))
@@ -69,6 +70,16 @@ def legalise(model: ir.Model, target: Target, opset: int | None = None) -> ir.Mo
     legal.metadata_props[STAGE] = "target"
     verify(legal, "target", target)
     return legal
+
+
+def _restore_caches(model: ir.Model) -> None:
+    """Let each attention with a cache give the new one, read or not: ONNX Runtime demands that."""
+    for node in model.graph.all_nodes():
+        if node.op_type != "Attention" or node.domain or not any(node.inputs[4:6]):
+            continue
+        node.resize_outputs(max(3, len(node.outputs)))
+        for output, name in zip(node.outputs[1:3], ("present_key", "present_value"), strict=True):
+            output.name = output.name or f"{node.outputs[0].name}.{name}"
 
 
 def best_opset(model: ir.Model, target: Target, opset: int | None = None) -> int | None:
