@@ -140,6 +140,27 @@ def test_keys_of_before_are_in_front(causal, is_flat):
     check_same(given, after, dims=sizes, **NOISE)
 
 
+@pytest.mark.parametrize("is_flat", [False, True])
+@pytest.mark.parametrize("mask", ["bool[b,1,s,u]", "float[s,u]"])
+def test_grouped_queries_with_keys_of_before_and_a_mask(mask, is_flat):
+    grouped = ("float[b,s,48] q", *FLAT[1:3], "float[b,s,36] y") if is_flat else (
+        "float[b,6,s,8] q", K, V, "float[b,6,s,6] y"
+    )  # fmt: skip
+    given = attention(
+        *grouped,
+        more=f"{PAST}, {mask} m",
+        names=", m, pk, pv",
+        attributes="q_num_heads = 6, kv_num_heads = 3" if is_flat else "",
+        **PRESENT,
+    )
+    after = clone(given)
+    apply(ATTENTION, after)
+    assert "Attention" not in counts(after)
+    assert counts(after)["Concat"] == 2
+    sizes = [{"b": 2, "s": 2, "t": 2, "p": 3, "u": 5}, {"b": 1, "s": 1, "t": 1, "p": 0, "u": 1}]
+    check_same(given, after, dims=sizes, **NOISE)
+
+
 def test_a_causal_mask_of_known_lengths_is_a_constant():
     given = attention(
         "float[b,3,4,8] q", "float[b,3,5,8] k", "float[b,3,5,6] v", "float[b,3,4,6] y",
