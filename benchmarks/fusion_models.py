@@ -80,6 +80,8 @@ TABLES: dict[str, Callable[[str, tuple[int, ...]], np.ndarray]] = {
     "axis2": _ints(2),
     "repeat": _ints(1, 4, 3, LENGTH, SIZE),
     "merge": _ints(1, HEADS, LENGTH, SIZE),
+    "thrice": _ints(1, 1, 3, 1, 1),
+    "merge_past": _ints(1, HEADS, 512, SIZE),
     "split_kv": _ints(0, 0, 4, SIZE),
 }
 
@@ -119,13 +121,32 @@ _GQA = f"""g ({_IN} q, float[1,{LENGTH},256] k, float[1,{LENGTH},256] v) => ({_I
     {_KT}
     {_ATTEND.format(mask="masked = Add(scaled, causal)")}
 }}"""
-_CACHE = f"""g (float[1,{HEADS},1,{SIZE}] qh, float[1,{HEADS},1,{SIZE}] k,
-       float[1,{HEADS},1,{SIZE}] v, float[1,{HEADS},511,{SIZE}] pk, float[1,{HEADS},511,{SIZE}] pv)
-    => (float[1,1,{HIDDEN}] y, float[1,{HEADS},512,{SIZE}] kh, float[1,{HEADS},512,{SIZE}] vh) {{
-    kh = Concat<axis = 2>(pk, k)  vh = Concat<axis = 2>(pv, v)
-    {_KT}
-    {_ATTEND.format(mask="masked = Identity(scaled)")}
+_STEP = f"float[1,1,{HIDDEN}]"
+
+
+def _cache(heads: int, repeat: str) -> str:
+    """One token, whose key and value are joined to those of `heads` heads before."""
+    past, present = (f"float[1,{heads},{length},{SIZE}]" for length in (511, 512))
+    width = f"float[1,1,{heads * SIZE}]"
+    return f"""g ({_STEP} q, {width} k, {width} v, {past} pk, {past} pv)
+    => ({_STEP} y, {present} nk, {present} nv) {{
+    {_SPLIT.format("q")}
+    {_SPLIT.format("k")}
+    {_SPLIT.format("v")}
+    nk = Concat<axis = 2>(pk, kh)  nv = Concat<axis = 2>(pv, vh)
+    {repeat}
+    kt = Transpose<perm = [0, 1, 3, 2]>(ak)
+    {_ATTEND.format(mask="masked = Identity(scaled)").replace("vh)", "av)")}
 }}"""
+
+
+_CACHE = _cache(HEADS, "ak = Identity(nk)  av = Identity(nv)")
+_GROUPED_CACHE = _cache(
+    4,
+    """k2 = Unsqueeze(nk, axis2)  v2 = Unsqueeze(nv, axis2)
+    k3 = Expand(k2, thrice)  v3 = Expand(v2, thrice)
+    ak = Reshape(k3, merge_past)  av = Reshape(v3, merge_past)""",
+)
 _ROTARY = f"""g (float[1,{HEADS},{LENGTH},{SIZE}] x, float[1,{LENGTH},{SIZE // 2}] angles)
     => (float[1,{HEADS},{LENGTH},{SIZE}] y) {{
     whole = Concat<axis = -1>(angles, angles)
@@ -285,7 +306,13 @@ FUSIONS: dict[str, Fusion] = {
         },
     ),
     "attention (KV cache)": Fusion(
-        "recognize", "1 token, 511 before, 12 heads of 64", _CACHE, {"join": (3,)}
+        "recognize", "1 token, 511 before, 12 heads of 64", _CACHE, _HEADS_WEIGHTS
+    ),
+    "attention (KV cache, grouped queries)": Fusion(
+        "recognize",
+        "1 token, 511 before, 12 query and 4 key heads of 64",
+        _GROUPED_CACHE,
+        {**_HEADS_WEIGHTS, "axis2": (1,), "thrice": (5,), "merge_past": (4,)},
     ),
     "rotary embedding": Fusion(
         "recognize",
