@@ -108,3 +108,23 @@ def test_pieces_that_others_read_too():
         BY_NAME["piece_of_split"], given, {"Split": 2, "Sub": 1}, dims={"b": 2}, **EXACT
     )
     assert not any("Sequence" in node.op_type for node in after.graph)
+
+
+EQUAL = """g (float[b,PARTS] x, float[s] like) => (float[b,s] y) {
+    n = Shape(like) k = Squeeze(n) q = SplitToSequence<axis = 1>(x, k) y = SequenceAt(q, i) }"""
+
+
+@pytest.mark.parametrize("index", [0, 2])
+def test_a_piece_of_equal_ones_is_a_slice(index):
+    given = model(EQUAL.replace("PARTS", "c"), i=at(index))
+    expected = {"Shape": 1, "Squeeze": 1, "Reshape": 1, "Mul": 2, "Slice": 1}
+    dims = [{"b": 2, "s": 3, "c": 9}, {"b": 1, "s": 1, "c": 3}]
+    check_rule(BY_NAME["piece_of_equal_ones"], given, expected, dims=dims, **EXACT)
+
+
+def test_pieces_of_several_lengths_and_the_last_piece_stay():
+    rule = BY_NAME["piece_of_equal_ones"]
+    several = EQUAL.replace("PARTS", "c").replace("(x, k)", "(x, n)")
+    check_miss(rule, model(several, i=at(0)), "the pieces differ in length")
+    last = model(EQUAL.replace("PARTS", "c"), i=at(-1))
+    check_miss(rule, last, "the pieces are counted from the last")

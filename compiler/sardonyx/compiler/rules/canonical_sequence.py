@@ -51,6 +51,21 @@ def _has_piece(m: Match) -> bool | No:
     return is_inside or no(f"piece {int(m.index)} of {len(sizes)} does not exist")
 
 
+def _stretch(op: Builder, m: Match) -> ir.Value:
+    """A piece at a known place, all pieces being equally long, is a Slice."""
+    length = op.Reshape(m.length, np.array([1], dtype=np.int64))
+    index = int(m.index)
+    start, stop = (op.Mul(length, np.array([k], dtype=np.int64)) for k in (index, index + 1))
+    made: ir.Value = op.Slice(m.x, start, stop, np.array([m.split.axis], dtype=np.int64))
+    return made
+
+
+def _has_one_length(m: Match) -> bool | No:
+    if m.length.shape is None or len(m.length.shape) != 0 or m.length.dtype != ir.DataType.INT64:
+        return no("the pieces differ in length, or their length is not known to be one", m.length)
+    return int(m.index) >= 0 or no("the pieces are counted from the last", m.x)
+
+
 def _concat(op: Builder, m: Match) -> ir.Value:
     """Joining a constructed sequence is Concat of its elements, each with a new axis if asked."""
     axis = m.join.axis
@@ -69,6 +84,15 @@ RULES = (
         ),
         _piece,
         _has_piece,
+        keeps_shared=True,
+    ),
+    rule(
+        "piece_of_equal_ones",
+        lambda op: op.SequenceAt(
+            op.SplitToSequence("x", "length", attributes="split"), const("index")
+        ),
+        _stretch,
+        _has_one_length,
         keeps_shared=True,
     ),
     rule(
