@@ -246,6 +246,7 @@ REACHED: dict[str, Reach] = {
     ),
     "ConvNeXt": Reach(_export(LEGACY, "convnext", dynamic=False), "linear_scale"),
     "GPT-NeoX": Reach(_hf("GPTNeoXForCausalLM"), "gather_of_whole_axis partial_rotary_embedding"),
+    "ProphetNet": Reach(_hf("ProphetNetModel"), "piece_of_equal_ones"),
     "HandWritten": Reach(
         _export(OURS, nets.HandWritten, _step),
         "kv_cache mean_of_sum reduction_axes reduction_keeps_axes rotary_pairs scale_of_norm "

@@ -9,6 +9,7 @@ intermediate shapes counts for nothing. Named dimensions are taken to be at leas
 from __future__ import annotations
 
 import contextlib
+import itertools
 from collections.abc import Iterator, Mapping
 
 import numpy as np
@@ -135,7 +136,8 @@ class Inference(ShapeInferenceContext):  # type: ignore[misc]
         """Say whether an element is below zero, or None where that is not known."""
         if isinstance(element, int):
             return element < 0
-        return False if element.value in self._whole else None
+        is_positive = element.value in self._whole or _is_maximum_with_0(str(element.value))
+        return False if is_positive else None
 
     def add_symbolic_equality(self, a: object, b: object) -> None:
         """Note nothing: symbols are not renamed by what a file declares."""
@@ -257,3 +259,11 @@ def root_message(error: BaseException) -> str:
         error = error.__cause__
         messages.append(str(error))
     return ": ".join(dict.fromkeys(m for m in messages if m))
+
+
+def _is_maximum_with_0(text: str) -> bool:
+    """Say whether an expression is Max(0, ...) and nothing else; numbers are written first."""
+    if not text.startswith("Max(0, "):
+        return False
+    depths = itertools.accumulate((c == "(") - (c == ")") for c in text[3:])
+    return 0 not in list(depths)[:-1] and text.endswith(")")

@@ -7,7 +7,7 @@ not being 1 where Squeeze removes ones; and it knows the elements of comparisons
 from __future__ import annotations
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import onnx_ir as ir
@@ -37,6 +37,9 @@ def register() -> None:
     registry.register("", "Squeeze", since_version=1)(_with_all_axes_known(squeeze))
     cast_like = registry.get("", "CastLike", 23)
     registry.register("", "CastLike", since_version=15)(_with_elements(cast_like))
+    for op_type, choose in (("Max", max_dim), ("Min", min_dim)):
+        infer = registry.get("", op_type, 23)
+        registry.register("", op_type, since_version=8)(_with_chosen(infer, choose))
     # The one function behind all operators that broadcast.
     _broadcast._broadcast_dim = _broadcast_dim
 
@@ -238,7 +241,7 @@ def _infer_constant_of_shape(types: ShapeInferenceContext, node: ir.Node) -> Non
 
 
 def _with_exact_quotients(infer: Any) -> Any:
-    """The library divides numbers only; a multiple of a number is divided by it exactly."""
+    """The library divides numbers only. What is no less than 0 is rounded down, as integers are."""
 
     def infer_div(types: ShapeInferenceContext, node: ir.Node) -> None:
         infer(types, node)
@@ -253,11 +256,27 @@ def _with_exact_quotients(infer: Any) -> Any:
     return infer_div
 
 
+def _with_chosen(infer: Any, choose: Callable[..., Dim | None]) -> Any:
+    """The library knows the largest of numbers only, not that of symbols."""
+
+    def infer_choice(types: ShapeInferenceContext, node: ir.Node) -> None:
+        infer(types, node)
+        operands = [value for value in node.inputs if value is not None]
+        is_integer = all(value.dtype == ir.DataType.INT64 for value in operands)
+        known = _aligned(types, operands) if is_integer and operands else None
+        if known is not None:
+            chosen = [choose(*each) for each in known]
+            elements = [types.new_symbolic_dim() if dim is None else dim for dim in chosen]
+            types.set_symbolic_value(node.outputs[0], elements)
+
+    return infer_choice
+
+
 def _exact_quotient(types: ShapeInferenceContext, x: Dim, y: Dim) -> Dim | None:
     if not isinstance(y, int) or y <= 0 or types.is_negative(x) is not False:
         return None
     quotient: Dim = x // y
-    return None if "floor" in str(quotient) else quotient
+    return quotient
 
 
 def _with_few_elements(infer: Any) -> Any:

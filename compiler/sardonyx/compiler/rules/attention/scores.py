@@ -11,7 +11,7 @@ from sardonyx.compiler.ir import constants
 from sardonyx.compiler.rewrite import No, no
 from sardonyx.compiler.rules.affine import FLOATS
 from sardonyx.compiler.rules.attention.masks import LARGE, Bias, Choice, Floor, Mask
-from sardonyx.compiler.rules.attention.reading import Dims, number, only_read_by
+from sardonyx.compiler.rules.attention.reading import Dims, is_same_dim, number, only_read_by
 from sardonyx.compiler.rules.canonical_identity import has_same_dims
 
 
@@ -172,8 +172,12 @@ def _no_mask_here(state: _Reader, node: ir.Node, scores: ir.Value, mask: ir.Valu
         return no("the shape of the mask is not known", mask)
     # The columns need no proof: as many as the values they are multiplied by, they are the keys.
     before, after = tuple(scores.shape or ())[:-1], tuple(_view(node))[:-1]
-    if scores.shape is None or not has_same_dims(before, after):
-        return no("the mask is not known to be as small as the scores", mask)
+    if scores.shape is None or len(before) != len(after):
+        return no("the mask has more axes than the scores", mask)
+    for axis, (short, long) in enumerate(zip(before, after, strict=True)):
+        if not is_same_dim(short, long):
+            found = f"axis {axis} of the scores has length {short}, with the mask {long}"
+            return no(f"{found}: they are not known to be equal", mask)
     return None
 
 
