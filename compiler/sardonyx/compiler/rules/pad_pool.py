@@ -37,6 +37,8 @@ def _fold_max(op: Builder, m: Match) -> ir.Value:
 def _can_fold_max(m: Match) -> bool | No:
     if pad_value(m) == 0 and _is_never_negative(m.x):
         return _is_plain(m)
+    if m.x.dtype is None:
+        return no("its dtype is not known", m.x)
     lowest = _lowest(m.x.dtype)
     if pad_value(m) != lowest:
         return no(f"it pads with {pad_value(m):g}, a max pool with {lowest:g}")

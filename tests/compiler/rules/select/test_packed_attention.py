@@ -126,3 +126,47 @@ def test_what_is_not_packed(change: tuple[str, str], heads: str, reason: str):
     if "(x, x, x" in text:
         text = text.replace("(float[b,s,12] y)", "(float[b,s,6] y)")
     check_miss(PACKED_ATTENTION, model(text, **WEIGHTS), reason)
+
+
+@pytest.mark.parametrize(
+    ("changes", "heads", "reason"),
+    [
+        (
+            [("Add(a, c)", "Add(a, c3)")],
+            HEADS,
+            "the weight is no matrix or the bias no vector",
+        ),
+        (
+            [("seen, zero, low)", "seen, zero, row)"), ("bool[b,1,s,s]", "bool[b,1,1,1]")],
+            HEADS,
+            "the mask is not known to have a row for each query and a column for each key",
+        ),
+        (
+            [("Split<axis = 2, num_outputs = 3>(p)", "Split<axis = 2>(p, uneven)")],
+            "q_num_heads = 4, kv_num_heads = 4",
+            "query, key and value differ in size",
+        ),
+        (
+            [
+                ("Split<axis = 2, num_outputs = 3>(p)", "Split<axis = 1, num_outputs = 3>(p)"),
+                ("[b,s,12] y", "[b,t,36] y"),
+                ("(q, k, v, m)", "(q, k, v)"),
+            ],
+            HEADS,
+            "the linear layer is not split into features",
+        ),
+    ],
+)
+def test_what_is_no_packed_projection(changes: list[tuple[str, str]], heads: str, reason: str):
+    text = TEXT.replace("HEADS", heads)
+    for change in changes:
+        assert change[0] in text
+        text = text.replace(*change)
+    more = {
+        "c3": normal(1, 1, 36),
+        "row": np.full((1, 1, 1, 5), -1e30, np.float32),
+        "uneven": np.array([8, 8, 20]),
+    }
+    if "uneven" in text:
+        text = text.replace("[b,s,12] y", "[b,s,20] y")
+    check_miss(PACKED_ATTENTION, model(text, **WEIGHTS, **more), reason)

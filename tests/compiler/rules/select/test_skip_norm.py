@@ -108,6 +108,26 @@ def test_refuses_with_a_reason(given, rule, reason):
     check_miss(SKIP_NORM, given, reason, rule)
 
 
+def test_a_scale_that_is_one_number_stays():
+    given = net(norm="RMSNormalization(u, single)")
+    check_miss(SKIP_NORM, given, "the scale of the norm is not one of each channel", "skip_norm")
+
+
+def test_a_sum_that_only_the_norm_reads_stays_inside():
+    check_miss(SKIP_NORM[1], net(), "nothing but the norm reads the sum")
+
+
+def test_another_norm_of_the_sum_stays():
+    text = (
+        HEAD.replace("y)", "n, float[n,s,4] y)")
+        + """{
+        n, e, f, u = com.microsoft.SkipLayerNormalization(a, b, scale, beta)
+        y = LayerNormalization(u, beta, scale) }"""
+    )
+    given = model(text, **WEIGHTS)
+    check_miss(SKIP_NORM, given, "the fused norm has another scale, bias or epsilon", "norm_of_sum")
+
+
 def test_double_precision_stays():
     text = HEAD.replace("float[", "double[") + f"{{ {SUM} y = {RMS} }}"
     given = model(text, scale=positive(4, dtype="float64"))
