@@ -182,6 +182,19 @@ _RMS_NORM = """g (float[1,128,2048] x) => (float[1,128,2048] y) {
     u = Mul(x, i)
     y = Mul(gain, u)
 }"""
+_INSTANCE_NORM = """g (float[1,64,56,56] x) => (float[1,64,56,56] y) {
+    m = ReduceMean<keepdims = 1>(x, pixels)
+    c = Sub(x, m)
+    p = Mul(c, c)
+    v = ReduceMean<keepdims = 1>(p, pixels)
+    e = Constant<value_float = 0.00001>()
+    w = Add(v, e)
+    d = Sqrt(w)
+    u = Div(c, d)
+    z = Mul(u, gain)
+    y = Add(z, bias)
+}"""
+TABLES["pixels"] = _ints(2, 3)
 _GROUP_NORM = """g (float[1,320,32,32] x) => (float[1,320,32,32] y) {
     f = Reshape(x, grouped)
     n = InstanceNormalization<epsilon = 0.00001>(f, group_ones, group_zeros)
@@ -266,6 +279,12 @@ FUSIONS: dict[str, Fusion] = {
         "recognize", "[1,197,768]", _LAYER_NORM, {"last": (1,), "gain": (768,), "bias": (768,)}
     ),
     "RMS norm": Fusion("recognize", "[1,128,2048]", _RMS_NORM, {"last": (1,), "gain": (2048,)}),
+    "instance norm": Fusion(
+        "recognize",
+        "[1,64,56,56]",
+        _INSTANCE_NORM,
+        {"pixels": (2,), "gain": (64, 1, 1), "bias": (64, 1, 1)},
+    ),
     "group norm": Fusion(
         "recognize",
         "[1,320,32,32], 32 groups",

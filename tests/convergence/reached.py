@@ -174,7 +174,7 @@ REACHED: dict[str, Reach] = {
     "Diffusion": Reach(
         _export(LEGACY, nets.Diffusion, _images), "group_norm group_norm_nhwc norm_affine", "cuda"
     ),
-    "StyleTransfer": Reach(_export(LEGACY, nets.StyleTransfer, _images), "layer_norm"),
+    "StyleTransfer": Reach(_export(LEGACY, nets.StyleTransfer, _images), "layer_norm norm_affine"),
     "Tabular": Reach(_export(LEGACY, nets.Tabular, _features), "affine_batch_norm batch_norm_gemm"),
     "Digits": Reach(
         _export(LEGACY, nets.Digits, _images),

@@ -1,4 +1,4 @@
-"""Values of unknown rank, as a Loop or an operator of another domain leaves them, are left alone."""
+"""Values of unknown rank, as a Loop or an unknown operator leaves them, are left alone."""
 
 from __future__ import annotations
 

@@ -20,7 +20,8 @@ from sardonyx.compiler.ir import constants
 
 _LINEAR = frozenset({"Conv", "ConvTranspose", "Gemm", "MatMul"})
 ACCEPTED = {
-    "layer_norm": frozenset({"LayerNormalization"})
+    # Written out over the pixels of each channel, it is recognised as an instance norm.
+    "layer_norm": frozenset({"LayerNormalization", "InstanceNormalization"})
     | microsoft("SkipLayerNormalization", "EmbedLayerNormalization"),
     "rms_norm": frozenset({"RMSNormalization", "SimplifiedLayerNormalization"})
     | microsoft("SimplifiedLayerNormalization", "SkipSimplifiedLayerNormalization"),

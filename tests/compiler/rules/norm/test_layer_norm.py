@@ -22,6 +22,7 @@ NUMBERS = {
     "last": np.int64([-1]),
     "both": np.int64([2, 1]),
     "first": np.int64([1]),
+    "pixels": np.int64([2, 3]),
 }
 TAILS = [
     "r = Sqrt(v) y = Div(d, r)",
@@ -51,6 +52,13 @@ def test_several_axes():
     after = check_rule(LAYER_NORM, net(axes="both", shape="b,3,4"), LAYER, dims=SIZES, **CLOSE)
     (node,) = after.graph
     assert node.attributes.get_int("axis") == -2
+
+
+def test_the_pixels_of_each_channel():
+    given = net(axes="pixels", shape="b,3,4,5")
+    check_rule(LAYER_NORM, given, {"InstanceNormalization": 1}, dims=SIZES, **CLOSE)
+    check_shared(LAYER_NORM, given, dims=SIZES, **CLOSE)
+    check_rule(LAYER_NORM, net(axes="pixels", shape="b,s,4,5"), LAYER, dims=SIZES, **CLOSE)
 
 
 @pytest.mark.parametrize(
