@@ -20,6 +20,7 @@ from tests.convergence.models import SUBJECTS, Subject
 from tests.convergence.sources import SOURCES
 from tests.convergence.test_activations import SUBJECT as ACTIVATIONS
 from tests.frontends.huggingface import models as huggingface
+from tests.frontends.huggingface.more_models import MORE
 
 BATCH = {"batch": 2}
 EXPORTERS = {source.name: source for source in SOURCES}
@@ -65,7 +66,7 @@ def _export(
 
 
 def _hf(name: str) -> Callable[[], ir.Model]:
-    row = next(row for row in huggingface.REQUIRED if row.name == name)
+    row = next(row for row in (*huggingface.REQUIRED, *MORE) if row.name == name)
     kind = row.kind
     return lambda: frontends.from_torch(
         row.build(), kwargs=kind.inputs(**kind.traced), dynamic=kind.dynamic
