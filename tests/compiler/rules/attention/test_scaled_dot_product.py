@@ -492,3 +492,12 @@ def test_a_router_is_no_attention():
     check_miss(
         SCALED_DOT_PRODUCT, given, "the key is a weight: this is a linear layer and a softmax"
     )
+
+
+@pytest.mark.parametrize("query", ["0,2,3,4", "1,2,0,4"])
+def test_what_is_empty_is_no_attention(query):
+    batch = query.split(",")[0]
+    text = f"""g (float[{query}] q, float[{batch},2,t,4] k, float[{batch},2,t,3] v) =>
+        (float[{query[:-1]}3] y) {{
+        kt = Transpose<perm=[0,1,3,2]>(k) c = MatMul(q, kt) p = Softmax(c) y = MatMul(p, v) }}"""
+    check_miss(SCALED_DOT_PRODUCT, model(text), "an operand is empty")

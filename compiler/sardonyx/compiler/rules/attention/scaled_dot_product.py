@@ -124,6 +124,10 @@ def _check(found: Product) -> Product | No:
     if constants.is_constant(found.key.value):
         return no("the key is a weight: this is a linear layer and a softmax", found.key.value)
     dtypes = {operand.value.dtype for operand in (found.query, found.key, found.value)}
+    for operand in (found.query, found.key, found.value):
+        if 0 in operand.dims:
+            # ONNX Runtime's kernel refuses it; the products do not.
+            return no("an operand is empty", operand.value)
     if len(dtypes) != 1:
         return no("query, key and value differ in dtype", found.query.value)
     if found.dtype not in _KERNELS:
