@@ -281,6 +281,7 @@ def test_unknown_names_are_refused_with_the_known_ones():
             ask("atention")
         assert refused.value.what == "There is no such family or kind of fusion."
         assert refused.value.found == "'atention'"
+        assert refused.value.remedy == "write 'attention', if that is meant"
         for name in ("attention", "layer_norm", "gelu", "conv_block"):
             assert name in refused.value.expected
 

@@ -9,6 +9,7 @@ from typing import Any
 from sardonyx.compiler.errors import UnsupportedError
 from sardonyx.compiler.explanation.families import FAMILIES, NAMES
 from sardonyx.compiler.explanation.require import Requirement
+from sardonyx.compiler.ir.schema import meant
 from sardonyx.compiler.rewrite.nearest import Nearest
 
 FUSED, ALREADY, DECIDED, MISSED = "fused", "already", "decided", "missed"
@@ -199,6 +200,7 @@ def check_name(name: str) -> None:
             "There is no such family or kind of fusion.",
             found=repr(name),
             expected=", ".join(NAMES),
+            remedy=meant(name, NAMES),
         )
 
 
