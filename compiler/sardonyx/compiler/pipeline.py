@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Protocol, runtime_checkable
 
 import onnx_ir as ir
@@ -34,6 +37,7 @@ from sardonyx.compiler.passes.recognize import Recognize
 from sardonyx.compiler.passes.select import Select
 from sardonyx.compiler.passes.share_weights import ShareWeights
 from sardonyx.compiler.program import Program, Report
+from sardonyx.compiler.proof import Executor, Limits, Proof, Prover, begin, level_of
 from sardonyx.compiler.rewrite import Rule
 from sardonyx.compiler.rules.select import AFTER_LAYOUT
 from sardonyx.compiler.targets import PORTABLE, Target, find_target
@@ -123,9 +127,16 @@ def compile(
     steps: Sequence[Step] | None = None,
     verify_level: int = 1,
     explain: bool = False,
+    proof: str | None = None,
+    samples: Sequence[Mapping[str, object]] = (),
+    repros: str | os.PathLike[str] | None = None,
     on_pass: Callable[[str], None] = lambda _: None,
 ) -> Program:
     """Optimise a model for a target. The model that is given stays as it is.
+
+    What the passes make is compared with the source on sample inputs, each output within what the
+    rounding of the source itself explains. A change that alters the answer is found, undone and
+    reported in `Program.proof`; compilation goes on without it.
 
     Args:
         model: An onnx_ir model, as the frontends return it, or a DSL model.
@@ -141,13 +152,21 @@ def compile(
         verify_level: 0 off, 1 at stage borders, 2 after every pass, 3 after every rewrite.
         explain: Also say, in `Program.explanation`, what became of each site where a fusion can
             be expected; the program is the same.
+        proof: How often to compare: "off"; "end", once; "pass", after every pass; "rewrite",
+            after every change. By default what the environment variable SARDONYX_PROOF says, or
+            "pass".
+        samples: Inputs to compare on, each a mapping from input names to arrays. By default those
+            that the model was captured with; without such, they are made up from its inputs.
+        repros: Folder that takes a minimal model for each change that had to be undone.
         on_pass: Called with the name of each pass before it runs.
 
     Raises:
         InvalidModelError: The model is not well-formed.
+        ExecutionError: It does not run on the samples that are given.
         UnsupportedError: It cannot be had for this target or opset.
         RewriteError: A pass broke its contract; that is a bug of the pass.
     """
+    level = level_of(proof)
     chosen = find_target(target) if isinstance(target, str) else target
     chosen = chosen.with_layout(layout)
     chosen.check_opset(opset)
@@ -159,14 +178,7 @@ def compile(
         )
     _check_rules(rules)
     started = time.perf_counter()
-    source = model.to_ir() if isinstance(model, HasIr) else model
-    if not isinstance(source, ir.Model):
-        raise UnsupportedError(
-            "There is nothing to compile.",
-            found=f"a {type(source).__name__}",
-            expected="an onnx_ir.Model or a DSL model",
-            remedy="use sardonyx.frontends.from_torch or from_onnx first",
-        )
+    source = _source_of(model)
     if verify_level >= 1:
         # An ill-formed graph can be neither copied nor inferred.
         verify(source)
@@ -176,23 +188,61 @@ def compile(
     if verify_level >= 1:
         verify(working)
     tracker = Tracker(editor) if explain else None
+    if steps is None:
+        wanted = best_opset(working, chosen, opset) or CANONICAL_OPSET
+        steps = pipeline(chosen, rules, opset=wanted, precision=precision)
 
     def before_pass(name: str) -> None:
         if tracker is not None:
             tracker.before_pass(name)
         on_pass(name)
 
-    manager = PassManager(editor, verify_level, before_pass)
-    if steps is None:
-        wanted = best_opset(working, chosen, opset) or CANONICAL_OPSET
-        steps = pipeline(chosen, rules, opset=wanted, precision=precision)
-    records = manager.run(steps)
-    working.metadata_props["sardonyx.stage"] = "core"
-    if verify_level >= 1:
-        verify(working, stage="core")
-    report = Report(tuple(records), time.perf_counter() - started, count_nodes(source))
-    program = Program.legalised(working, chosen, opset, report, source)
-    return replace(program, explanation=tracker.explanation()) if tracker else program
+    with contextlib.ExitStack() as stack:
+        evidence = _begin(editor, chosen, level, samples, repros, stack)
+        prover = evidence if isinstance(evidence, Prover) else None
+        run = prover.run if prover is not None else None
+        records = PassManager(editor, verify_level, before_pass, run).run(steps)
+        if prover is not None:
+            prover.settle()
+        core = editor.model
+        core.metadata_props["sardonyx.stage"] = "core"
+        if verify_level >= 1:
+            verify(core, stage="core")
+        report = Report(tuple(records), time.perf_counter() - started, count_nodes(source))
+        program = Program.legalised(core, chosen, opset, report, source)
+        if prover is not None:
+            prover.finish(program.model)
+    found = prover.proof if prover is not None else evidence
+    assert isinstance(found, Proof)
+    return replace(program, proof=found, explanation=tracker.explanation() if tracker else None)
+
+
+def _source_of(model: ir.Model | HasIr) -> ir.Model:
+    source = model.to_ir() if isinstance(model, HasIr) else model
+    if not isinstance(source, ir.Model):
+        raise UnsupportedError(
+            "There is nothing to compile.",
+            found=f"a {type(source).__name__}",
+            expected="an onnx_ir.Model or a DSL model",
+            remedy="use sardonyx.frontends.from_torch or from_onnx first",
+        )
+    return source
+
+
+def _begin(
+    editor: Editor,
+    target: Target,
+    level: str,
+    samples: Sequence[Mapping[str, object]],
+    repros: str | os.PathLike[str] | None,
+    stack: contextlib.ExitStack,
+) -> Prover | Proof:
+    """Return what proves the passes right, or why nothing does."""
+    if level == "off":
+        return Proof(level)
+    executor = stack.enter_context(Executor(Limits()))
+    folder = Path(repros) if repros is not None else None
+    return begin(editor, target, level, samples, executor, folder)
 
 
 def explain(

@@ -15,6 +15,7 @@ from sardonyx.compiler import export
 from sardonyx.compiler.explanation import Explanation
 from sardonyx.compiler.ir.text import to_text
 from sardonyx.compiler.passes.manager import PassRecord
+from sardonyx.compiler.proof import Proof
 from sardonyx.compiler.rewrite import Miss
 from sardonyx.compiler.targets import Target
 
@@ -87,12 +88,14 @@ class Program:
         report: What was done to it.
         explanation: What became of each site where a fusion can be expected, if that was asked
             for (`compile(..., explain=True)`).
+        proof: How it was compared with its source, and what was undone.
     """
 
     model: ir.Model
     target: Target
     report: Report = field(repr=False)
     explanation: Explanation | None = field(default=None, repr=False)
+    proof: Proof = field(default_factory=lambda: Proof("off"), repr=False)
 
     @classmethod
     def legalised(

@@ -7,7 +7,7 @@ carries them on. They are not exported, so that a program is the same with and w
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 
 import onnx_ir as ir
@@ -68,6 +68,7 @@ class Tracker:
                 provenance.mark(node, [f"{index}/{part}"])
         self._accept(editor.model.graph.all_nodes(), "")
         editor.listeners.append(self._see)
+        editor.savers.append(self._save)
 
     def before_pass(self, name: str) -> None:
         """Explain what was missed, once all that can fuse has run."""
@@ -80,6 +81,16 @@ class Tracker:
         nodes = list(self._editor.model.graph.all_nodes())
         held = _by_mark(nodes)
         return Explanation(tuple(_told(s, i, held) for i, s in enumerate(self._sites)))
+
+    def _save(self) -> Callable[[], None]:
+        """Return what forgets the changes that are undone."""
+        known = [dict(site.rules) for site in self._sites]
+
+        def restore() -> None:
+            for site, rules in zip(self._sites, known, strict=True):
+                site.rules = dict(rules)
+
+        return restore
 
     def _see(self, change: Change) -> None:
         self._accept(change.added, change.rule)

@@ -23,6 +23,7 @@ class Change:
     Attributes:
         rule: Name of the rule or pass that asked for it.
         site: Where it happened, in the user's terms.
+        value: Name of the value that it is about: the first that was replaced.
         added: The nodes that are new.
         erased: Operator names of the nodes that are gone.
         readers: Nodes whose operands changed.
@@ -33,6 +34,22 @@ class Change:
     added: tuple[ir.Node, ...] = ()
     erased: tuple[str, ...] = ()
     readers: tuple[ir.Node, ...] = ()
+    value: str = ""
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """A state of a model that its editor can go back to.
+
+    Attributes:
+        model: A copy of the model; constants are shared.
+        serial: What names of new values go on from, so that they are the same a second time.
+        restore: What listeners need to be told.
+    """
+
+    model: ir.Model
+    serial: int
+    restore: tuple[Callable[[], None], ...] = ()
 
 
 @dataclass
@@ -44,18 +61,49 @@ class Editor:
         types: Its type facts.
         changes: How many edits were applied so far.
         listeners: Called with each applied change.
+        savers: Called for each snapshot; each returns what brings its own state back.
+        quarantined: Rules that are not applied to the value of this name; "" for any value.
     """
 
     model: ir.Model
     types: Types
     changes: int = 0
     listeners: list[Callable[[Change], None]] = field(default_factory=list)
+    savers: list[Callable[[], Callable[[], None]]] = field(default_factory=list)
+    quarantined: set[tuple[str, str]] = field(default_factory=set)
 
     def __post_init__(self) -> None:
         # How many values have a name: those of different subgraphs may share one.
         self._names = Counter(v.name for v in all_values(self.model))
         self._serial = 0
         self._typed_at = self.changes
+
+    @classmethod
+    def at(cls, snapshot: Snapshot) -> Editor:
+        """Return an editor of a copy of a snapshot, for a trial; it has no listeners."""
+        model = snapshot.model.clone()
+        editor = cls(model, Types.inferred(model))
+        editor._serial = snapshot.serial
+        return editor
+
+    def snapshot(self) -> Snapshot:
+        """Return the model as it is now."""
+        return Snapshot(self.model.clone(), self._serial, tuple(save() for save in self.savers))
+
+    def restore(self, snapshot: Snapshot) -> None:
+        """Go back to how the model was; it is another object then."""
+        self.model = snapshot.model.clone()
+        self.types = Types.inferred(self.model)
+        self._names = Counter(v.name for v in all_values(self.model))
+        self._serial = snapshot.serial
+        self.changes += 1
+        self._typed_at = self.changes
+        for restore in snapshot.restore:
+            restore()
+
+    def is_quarantined(self, rule: str, value: ir.Value) -> bool:
+        """Say whether a rule is not to be applied to a value."""
+        return not self.quarantined.isdisjoint({(rule, str(value.name)), (rule, "")})
 
     def builder(self) -> Builder:
         """Return a builder of nodes for this model."""
@@ -87,6 +135,7 @@ class Editor:
         _check_operands(old, new, built, rule)
         producers = list(dict.fromkeys(p for v in old if (p := v.producer()) is not None))
         anchor = _last(producers)
+        about = str(old[0].name)
         matched = list(matched) or producers
         where = provenance.site(producers[-1])
         readers = [user for value in old for user, _ in value.uses()]
@@ -107,7 +156,7 @@ class Editor:
         # More than was matched may have led there: what is erased with it is replaced as well.
         provenance.hand_over(added, erased)
         self._register_constants(built, names)
-        return self._done(Change(rule, where, added, _names_of(erased), tuple(readers)))
+        return self._done(Change(rule, where, added, _names_of(erased), tuple(readers), about))
 
     def set_operand(
         self,
@@ -131,7 +180,8 @@ class Editor:
         erased = self._erase_unread([producer] if producer is not None else [])
         self._drop_unread_constant(before)
         added = tuple(built.nodes) if built is not None else ()
-        return self._done(Change(rule, provenance.site(node), added, _names_of(erased), (node,)))
+        where, about = provenance.site(node), str(node.outputs[0].name)
+        return self._done(Change(rule, where, added, _names_of(erased), (node,), about))
 
     def inline_branch(self, node: ir.Node, branch: ir.Graph, rule: str) -> Change:
         """Put the nodes of a subgraph without inputs in the place of the node that runs it."""

@@ -14,7 +14,7 @@ from sardonyx.compiler.ir.scope import graphs_in
 from sardonyx.compiler.ir.structure import Fingerprint, fingerprint
 from sardonyx.compiler.ir.text import check_round_trip
 from sardonyx.compiler.ir.verify import verify
-from sardonyx.compiler.passes.base import Pass
+from sardonyx.compiler.passes.base import Pass, PassReport
 from sardonyx.compiler.rewrite import Miss
 
 
@@ -63,15 +63,21 @@ class PassManager:
         level: Verification: 0 off, 1 at stage borders (the caller's part), 2 after every pass,
             3 after every single change, with a text round trip after every pass.
         on_pass: Called before each run of a pass, with its name.
+        run: Runs a pass on the editor; by default it is just run.
     """
 
     def __init__(
-        self, editor: Editor, level: int = 1, on_pass: Callable[[str], None] = lambda _: None
+        self,
+        editor: Editor,
+        level: int = 1,
+        on_pass: Callable[[str], None] = lambda _: None,
+        run: Callable[[Pass], PassReport] | None = None,
     ) -> None:
         self.editor = editor
         self.level = level
         self.records: list[PassRecord] = []
         self._on_pass = on_pass
+        self._run_one = run or (lambda each: each.run(editor))
         if level >= 3:
             editor.listeners.append(self._verify_change)
 
@@ -104,17 +110,26 @@ class PassManager:
 
     def _run_pass(self, each: Pass) -> None:
         self._on_pass(each.name)
-        model, changes = self.editor.model, self.editor.changes
-        print_before = fingerprint(model) if self.level >= 2 else None
-        nodes_before = self.records[-1].nodes_after if self.records else count_nodes(model)
+        changes = self.editor.changes
+        print_before = fingerprint(self.editor.model) if self.level >= 2 else None
+        nodes_before = (
+            self.records[-1].nodes_after if self.records else count_nodes(self.editor.model)
+        )
         started = time.perf_counter()
-        report = each.run(self.editor)
+        report = self._run_one(each)
         seconds = time.perf_counter() - started
         if self.level >= 2:
             self._check(each, print_before, self.editor.changes != changes)
         applied = {name: len(sites) for name, sites in report.applied.items() if sites}
         self.records.append(
-            PassRecord(each.name, seconds, nodes_before, count_nodes(model), applied, report.misses)
+            PassRecord(
+                each.name,
+                seconds,
+                nodes_before,
+                count_nodes(self.editor.model),
+                applied,
+                report.misses,
+            )
         )
 
     def _check(self, each: Pass, print_before: Fingerprint | None, says_changed: bool) -> None:

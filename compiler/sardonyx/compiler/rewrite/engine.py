@@ -191,6 +191,8 @@ def _apply(rule: Rule, match: Match, run: _Run) -> Change | None:
         made = _call(rule, "replacement", match, rule.replace, built, match)
         swap = _swap_of(rule, match, made)
         refusal = swap if isinstance(swap, No) else _cannot_replace(match.root, *swap)
+        if not isinstance(swap, No) and run.editor.is_quarantined(rule.name, swap[0][0]):
+            refusal = No("it changed the model's answer here, and was undone", swap[0][0])
         if isinstance(swap, No) or refusal is not None:
             built.discard()
             depth = _GUARD_DEPTH + len(match.nodes)

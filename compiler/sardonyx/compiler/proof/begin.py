@@ -1,0 +1,103 @@
+"""Starts a proof: decides on its level, finds samples that the source runs on."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import onnx_ir as ir
+
+from sardonyx.compiler.errors import SardonyxError, UnsupportedError
+from sardonyx.compiler.ir.constants import Array
+from sardonyx.compiler.ir.edit import Editor
+from sardonyx.compiler.ops import Trait, has_trait
+from sardonyx.compiler.proof.execute import Executor
+from sardonyx.compiler.proof.prover import LEVELS, Prover
+from sardonyx.compiler.proof.report import Proof
+from sardonyx.compiler.proof.samples import SIZES, checked, generate
+from sardonyx.compiler.targets import Target
+
+VARIABLE = "SARDONYX_PROOF"
+"""The environment variable that says the level where a call does not."""
+
+SAMPLES = "sardonyx.samples"
+"""Where a frontend leaves the inputs that a model was captured with, in `Model.meta`."""
+
+
+def level_of(asked: str | None) -> str:
+    """Return the level of a proof: what is asked for, what the environment says, or "pass".
+
+    Raises:
+        UnsupportedError: There is no such level.
+    """
+    level = asked if asked is not None else os.environ.get(VARIABLE, "pass")
+    if level not in LEVELS:
+        raise UnsupportedError(
+            "There is no such level of proof.", found=repr(level), expected=", ".join(LEVELS)
+        )
+    return level
+
+
+def begin(
+    editor: Editor,
+    target: Target,
+    level: str,
+    given: Sequence[Mapping[str, object]],
+    executor: Executor,
+    repros: Path | None,
+) -> Prover | Proof:
+    """Return a prover of the model, or why there is none.
+
+    Args:
+        editor: The model's editor; the model is the source as yet.
+        target: What it is compiled for.
+        level: "end", "pass" or "rewrite".
+        given: Samples of the user's; where there are none, they are taken from the frontend, or
+            made up.
+        executor: Runs models.
+        repros: Folder for models that show what went wrong; None writes none.
+
+    Raises:
+        UnsupportedError: Samples of the user's do not fit.
+        ExecutionError: The source does not run on samples of the user's.
+    """
+    model = editor.model
+    random = _random_operator(model)
+    if random is not None:
+        return Proof(level, unchecked=f"{random} gives other numbers each time")
+    if given:
+        samples = [checked(sample, model, number) for number, sample in enumerate(given)]
+        return Prover(editor, target, samples, executor, level, repros)
+    why = ""
+    for samples in _made_up(model):
+        if isinstance(samples, str):
+            why = samples
+            continue
+        try:
+            return Prover(editor, target, samples, executor, level, repros)
+        except SardonyxError as error:
+            why = " ".join(filter(None, (error.what, error.found)))
+    return Proof(level, unchecked=why)
+
+
+def _made_up(model: ir.Model) -> list[list[dict[str, Array]] | str]:
+    """Return sets of samples to try, in order, or why there are none."""
+    tries: list[list[dict[str, Array]] | str] = []
+    held = model.meta.get(SAMPLES)
+    try:
+        if held:
+            tries.append([checked(sample, model, number) for number, sample in enumerate(held)])
+        if not any(isinstance(d, ir.SymbolicDim) for v in model.graph.inputs for d in v.shape or ()):
+            return [*tries, [generate(model, SIZES[0])]]
+        tries += [[generate(model, sizes, seed)] for seed, sizes in enumerate(SIZES)]
+    except UnsupportedError as error:
+        tries.append(" ".join(filter(None, (error.what, error.where, error.found))))
+    return tries
+
+
+def _random_operator(model: ir.Model) -> str | None:
+    for node in model.graph.all_nodes():
+        if has_trait(node, Trait.RANDOM) and "seed" not in node.attributes:
+            return node.op_type
+    return None

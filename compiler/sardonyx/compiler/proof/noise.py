@@ -1,0 +1,111 @@
+"""How much a model's outputs move when its arithmetic is rounded otherwise.
+
+Every floating-point value that the model computes is multiplied by random numbers that differ from
+one by at most two units in the last place, and the model is run again: its outputs move as far as
+another order of the same arithmetic can move them. This is stochastic arithmetic in the sense of
+CESTAC (J. Vignes, "A stochastic arithmetic for reliable scientific computation", Mathematics and
+Computers in Simulation 35, 1993), with ONNX Runtime as the arithmetic.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import onnx_ir as ir
+
+from sardonyx.compiler.ir.scope import graphs_in
+
+EPSILON = {
+    ir.DataType.FLOAT: 2.0**-23,
+    ir.DataType.DOUBLE: 2.0**-52,
+    ir.DataType.FLOAT16: 2.0**-10,
+    ir.DataType.BFLOAT16: 2.0**-7,
+}
+"""The distance from one to the next number of a dtype."""
+
+_EXACT = frozenset(
+    {
+        *("Cast", "Concat", "Expand", "Flatten", "Gather", "GatherElements", "GatherND"),
+        *("Identity", "Max", "Min", "Neg", "Pad", "Relu", "Reshape", "Slice", "Split"),
+        *("Squeeze", "Tile", "Transpose", "Unsqueeze", "Where", "MaxPool", "Constant"),
+        *("ConstantOfShape", "Abs", "Sign", "Floor", "Ceil", "Round", "Clip", "Range"),
+    }
+)
+"""Operators that do not round."""
+
+
+def add_noise(model: ir.Model, seed: int, rounding: ir.DataType | None = None) -> int:
+    """Disturb each value that a model rounds; it is changed. Returns how many there were.
+
+    The factors are at most one, so that no number becomes infinite by them.
+
+    Args:
+        model: The model, its types inferred.
+        seed: Of the random numbers.
+        rounding: Round as much as this dtype does, where it is coarser than the value's own.
+    """
+    inputs = [v for v in model.graph.inputs if not v.is_initializer()]
+    nodes = [node for graph in graphs_in(model.graph) for node in graph]
+    made = [v for node in nodes if not is_exact(node) for v in node.outputs]
+    places = [v for v in (*inputs, *made) if v.dtype in EPSILON]
+    for index, value in enumerate(places):
+        disturbed = _disturbed(value, float(1 + seed * len(places) + index), rounding)
+        after = value.producer()
+        graph = after.graph if after is not None else model.graph
+        assert graph is not None
+        if after is not None:
+            graph.insert_after(after, disturbed)
+        else:
+            graph.insert_before(nodes[0], disturbed)
+        _read_instead(graph, value, disturbed)
+    return len(places)
+
+
+def is_exact(node: ir.Node) -> bool:
+    """Say whether an operator gives the very numbers that it is given."""
+    return not node.domain and node.op_type in _EXACT
+
+
+def _disturbed(value: ir.Value, seed: float, rounding: ir.DataType | None) -> list[ir.Node]:
+    """Return the nodes that multiply a value by one minus a little; the last one gives it."""
+    dtype = value.dtype
+    assert dtype is not None
+    epsilon = 2 * max(EPSILON[dtype], EPSILON[rounding] if rounding is not None else 0.0)
+    computed = dtype if dtype == ir.DataType.DOUBLE else ir.DataType.FLOAT
+    nodes: list[ir.Node] = []
+
+    def apply(op_type: str, *operands: ir.Value, **attributes: int | float) -> ir.Value:
+        node = ir.node(op_type, operands, attributes)
+        node.outputs[0].name = f"{value.name}.noise{len(nodes)}"
+        nodes.append(node)
+        return node.outputs[0]
+
+    def constant(number: float) -> ir.Value:
+        tensor = ir.tensor(np.array(number, computed.numpy()))
+        node = ir.node("Constant", [], {"value": tensor})
+        node.outputs[0].name = f"{value.name}.noise{len(nodes)}"
+        nodes.append(node)
+        return node.outputs[0]
+
+    wide = value if dtype == computed else apply("Cast", value, to=int(computed))
+    # Bounds of the operator are float32: too coarse for a double close to one.
+    drawn = apply(
+        "RandomUniformLike", wide, dtype=int(computed), low=0.0, high=1.0, seed=seed
+    )
+    little = apply("Mul", drawn, constant(epsilon))
+    product = apply("Mul", wide, apply("Sub", constant(1.0), little))
+    if dtype != computed:
+        apply("Cast", product, to=int(dtype))
+    return nodes
+
+
+def _read_instead(graph: ir.Graph | ir.Function, value: ir.Value, nodes: list[ir.Node]) -> None:
+    """Let all readers of a value but these nodes read what the last of them gives."""
+    given = nodes[-1].outputs[0]
+    given.type, given.shape = value.type, value.shape
+    own = set(nodes)
+    for reader, index in list(value.uses()):
+        if reader not in own:
+            reader.replace_input_with(index, given)
+    for index, output in enumerate(graph.outputs):
+        if output is value and value.producer() is not None:
+            graph.outputs[index] = given

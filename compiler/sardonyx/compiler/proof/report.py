@@ -1,0 +1,119 @@
+"""What was checked while a model was compiled, and what was undone."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Check:
+    """One comparison with the source model.
+
+    Attributes:
+        after: The pass after which it was made, or what else was checked.
+        ratio: The largest difference of an output, as a part of what its rounding explains.
+        seconds: What it took.
+    """
+
+    after: str
+    ratio: float
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Incident:
+    """A change of the model that changed its answer.
+
+    Attributes:
+        pass_name: The pass that made it.
+        rule: The rule, or the kind of change.
+        site: Where, in the user's terms.
+        difference: What came out otherwise.
+        action: What was done about it.
+        repro: The file that shows it, if one was written.
+    """
+
+    pass_name: str
+    rule: str
+    site: str
+    difference: str
+    action: str
+    repro: Path | None = None
+
+    def __str__(self) -> str:
+        repro = f"; see {self.repro}" if self.repro else ""
+        return (
+            f"pass {self.pass_name!r}, rule {self.rule!r} at {self.site}: {self.difference}; "
+            f"{self.action}{repro}"
+        )
+
+
+@dataclass
+class Proof:
+    """The evidence that a program computes what its source does.
+
+    Attributes:
+        level: How often it was compared: "off", "end", "pass" or "rewrite".
+        samples: How many inputs it was compared on.
+        checks: Each comparison, in order.
+        incidents: What changed the answer.
+        unchecked: Why nothing, or nothing from some pass on, was compared; empty if all was.
+        seconds: Wall time of all of it.
+    """
+
+    level: str
+    samples: int = 0
+    checks: list[Check] = field(default_factory=list)
+    incidents: list[Incident] = field(default_factory=list)
+    unchecked: str = ""
+    seconds: float = 0.0
+
+    @property
+    def worst(self) -> float:
+        """The largest ratio of any check; zero if there was none."""
+        return max((check.ratio for check in self.checks), default=0.0)
+
+    @property
+    def holds(self) -> bool:
+        """Whether the program that came out was compared with its source, and agrees."""
+        return bool(self.checks) and not self.unchecked and self.checks[-1].ratio <= 1.0
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return it as numbers, strings, lists and dicts."""
+        return {
+            "level": self.level,
+            "holds": self.holds,
+            "samples": self.samples,
+            "worst": self.worst,
+            "unchecked": self.unchecked,
+            "seconds": self.seconds,
+            "checks": [vars(check) for check in self.checks],
+            "incidents": [
+                {
+                    "pass": incident.pass_name,
+                    "rule": incident.rule,
+                    "site": incident.site,
+                    "difference": incident.difference,
+                    "action": incident.action,
+                    "repro": str(incident.repro) if incident.repro else None,
+                }
+                for incident in self.incidents
+            ],
+        }
+
+    def __str__(self) -> str:
+        if self.level == "off":
+            return "not checked: it was switched off"
+        if not self.checks:
+            return f"not checked: {self.unchecked}"
+        rows = [
+            f"compared with the source {len(self.checks)} times on {self.samples} sample(s) in "
+            f"{self.seconds:.1f} s: the largest difference is {self.worst:.2f} of what rounding "
+            "explains"
+        ]
+        if self.unchecked:
+            rows.append(f"not checked any further: {self.unchecked}")
+        rows += [f"undone: {incident}" for incident in self.incidents]
+        return "\n".join(rows)
