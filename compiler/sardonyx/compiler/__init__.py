@@ -15,13 +15,17 @@ from sardonyx.compiler.ir.types import describe
 from sardonyx.compiler.ir.verify import verify
 from sardonyx.compiler.pipeline import compile, explain
 from sardonyx.compiler.program import Program
+from sardonyx.compiler.proof import ExecutionError, Incident, Proof
 
 __all__ = [
     "CaptureError",
+    "ExecutionError",
     "Explanation",
     "ExportError",
+    "Incident",
     "InvalidModelError",
     "Program",
+    "Proof",
     "RewriteError",
     "SardonyxError",
     "UnsupportedError",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Protocol, runtime_checkable
@@ -37,7 +37,7 @@ from sardonyx.compiler.passes.recognize import Recognize
 from sardonyx.compiler.passes.select import Select
 from sardonyx.compiler.passes.share_weights import ShareWeights
 from sardonyx.compiler.program import Program, Report
-from sardonyx.compiler.proof import Executor, Limits, Proof, Prover, begin, level_of
+from sardonyx.compiler.proof import Executor, Limits, Plan, Proof, Prover, begin, level_of
 from sardonyx.compiler.rewrite import Rule
 from sardonyx.compiler.rules.select import AFTER_LAYOUT
 from sardonyx.compiler.targets import PORTABLE, Target, find_target
@@ -166,7 +166,7 @@ def compile(
         UnsupportedError: It cannot be had for this target or opset.
         RewriteError: A pass broke its contract; that is a bug of the pass.
     """
-    level = level_of(proof)
+    plan_level = level_of(proof)
     chosen = find_target(target) if isinstance(target, str) else target
     chosen = chosen.with_layout(layout)
     chosen.check_opset(opset)
@@ -179,17 +179,10 @@ def compile(
     _check_rules(rules)
     started = time.perf_counter()
     source = _source_of(model)
-    if verify_level >= 1:
-        # An ill-formed graph can be neither copied nor inferred.
-        verify(source)
-    working = _inlined(source.clone())
-    _drop_trailing_gaps(working)
-    editor = Editor(working, Types.inferred(working))
-    if verify_level >= 1:
-        verify(working)
+    editor = _editor_of(source, verify_level)
     tracker = Tracker(editor) if explain else None
     if steps is None:
-        wanted = best_opset(working, chosen, opset) or CANONICAL_OPSET
+        wanted = best_opset(editor.model, chosen, opset) or CANONICAL_OPSET
         steps = pipeline(chosen, rules, opset=wanted, precision=precision)
 
     def before_pass(name: str) -> None:
@@ -197,23 +190,20 @@ def compile(
             tracker.before_pass(name)
         on_pass(name)
 
-    with contextlib.ExitStack() as stack:
-        evidence = _begin(editor, chosen, level, samples, repros, stack)
+    with _beginning(editor, chosen, plan_level, samples, repros) as evidence:
         prover = evidence if isinstance(evidence, Prover) else None
         run = prover.run if prover is not None else None
         records = PassManager(editor, verify_level, before_pass, run).run(steps)
         if prover is not None:
             prover.settle()
-        core = editor.model
-        core.metadata_props["sardonyx.stage"] = "core"
+        editor.model.metadata_props["sardonyx.stage"] = "core"
         if verify_level >= 1:
-            verify(core, stage="core")
+            verify(editor.model, stage="core")
         report = Report(tuple(records), time.perf_counter() - started, count_nodes(source))
-        program = Program.legalised(core, chosen, opset, report, source)
+        program = Program.legalised(editor.model, chosen, opset, report, source)
         if prover is not None:
             prover.finish(program.model)
-    found = prover.proof if prover is not None else evidence
-    assert isinstance(found, Proof)
+    found = evidence.proof if isinstance(evidence, Prover) else evidence
     return replace(program, proof=found, explanation=tracker.explanation() if tracker else None)
 
 
@@ -229,20 +219,34 @@ def _source_of(model: ir.Model | HasIr) -> ir.Model:
     return source
 
 
-def _begin(
+def _editor_of(source: ir.Model, verify_level: int) -> Editor:
+    """Return an editor of a copy without functions."""
+    if verify_level >= 1:
+        # An ill-formed graph can be neither copied nor inferred.
+        verify(source)
+    working = _inlined(source.clone())
+    _drop_trailing_gaps(working)
+    editor = Editor(working, Types.inferred(working))
+    if verify_level >= 1:
+        verify(working)
+    return editor
+
+
+@contextlib.contextmanager
+def _beginning(
     editor: Editor,
     target: Target,
     level: str,
     samples: Sequence[Mapping[str, object]],
     repros: str | os.PathLike[str] | None,
-    stack: contextlib.ExitStack,
-) -> Prover | Proof:
-    """Return what proves the passes right, or why nothing does."""
+) -> Iterator[Prover | Proof]:
+    """Yield what proves the passes right, or why nothing does."""
     if level == "off":
-        return Proof(level)
-    executor = stack.enter_context(Executor(Limits()))
-    folder = Path(repros) if repros is not None else None
-    return begin(editor, target, level, samples, executor, folder)
+        yield Proof(level)
+        return
+    with Executor(Limits()) as executor:
+        plan = Plan(target, level, executor, Path(repros) if repros is not None else None)
+        yield begin(editor, plan, samples)
 
 
 def explain(

@@ -2,7 +2,8 @@
 
 from sardonyx.compiler.proof.begin import SAMPLES, begin, level_of
 from sardonyx.compiler.proof.execute import ExecutionError, Executor, Limits
-from sardonyx.compiler.proof.prover import LEVELS, Prover
+from sardonyx.compiler.proof.plan import LEVELS, Plan
+from sardonyx.compiler.proof.prover import Prover
 from sardonyx.compiler.proof.report import Check, Incident, Proof
 
 __all__ = [
@@ -13,6 +14,7 @@ __all__ = [
     "Executor",
     "Incident",
     "Limits",
+    "Plan",
     "Proof",
     "Prover",
     "begin",

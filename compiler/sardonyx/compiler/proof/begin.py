@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from pathlib import Path
+from dataclasses import replace
 
 import onnx_ir as ir
 
@@ -12,11 +12,10 @@ from sardonyx.compiler.errors import SardonyxError, UnsupportedError
 from sardonyx.compiler.ir.constants import Array
 from sardonyx.compiler.ir.edit import Editor
 from sardonyx.compiler.ops import Trait, has_trait
-from sardonyx.compiler.proof.execute import Executor
-from sardonyx.compiler.proof.prover import LEVELS, Prover
+from sardonyx.compiler.proof.plan import LEVELS, Plan
+from sardonyx.compiler.proof.prover import Prover
 from sardonyx.compiler.proof.report import Proof
 from sardonyx.compiler.proof.samples import SIZES, checked, generate
-from sardonyx.compiler.targets import Target
 
 VARIABLE = "SARDONYX_PROOF"
 """The environment variable that says the level where a call does not."""
@@ -39,24 +38,14 @@ def level_of(asked: str | None) -> str:
     return level
 
 
-def begin(
-    editor: Editor,
-    target: Target,
-    level: str,
-    given: Sequence[Mapping[str, object]],
-    executor: Executor,
-    repros: Path | None,
-) -> Prover | Proof:
+def begin(editor: Editor, plan: Plan, given: Sequence[Mapping[str, object]] = ()) -> Prover | Proof:
     """Return a prover of the model, or why there is none.
 
     Args:
         editor: The model's editor; the model is the source as yet.
-        target: What it is compiled for.
-        level: "end", "pass" or "rewrite".
+        plan: How to do it, without samples.
         given: Samples of the user's; where there are none, they are taken from the frontend, or
             made up.
-        executor: Runs models.
-        repros: Folder for models that show what went wrong; None writes none.
 
     Raises:
         UnsupportedError: Samples of the user's do not fit.
@@ -65,20 +54,20 @@ def begin(
     model = editor.model
     random = _random_operator(model)
     if random is not None:
-        return Proof(level, unchecked=f"{random} gives other numbers each time")
+        return Proof(plan.level, unchecked=f"{random} gives other numbers each time")
     if given:
         samples = [checked(sample, model, number) for number, sample in enumerate(given)]
-        return Prover(editor, target, samples, executor, level, repros)
+        return Prover(editor, replace(plan, samples=samples))
     why = ""
-    for samples in _made_up(model):
-        if isinstance(samples, str):
-            why = samples
+    for made in _made_up(model):
+        if isinstance(made, str):
+            why = made
             continue
         try:
-            return Prover(editor, target, samples, executor, level, repros)
+            return Prover(editor, replace(plan, samples=made))
         except SardonyxError as error:
             why = " ".join(filter(None, (error.what, error.found)))
-    return Proof(level, unchecked=why)
+    return Proof(plan.level, unchecked=why)
 
 
 def _made_up(model: ir.Model) -> list[list[dict[str, Array]] | str]:
@@ -88,7 +77,9 @@ def _made_up(model: ir.Model) -> list[list[dict[str, Array]] | str]:
     try:
         if held:
             tries.append([checked(sample, model, number) for number, sample in enumerate(held)])
-        if not any(isinstance(d, ir.SymbolicDim) for v in model.graph.inputs for d in v.shape or ()):
+        if not any(
+            isinstance(d, ir.SymbolicDim) for v in model.graph.inputs for d in v.shape or ()
+        ):
             return [*tries, [generate(model, SIZES[0])]]
         tries += [[generate(model, sizes, seed)] for seed, sizes in enumerate(SIZES)]
     except UnsupportedError as error:

@@ -34,8 +34,12 @@ class Suspect:
     after: ir.Model
 
 
-class _Halt(BaseException):
+class Halt(BaseException):
     """Ends a pass between two changes; nothing in between catches it."""
+
+    def __init__(self, worst: Difference | None = None) -> None:
+        super().__init__()
+        self.worst = worst if worst is not None else Difference("", "", 0.0)
 
 
 @dataclass
@@ -65,14 +69,14 @@ def replay(
         state.changes += 1
         state.change = change
         if state.changes == most:
-            raise _Halt
+            raise Halt
 
     editor.listeners.append(count)
     try:
         for each in passes:
             state.pass_name = each.name
             each.run(editor)
-    except _Halt:
+    except Halt:
         pass
     return state
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from sardonyx.compiler.ir.constants import Array
 
-MARGIN = 16.0
+MARGIN = 4.0
 """How many times its noise an output may move. A rewrite may round more often than once where the
 noise rounds once, and the largest of a few random differences is not the largest there can be."""
 

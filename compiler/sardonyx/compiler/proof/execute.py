@@ -30,6 +30,11 @@ _WORKER = Path(__file__).with_name("worker.py")
 class ExecutionError(SardonyxError):
     """A model could not be run: ONNX Runtime refused it, died, or went beyond a limit."""
 
+    @property
+    def lacks_kernel(self) -> bool:
+        """Whether ONNX Runtime has no kernel for one of its operators on this device."""
+        return "NOT_IMPLEMENTED" in (self.found or "")
+
 
 @dataclass(frozen=True)
 class Limits:
@@ -124,7 +129,8 @@ class _Worker:
             text=True,
         )
         self._answers: queue.Queue[str | None] = queue.Queue()
-        threading.Thread(target=self._listen, daemon=True).start()
+        self._listener = threading.Thread(target=self._listen, daemon=True)
+        self._listener.start()
 
     @property
     def is_alive(self) -> bool:
@@ -150,7 +156,9 @@ class _Worker:
         except BrokenPipeError:
             line = None
         if line is None:
-            raise ExecutionError("ONNX Runtime ended its process.", found=self._how_it_ended())
+            how = self._how_it_ended()
+            self.end()
+            raise ExecutionError("ONNX Runtime ended its process.", found=how)
         error = json.loads(line).get("error")
         if error:
             raise ExecutionError("ONNX Runtime cannot run the model.", found=error)
@@ -159,6 +167,11 @@ class _Worker:
         """End the process."""
         self._process.kill()
         self._process.wait()
+        self._listener.join()
+        for pipe in (self._process.stdin, self._process.stdout):
+            if pipe is not None:
+                with contextlib.suppress(BrokenPipeError):
+                    pipe.close()
 
     def _listen(self) -> None:
         assert self._process.stdout is not None

@@ -22,6 +22,9 @@ EPSILON = {
 }
 """The distance from one to the next number of a dtype."""
 
+_LARGE = 1e30
+_GOLDEN = 0.6180339887498949
+
 _EXACT = frozenset(
     {
         *("Cast", "Concat", "Expand", "Flatten", "Gather", "GatherElements", "GatherND"),
@@ -46,9 +49,11 @@ def add_noise(model: ir.Model, seed: int, rounding: ir.DataType | None = None) -
     inputs = [v for v in model.graph.inputs if not v.is_initializer()]
     nodes = [node for graph in graphs_in(model.graph) for node in graph]
     made = [v for node in nodes if not is_exact(node) for v in node.outputs]
-    places = [v for v in (*inputs, *made) if v.dtype in EPSILON]
+    places = [
+        v for v in (*inputs, *made) if isinstance(v.type, ir.TensorType) and v.dtype in EPSILON
+    ]
     for index, value in enumerate(places):
-        disturbed = _disturbed(value, float(1 + seed * len(places) + index), rounding)
+        disturbed = _disturbed(value, seed * len(places) + index, rounding)
         after = value.producer()
         graph = after.graph if after is not None else model.graph
         assert graph is not None
@@ -65,7 +70,7 @@ def is_exact(node: ir.Node) -> bool:
     return not node.domain and node.op_type in _EXACT
 
 
-def _disturbed(value: ir.Value, seed: float, rounding: ir.DataType | None) -> list[ir.Node]:
+def _disturbed(value: ir.Value, seed: int, rounding: ir.DataType | None) -> list[ir.Node]:
     """Return the nodes that multiply a value by one minus a little; the last one gives it."""
     dtype = value.dtype
     assert dtype is not None
@@ -87,15 +92,21 @@ def _disturbed(value: ir.Value, seed: float, rounding: ir.DataType | None) -> li
         return node.outputs[0]
 
     wide = value if dtype == computed else apply("Cast", value, to=int(computed))
-    # Bounds of the operator are float32: too coarse for a double close to one.
-    drawn = apply(
-        "RandomUniformLike", wide, dtype=int(computed), low=0.0, high=1.0, seed=seed
-    )
+    # The last digits of a number are as good as random, and no operator for random numbers has a
+    # kernel at every opset.
+    low, high = constant(-_LARGE), constant(_LARGE)
+    spread = apply("Mul", apply("Clip", wide, low, high), constant(_factor(seed)))
+    drawn = apply("Mod", apply("Abs", spread), constant(1.0), fmod=1)
     little = apply("Mul", drawn, constant(epsilon))
     product = apply("Mul", wide, apply("Sub", constant(1.0), little))
     if dtype != computed:
         apply("Cast", product, to=int(dtype))
     return nodes
+
+
+def _factor(seed: int) -> float:
+    """Another number of about a thousand for each seed; the fractions are spread evenly."""
+    return 1000.0 * (1.0 + seed * _GOLDEN % 1.0)
 
 
 def _read_instead(graph: ir.Graph | ir.Function, value: ir.Value, nodes: list[ir.Node]) -> None:

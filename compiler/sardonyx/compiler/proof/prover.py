@@ -4,25 +4,24 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Sequence
-from pathlib import Path
+from collections.abc import Callable
 
 import onnx_ir as ir
 
-from sardonyx.compiler.errors import SardonyxError
+from sardonyx.compiler.errors import RewriteError, SardonyxError
 from sardonyx.compiler.export import legalise
-from sardonyx.compiler.ir.edit import Editor
+from sardonyx.compiler.ir.constants import Array
+from sardonyx.compiler.ir.edit import Change, Editor
 from sardonyx.compiler.ir.types import Types
 from sardonyx.compiler.passes.base import Pass, PassReport
-from sardonyx.compiler.proof.blame import Suspect, first_bad
+from sardonyx.compiler.passes.convert_precision import PRECISIONS, ConvertPrecision
+from sardonyx.compiler.proof.blame import Halt, Suspect, first_bad, replay
 from sardonyx.compiler.proof.compare import Difference, Reference
-from sardonyx.compiler.proof.execute import ExecutionError, Executor, Feeds
+from sardonyx.compiler.proof.execute import ExecutionError
 from sardonyx.compiler.proof.noise import add_noise
+from sardonyx.compiler.proof.plan import Plan
 from sardonyx.compiler.proof.report import Check, Incident, Proof
 from sardonyx.compiler.proof.repro import write_repro
-from sardonyx.compiler.targets import Target
-
-LEVELS = ("off", "end", "pass", "rewrite")
 
 _NOISE_RUNS = 2
 _MOST_SITES = 3
@@ -37,31 +36,16 @@ class Prover:
 
     Args:
         editor: The model's editor; the model is the source as yet.
-        target: What it is compiled for.
-        samples: Inputs to compare on; the source runs on them.
-        executor: Runs models.
-        level: "end", "pass" or "rewrite".
-        repros: Folder for models that show what went wrong; None writes none.
+        plan: How to do it.
 
     Raises:
         ExecutionError: The source cannot be run on the samples.
     """
 
-    def __init__(
-        self,
-        editor: Editor,
-        target: Target,
-        samples: Sequence[Feeds],
-        executor: Executor,
-        level: str,
-        repros: Path | None = None,
-    ) -> None:
-        self.proof = Proof(level, len(samples))
+    def __init__(self, editor: Editor, plan: Plan) -> None:
+        self.proof = Proof(plan.level, len(plan.samples))
         self._editor = editor
-        self._target = target
-        self._samples = samples
-        self._executor = executor
-        self._repros = repros
+        self._plan = plan
         self._skipped: set[str] = set()
         self._sites: Counter[str] = Counter()
         self._seen: set[tuple[str, str]] = set()
@@ -74,16 +58,52 @@ class Prover:
         """Run a pass, and keep of it what keeps the answer."""
         if each.name in self._skipped:
             return PassReport()
+        if self.proof.unchecked:
+            return each.run(self._editor)
+        if self.proof.level == "rewrite":
+            return self._run_by_change(each)
         changes = self._editor.changes
         report = each.run(self._editor)
-        if self._editor.changes == changes:
-            return report
         self._since.append(each)
-        if each.name == "convert_precision":
-            self._expect_rounding(each)
-        if self.proof.level == "end":
+        self._follow(each)
+        if self._editor.changes == changes or self.proof.level == "end":
             return report
         return self._settle(each.name) or report
+
+    def _run_by_change(self, each: Pass) -> PassReport:
+        """Run a pass and compare after each of its changes."""
+        for _ in range(_MOST_INCIDENTS):
+            changes: list[Change] = []
+
+            def look(change: Change, seen: list[Change] = changes) -> None:
+                seen.append(change)
+                worst = self._check(change.rule, lambda: self._plan.outputs(self._editor.model))
+                if worst is not None and not isinstance(each, ConvertPrecision):
+                    raise Halt(worst)
+
+            self._editor.listeners.append(look)
+            try:
+                report = each.run(self._editor)
+            except Halt as halt:
+                done = replay([each], self._kept, self._editor.quarantined, len(changes) - 1)
+                made = (done.model, self._editor.model.clone())
+                self._quarantine(Suspect(each.name, changes[-1], halt.worst, *made))
+                self._editor.restore(self._kept)
+                if each.name in self._skipped:
+                    return PassReport()
+                continue
+            finally:
+                self._editor.listeners.remove(look)
+            self._follow(each)
+            if changes:
+                self._kept = self._editor.snapshot()
+            return report
+        raise self._endless()
+
+    def _follow(self, each: Pass) -> None:
+        """Expect what a pass was asked for: half precision rounds more."""
+        if isinstance(each, ConvertPrecision):
+            self._references = self._refer(PRECISIONS[each.precision])
 
     def finish(self, final: ir.Model) -> None:
         """Compare what is exported, as ONNX Runtime optimises it.
@@ -91,59 +111,68 @@ class Prover:
         Args:
             final: The model at stage target.
         """
-        worst = self._check("export", final.clone(), optimised=True, is_legal=True)
+        if self.proof.unchecked:
+            return
+        executor, samples = self._plan.executor, self._plan.samples
+        worst = self._check("export", lambda: executor.run(final.clone(), samples, optimised=True))
         if worst is not None:
             action = "nothing was undone: the passes keep the answer, the export or ONNX Runtime's"
             self._report_only("export", str(worst), f"{action} own optimisations do not")
 
     def settle(self) -> None:
         """Compare the model as the passes left it, and undo what changed the answer."""
-        if self._since:
+        if self._since and not self.proof.unchecked:
             self._settle("all passes")
 
     def _settle(self, after: str) -> PassReport | None:
         """Compare; undo until it is right. Returns what the last pass did if it had to run anew."""
         report = None
         for _ in range(_MOST_INCIDENTS):
-            worst = self._check(after, self._editor.model)
+            worst = self._check(after, lambda: self._plan.outputs(self._editor.model))
             if worst is None:
                 self._kept = self._editor.snapshot()
                 self._since.clear()
                 return report
             report = self._undo(worst)
-        raise SardonyxError(
+        raise self._endless()
+
+    def _endless(self) -> SardonyxError:
+        return RewriteError(
             "The passes keep changing the model's answer.",
-            found="; ".join(dict.fromkeys(i.rule for i in self.proof.incidents)),
+            found=", ".join(dict.fromkeys(i.rule for i in self.proof.incidents)),
             remedy="report it, with the model",
         )
 
-    def _check(
-        self, after: str, model: ir.Model, *, optimised: bool = False, is_legal: bool = False
-    ) -> Difference | None:
-        """Compare a model with the source and note it; returns the worst difference, if bad."""
+    def _check(self, after: str, outputs: Callable[[], list[list[Array]]]) -> Difference | None:
+        """Compare outputs with the source's and note it; returns the worst difference, if bad."""
         started = time.perf_counter()
-        worst = self._worst(model, optimised=optimised, is_legal=is_legal)
+        worst = self._worst(outputs)
         seconds = time.perf_counter() - started
+        if self.proof.unchecked:
+            self.proof.unchecked = f"after {after}: {self.proof.unchecked}"
+            return None
         self.proof.checks.append(Check(after, worst.ratio, seconds))
         self.proof.seconds += seconds
         return worst if worst.ratio > 1 else None
 
-    def _worst(self, model: ir.Model, *, optimised: bool = False, is_legal: bool = False) -> Difference:
+    def _worst(self, outputs: Callable[[], list[list[Array]]]) -> Difference:
         try:
-            legal = model if is_legal else legalise(model, self._target)
-            results = self._executor.run(legal, self._samples, optimised=optimised)
+            results = outputs()
         except SardonyxError as error:
             why = " ".join(filter(None, (error.what, error.found)))
+            if isinstance(error, ExecutionError) and error.lacks_kernel:
+                self.proof.unchecked = why
+                return Difference("", why, 0.0)
             return Difference("", f"it cannot be run any more: {why}", float("inf"))
         found = [
             difference
-            for reference, outputs in zip(self._references, results, strict=True)
-            for difference in reference.differences(outputs)
+            for reference, ours in zip(self._references, results, strict=True)
+            for difference in reference.differences(ours)
         ]
         return max(found, key=lambda difference: difference.ratio)
 
     def _is_bad(self, model: ir.Model) -> Difference | None:
-        worst = self._worst(model)
+        worst = self._worst(lambda: self._plan.outputs(model))
         return worst if worst.ratio > 1 else None
 
     def _undo(self, worst: Difference) -> PassReport:
@@ -172,14 +201,10 @@ class Prover:
         self._editor.quarantined.add((rule, "" if is_hopeless else value))
         action = "it was undone"
         if is_hopeless:
-            action = f"it was undone, and as it was wrong at {_MOST_SITES} places, not applied again"
-        repro = None
-        if self._repros is not None:
-            repro = write_repro(suspect, self._samples[0], self._executor, self._target, self._repros)
+            action += f"; as it was wrong at {_MOST_SITES} places, it is not applied any more"
+        repro = write_repro(suspect, self._plan) if self._plan.repros is not None else None
         where, said = suspect.change.site, str(suspect.difference)
-        self.proof.incidents.append(
-            Incident(suspect.pass_name, rule, where, said, action, repro)
-        )
+        self.proof.incidents.append(Incident(suspect.pass_name, rule, where, said, action, repro))
 
     def _skip(self, pass_name: str, rule: str, site: str, worst: Difference) -> None:
         self._skipped.add(pass_name)
@@ -189,22 +214,16 @@ class Prover:
     def _report_only(self, pass_name: str, difference: str, action: str) -> None:
         self.proof.incidents.append(Incident(pass_name, "", "the model", difference, action))
 
-    def _expect_rounding(self, each: Pass) -> None:
-        """From now on the model computes in half precision, as it was asked to."""
-        from sardonyx.compiler.passes.convert_precision import PRECISIONS
-
-        self._references = self._refer(PRECISIONS[getattr(each, "precision")])
-
     def _refer(self, rounding: ir.DataType | None) -> list[Reference]:
         """Run the source, as it is and with its arithmetic disturbed."""
         names = [str(v.name) for v in self._source.graph.outputs]
-        right = self._executor.run(legalise(self._source, self._target), self._samples)
+        right = self._plan.outputs(self._source)
         disturbed = []
         for seed in range(_NOISE_RUNS):
-            noisy = self._source.clone()
+            noisy = legalise(self._source, self._plan.target)
             Types.inferred(noisy)
             add_noise(noisy, seed, rounding)
-            disturbed.append(self._executor.run(legalise(noisy, self._target), self._samples))
+            disturbed.append(self._plan.executor.run(noisy, self._plan.samples))
         return [
             Reference(names, outputs, [run[index] for run in disturbed])
             for index, outputs in enumerate(right)

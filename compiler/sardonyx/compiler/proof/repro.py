@@ -15,13 +15,10 @@ from sardonyx.compiler.ir.constants import Array
 from sardonyx.compiler.ir.text import to_text
 from sardonyx.compiler.ir.types import Types
 from sardonyx.compiler.proof.blame import Suspect
-from sardonyx.compiler.proof.execute import Executor, Feeds
-from sardonyx.compiler.targets import Target
+from sardonyx.compiler.proof.plan import Plan
 
 
-def write_repro(
-    suspect: Suspect, sample: Feeds, executor: Executor, target: Target, folder: Path
-) -> Path | None:
+def write_repro(suspect: Suspect, plan: Plan) -> Path | None:
     """Write the nodes that a change replaced, as a model, with the values that they were given.
 
     Beside `NAME.onnx` there are `NAME.npz`, its inputs, and `NAME.txt`: the nodes before and
@@ -29,25 +26,22 @@ def write_repro(
 
     Args:
         suspect: The change.
-        sample: Inputs of the whole model.
-        executor: Runs models.
-        target: What the model was compiled for.
-        folder: Where to; made if it is not there.
+        plan: How the proof is made; says in which folder.
 
     Returns:
         The path of the model, or None where it cannot be cut out.
     """
     gone, new = _changed(suspect.before, suspect.after), _changed(suspect.after, suspect.before)
-    if not gone:
+    if not gone or plan.repros is None:
         return None
     try:
         cut = cut_out(suspect.before, gone)
-        inputs = _values(suspect.before, [str(v.name) for v in cut.graph.inputs], sample, executor, target)
-        made = legalise(cut, target)
+        inputs = _values(suspect.before, [str(v.name) for v in cut.graph.inputs], plan)
+        made = legalise(cut, plan.target)
     except SardonyxError:
         return None
-    folder.mkdir(parents=True, exist_ok=True)
-    path = _free(folder, suspect)
+    plan.repros.mkdir(parents=True, exist_ok=True)
+    path = _free(plan.repros, suspect)
     ir.save(made, path)
     np.savez(path.with_suffix(".npz"), **inputs)  # type: ignore[arg-type]
     path.with_suffix(".txt").write_text(_story(suspect, cut, new), encoding="utf-8")
@@ -55,13 +49,15 @@ def write_repro(
 
 
 def _changed(model: ir.Model, other: ir.Model) -> list[ir.Node]:
-    """Return the nodes of a model that the other does not have: same outputs, operator, operands."""
+    """Return the nodes of a model that the other does not have."""
     known = {_spelled(node) for node in other.graph.all_nodes()}
     return [node for node in model.graph if _spelled(node) not in known]
 
 
 def _spelled(node: ir.Node) -> tuple[object, ...]:
-    names = [[v.name if v is not None else None for v in side] for side in (node.inputs, node.outputs)]
+    names = [
+        [v.name if v is not None else None for v in side] for side in (node.inputs, node.outputs)
+    ]
     return (node.domain, node.op_type, *map(tuple, names))
 
 
@@ -116,10 +112,9 @@ def cut_out(model: ir.Model, nodes: Sequence[ir.Node]) -> ir.Model:
     return cut
 
 
-def _values(
-    model: ir.Model, names: Sequence[str], sample: Feeds, executor: Executor, target: Target
-) -> dict[str, Array]:
-    """Return what some values of a model are for a sample."""
+def _values(model: ir.Model, names: Sequence[str], plan: Plan) -> dict[str, Array]:
+    """Return what some values of a model are for the first sample."""
+    sample = plan.samples[0]
     held = {name: sample[name] for name in names if name in sample}
     missing = [name for name in names if name not in held]
     if not missing:
@@ -128,8 +123,7 @@ def _values(
     found = {v.name: v for node in asked.graph for v in node.outputs}
     asked.graph.outputs.clear()
     asked.graph.outputs.extend(found[name] for name in missing)
-    results = executor.run(legalise(asked, target), [sample])[0]
-    return {**held, **dict(zip(missing, results, strict=True))}
+    return {**held, **dict(zip(missing, plan.outputs(asked)[0], strict=True))}
 
 
 def _free(folder: Path, suspect: Suspect) -> Path:

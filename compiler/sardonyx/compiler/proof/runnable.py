@@ -1,4 +1,4 @@
-"""Writes a model so that ONNX Runtime loads it at once: small, its constants mapped from one file."""
+"""Writes a model so that ONNX Runtime loads it at once: its constants are mapped from a file."""
 
 from __future__ import annotations
 
@@ -19,7 +19,9 @@ _AS_FLOAT = frozenset(
     and dtype not in {ir.DataType.FLOAT, ir.DataType.DOUBLE, ir.DataType.FLOAT16}
 )
 _AS_INT8 = frozenset(
-    ir.DataType[name] for name in ("INT4", "UINT4", "INT2", "UINT2") if name in ir.DataType.__members__
+    ir.DataType[name]
+    for name in ("INT4", "UINT4", "INT2", "UINT2")
+    if name in ir.DataType.__members__
 )
 
 

@@ -74,7 +74,7 @@ class _Lengths:
         if not symbols:
             return self._symbol(str(dim.value))
         found = dim.evaluate({name: self._symbol(name) for name in symbols})
-        return max(1, int(found)) if found is not None else self._symbol(str(dim.value))
+        return max(1, found) if isinstance(found, int) else self._symbol(str(dim.value))
 
     def _symbol(self, name: str) -> int:
         return self._known.setdefault(name, self._sizes[len(self._known) % len(self._sizes)])

@@ -74,6 +74,20 @@ def compile_command(
     verify_level: Annotated[
         int, typer.Option(min=0, max=3, help="0 off, 1 stages, 2 every pass, 3 every rewrite.")
     ] = 1,
+    proof: Annotated[
+        str | None,
+        typer.Option(
+            help="Compare with the source: off, end, after each pass (the default) or "
+            "after each rewrite; what changes the answer is undone."
+        ),
+    ] = None,
+    samples: Annotated[
+        list[Path] | None,
+        typer.Option("--sample", metavar="FILE.npz", help="Inputs to compare on; repeatable."),
+    ] = None,
+    repros: Annotated[
+        Path | None, typer.Option(help="Folder for small models of what had to be undone.")
+    ] = None,
     explain: Annotated[
         bool, typer.Option("--explain", help="Say what became of each site that can be fused.")
     ] = False,
@@ -93,6 +107,9 @@ def compile_command(
         dynamic=dynamic or [],
         external_data=external_data,
         verify_level=verify_level,
+        proof=proof,
+        samples=samples or [],
+        repros=repros,
         explain=explain,
         require=require or [],
         as_json=as_json,

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
+from typing import Any
 
 from sardonyx import compiler
 from sardonyx.frontends.cli.explaining import print_sites, read_requirements, refuse
+from sardonyx.frontends.cli.feeds import read_sample
 from sardonyx.frontends.cli.options import parse_dynamic
 from sardonyx.frontends.cli.show import print_json, print_rows, status
 from sardonyx.frontends.cli.source import load_source
@@ -17,17 +19,15 @@ def run_compile(
     output: Path,
     *,
     target: str,
-    opset: int | None,
-    precision: str | None,
-    layout: str | None,
     dynamic: list[str],
     external_data: bool | None,
-    verify_level: int,
+    samples: list[Path],
     explain: bool,
     require: list[str],
     as_json: bool,
+    **options: Any,
 ) -> None:
-    """Compile a model, write it and say what was done."""
+    """Compile a model, write it and say what was done; `options` are those of `compile`."""
     wanted = parse_dynamic(dynamic)
     requirements = read_requirements(require)
     started = time.perf_counter()
@@ -37,11 +37,9 @@ def run_compile(
         program = compiler.compile(
             model,
             target,
-            opset=opset,
-            precision=precision,
-            layout=layout,
-            verify_level=verify_level,
             explain=explain or bool(requirements),
+            samples=[read_sample(path) for path in samples],
+            **options,
             on_pass=lambda name: shown.update(f"pass {name}"),
         )
         explanation = program.explanation
@@ -62,7 +60,8 @@ def run_compile(
     }
     if as_json:
         told = {"explanation": explanation.to_dict()} if explain and explanation else {}
-        print_json({**summary, "report": report.to_dict(), **told})
+        evidence = {"report": report.to_dict(), "proof": program.proof.to_dict()}
+        print_json({**summary, **evidence, **told})
         return
     print_rows(str(path), [{"fact": name, "value": value} for name, value in summary.items()])
     rules = sorted(report.rules.items(), key=lambda item: -item[1])
@@ -70,3 +69,4 @@ def run_compile(
         print_rows("rewrites", [{"rewrite": name, "times": count} for name, count in rules])
     if explain and explanation:
         print_sites(explanation, explanation.sites)
+    print(f"proof: {program.proof}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zipfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -52,6 +53,21 @@ def _read(path: Path) -> npt.NDArray[Any]:
     except (ValueError, OSError, EOFError) as error:
         raise UnsupportedError(
             "The input file is not a .npy file.", where=str(path), found=str(error)
+        ) from error
+
+
+def read_sample(path: Path) -> dict[str, npt.NDArray[Any]]:
+    """Return the arrays of an .npz file, by name.
+
+    Raises:
+        UnsupportedError: It is not there, or no such file.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as stored:
+            return {name: stored[name] for name in stored.files}
+    except (ValueError, OSError, EOFError, AttributeError, zipfile.BadZipFile) as error:
+        raise UnsupportedError(
+            "The sample is not an .npz file of arrays.", where=str(path), found=str(error)
         ) from error
 
 

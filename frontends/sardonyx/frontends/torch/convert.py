@@ -6,11 +6,14 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import onnx_ir as ir
 import torch
 from torch.export import ExportedProgram
 
 from sardonyx.compiler.errors import CaptureError
+from sardonyx.compiler.proof import SAMPLES
 from sardonyx.frontends.torch.attempts import attempt, attempt_lowering
 from sardonyx.frontends.torch.capture import describe_call, eager_failure, inference_state, silence
 from sardonyx.frontends.torch.dynamic import check_sizes, resolve
@@ -77,7 +80,18 @@ def from_torch(
             root=root,
             wrapper="module.",
         )
-        return finish(lowered, program, names)
+        made = finish(lowered, program, names)
+    made.meta[SAMPLES] = [{item.name: _array(item.example) for item in call.inputs}]
+    return made
+
+
+def _array(tensor: torch.Tensor) -> npt.NDArray[Any]:
+    """A copy of an example; in float32 where numpy does not have its dtype."""
+    held = tensor.detach().cpu()
+    try:
+        return np.array(held.numpy())
+    except TypeError:
+        return held.float().numpy()
 
 
 def _from_program(program: ExportedProgram, dynamic: Mapping[Any, Any] | None) -> ir.Model:

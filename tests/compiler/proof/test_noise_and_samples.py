@@ -1,0 +1,133 @@
+"""How far outputs may move, and what inputs are made up."""
+
+from __future__ import annotations
+
+import numpy as np
+import onnx_ir as ir
+import pytest
+
+from sardonyx.compiler.errors import UnsupportedError
+from sardonyx.compiler.export import legalise
+from sardonyx.compiler.ir.types import Types
+from sardonyx.compiler.proof.compare import MARGIN, Reference
+from sardonyx.compiler.proof.noise import add_noise
+from sardonyx.compiler.proof.samples import generate
+from sardonyx.compiler.targets import CPU
+from tests.support.models import model, normal
+from tests.support.run import run_ort
+
+
+def disturbed(text, feeds, seed=0, rounding=None, **weights):
+    source = legalise(model(text, **weights), CPU)
+    Types.inferred(source)
+    places = add_noise(source, seed, rounding)
+    return places, run_ort(source, feeds)
+
+
+def test_noise_is_of_the_size_of_a_rounding():
+    x = normal(1000, seed=3)
+    places, (y,) = disturbed("g (float[n] x) => (float[n] y) { y = Neg(x) }", {"x": x})
+    assert places == 1
+    moved = np.abs(y + x) / np.abs(x)
+    assert 0 < moved.max() <= 2**-21
+    assert (moved > 0).mean() > 0.5
+
+
+def test_another_seed_is_another_noise_and_one_seed_is_one():
+    x = normal(100, seed=4)
+    text = "g (float[n] x) => (float[n] y) { y = Exp(x) }"
+    first, again, other = (disturbed(text, {"x": x}, seed)[1][0] for seed in (0, 0, 1))
+    np.testing.assert_array_equal(first, again)
+    assert (first != other).any()
+
+
+def test_cancellation_makes_it_large():
+    x = np.linspace(1, 2, 64, dtype=np.float32)
+    text = "g (float[n] x) => (float[n] y) { a = Add(x, big) y = Sub(a, big) }"
+    big = np.float32(1e6)
+    _, (y,) = disturbed(text, {"x": x}, big=big)
+    assert np.abs(y - x).max() > 0.01
+
+
+@pytest.mark.parametrize(("rounding", "least"), [(ir.DataType.FLOAT16, 2**-12), (None, 0)])
+def test_it_can_be_that_of_half_precision(rounding, least):
+    x = normal(200, seed=5)
+    _, (y,) = disturbed("g (float[n] x) => (float[n] y) { y = Tanh(x) }", {"x": x}, 0, rounding)
+    moved = np.abs(y - np.tanh(x)).max()
+    assert moved > least
+    assert (moved > 1e-5) == (rounding is not None)
+
+
+def test_infinities_and_masks_stay_what_they_are():
+    lowest = np.finfo(np.float32).min
+    x = np.array([np.inf, -np.inf, lowest, 0.0, np.nan], np.float32)
+    _, (y,) = disturbed("g (float[5] x) => (float[5] y) { y = Add(x, x) }", {"x": x / 2})
+    np.testing.assert_array_equal(np.isinf(y), [True, True, False, False, False])
+    assert y[3] == 0
+    assert np.isnan(y[4])
+
+
+def test_an_element_may_move_as_those_of_its_size_do():
+    right = np.geomspace(1e-6, 1e6, 640).astype(np.float32)
+    reference = Reference(["y"], [right], [[right * np.float32(1 + 1e-6)]])
+    (small,) = reference.differences([right * np.float32(1 + 1e-6)])
+    assert small.ratio < 1
+    wrong = right.copy()
+    wrong[5] *= 1.01
+    (found,) = reference.differences([wrong])
+    assert found.ratio > 10
+    assert "element [5]" in found.why
+
+
+def test_discrete_outputs_are_equal_unless_noise_turns_them():
+    right = np.arange(50)
+    flipped = np.where(right == 7, -1, right)
+    (found,) = Reference(["i"], [right], [[right]]).differences([flipped])
+    assert found.ratio == np.inf
+    assert found.why == "1 of 50 elements differ"
+    (known,) = Reference(["i"], [right], [[flipped]]).differences([flipped])
+    assert known.ratio == 1 / MARGIN
+
+
+def test_shapes_and_dtypes_have_to_agree():
+    right = np.zeros((2, 3), np.float32)
+    reference = Reference(["y"], [right], [[right]])
+    for other in (right[:1], right.astype(np.float64)):
+        (found,) = reference.differences([other])
+        assert found.ratio == np.inf
+
+
+def test_ids_stay_within_their_table_and_masks_are_zero_and_one():
+    text = """g (int64[b,s] ids, int64[b,s] attention_mask, int64[b,s] kinds, bool[b] keep,
+        float[b,s] x) => (float[b,s,4] y) {
+        c = Unsqueeze(ids, two) d = Squeeze(c, two) e = Gather(table, d) f = Gather(few, kinds)
+        y = Add(e, f) }"""
+    source = model(text, table=normal(50, 4), few=normal(2, 4), two=np.array([2]))
+    Types.inferred(source)
+    made = generate(source, (30, 40))
+    assert {name: x.shape for name, x in made.items()} == {
+        "ids": (30, 40),
+        "attention_mask": (30, 40),
+        "kinds": (30, 40),
+        "keep": (30,),
+        "x": (30, 40),
+    }
+    assert 40 < made["ids"].max() < 50
+    assert set(np.unique(made["kinds"])) == {0, 1}
+    assert set(np.unique(made["attention_mask"])) == {0, 1}
+    assert made["attention_mask"][:, 0].all()
+    assert made["keep"].dtype == bool
+    assert abs(float(made["x"].mean())) < 0.2
+
+
+def test_lengths_that_are_computed_from_others_fit():
+    source = model("g (float[n] x, float[k] y) => (float[m] z) { z = Concat<axis = 0>(x, y) }")
+    source.graph.inputs[1].shape = ir.Shape([ir.SymbolicDim("2*n")])
+    made = generate(source, (3, 5))
+    assert (made["x"].shape, made["y"].shape) == ((3,), (6,))
+
+
+def test_inputs_that_are_no_tensors_are_told():
+    source = model("g (seq(float[2]) x) => (int64 n) { n = SequenceLength(x) }")
+    with pytest.raises(UnsupportedError, match="No sample can be made"):
+        generate(source, (2,))

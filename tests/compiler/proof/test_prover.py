@@ -1,0 +1,184 @@
+"""Levels of proof, what is undone by pass, and what cannot be checked."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+import pytest
+
+from sardonyx import compiler
+from sardonyx.compiler import ExecutionError
+from sardonyx.compiler.errors import UnsupportedError
+from sardonyx.compiler.passes.base import Pass, PassReport
+from sardonyx.compiler.rewrite import rule
+from tests.support.models import model, normal
+from tests.support.run import run_ort
+
+DROPS_RELU = rule("drops_relu", lambda op: op.Relu("x"), lambda op, m: op.Identity(m.x))
+TEXT = """g (float[2,4] x) => (float[2,4] y) {
+    a = MatMul(x, w)  b = Relu(a)  c = Tanh(b)  d = MatMul(c, w)  e = Relu(d)  f = Exp(e)
+    h = MatMul(f, w)  i = Relu(h)  y = Sqrt(i) }"""
+X = np.random.default_rng(5).standard_normal((2, 4), np.float32)
+
+
+def net():
+    return model(TEXT, w=normal(4, 4))
+
+
+@dataclass(frozen=True)
+class Careless(Pass):
+    """Not a rule pass: it replaces through the editor, and does not ask what is quarantined."""
+
+    name: ClassVar[str] = "careless"
+
+    def run(self, editor) -> PassReport:
+        report = PassReport({"careless_tanh": []})
+        for node in list(editor.model.graph):
+            if node.op_type == "Tanh":
+                op = editor.builder()
+                change = editor.replace(node.outputs, [op.Sin(node.inputs[0])], op, "careless_tanh")
+                report.applied["careless_tanh"].append(change.site)
+        return report
+
+
+def same(program, source) -> None:
+    np.testing.assert_allclose(
+        run_ort(program.model, {"x": X})[0], run_ort(source, {"x": X})[0], rtol=1e-5, atol=1e-6
+    )
+
+
+@pytest.mark.parametrize("level", ["end", "pass", "rewrite"])
+def test_each_level_finds_and_undoes(level):
+    program = compiler.compile(net(), rules=[DROPS_RELU], proof=level, samples=[{"x": X}])
+    proof = program.proof
+    assert {i.rule for i in proof.incidents} == {"drops_relu"}
+    assert {i.pass_name for i in proof.incidents} == {"apply_rules"}
+    assert all("Relu" in i.site and "undone" in i.action for i in proof.incidents)
+    assert proof.level == level
+    assert proof.holds
+    assert "drops_relu" not in program.report.rules or level == "end"
+    same(program, net())
+
+
+def test_off_checks_nothing():
+    program = compiler.compile(net(), rules=[DROPS_RELU], proof="off")
+    assert not program.proof.checks
+    assert not program.proof.holds
+    assert program.report.rules["drops_relu"] == 3
+    assert str(program.proof) == "not checked: it was switched off"
+
+
+def test_a_rule_that_is_wrong_everywhere_is_given_up():
+    proof = compiler.compile(net(), rules=[DROPS_RELU], proof="pass", samples=[{"x": X}]).proof
+    assert len(proof.incidents) <= 3
+    assert all(i.difference.startswith("output 'y': ") for i in proof.incidents)
+
+
+def test_a_rule_that_is_right_elsewhere_stays_there():
+    by_max = rule(
+        "relu_by_max_or_worse",
+        lambda op: op.Relu("x"),
+        # Wrong for the first of them alone.
+        lambda op, m: (
+            op.Abs(m.x) if m.value("x").name == "a" else op.Max(m.x, op.constant(np.float32(0)))
+        ),
+    )
+    source = net()
+    program = compiler.compile(source, rules=[by_max], proof="pass", samples=[{"x": X}])
+    (incident,) = program.proof.incidents
+    assert incident.rule == "relu_by_max_or_worse"
+    assert program.report.rules["relu_by_max_or_worse"] == 2
+    assert [n.op_type for n in program.model.graph].count("Max") == 2
+    same(program, source)
+
+
+def test_a_pass_that_applies_no_rules_is_undone_as_a_whole():
+    source = net()
+    program = compiler.compile(source, steps=[Careless()], proof="pass", samples=[{"x": X}])
+    last = program.proof.incidents[-1]
+    assert (last.pass_name, last.rule) == ("careless", "careless_tanh")
+    assert last.action == "the pass was undone, and is not run again"
+    assert program.proof.holds
+    same(program, source)
+
+
+def test_what_is_undone_is_missed_in_the_explanation():
+    wrong = rule("gelu_by_relu", lambda op: op.Gelu("x"), lambda op, m: op.Relu(m.x))
+    source = model("g (float[2,4] x) => (float[2,4] y) { y = Gelu(x) }")
+    program = compiler.compile(
+        source, rules=[wrong], proof="pass", samples=[{"x": X}], explain=True
+    )
+    assert program.proof.incidents
+    assert [n.op_type for n in program.model.graph] == ["Gelu"]
+    assert program.explanation.counts()["activation"].missed == 0
+
+
+def test_infinities_that_a_rule_makes_are_its_fault():
+    huge = rule(
+        "huge",
+        lambda op: op.Tanh("x"),
+        lambda op, m: op.Exp(op.Mul(m.x, op.constant(np.float32(1e4)))),
+    )
+    source = model("g (float[2,4] x) => (float[2,4] y) { y = Tanh(x) }")
+    proof = compiler.compile(source, rules=[huge], proof="pass", samples=[{"x": X}]).proof
+    assert "NaN or infinite and were not" in proof.incidents[0].difference
+
+
+def test_what_the_source_makes_no_number_of_is_nobodys_fault():
+    source = model("g (float[2,4] x) => (float[2,4] y) { a = Log(x) y = Add(a, a) }")
+    doubled = rule(
+        "doubled",
+        lambda op: op.Add("x", "x"),
+        lambda op, m: op.Mul(m.x, op.constant(np.float32(2))),
+    )
+    program = compiler.compile(source, rules=[doubled], proof="pass", samples=[{"x": X}])
+    assert program.report.rules["doubled"] == 1
+    assert program.proof.holds
+
+
+def test_random_models_are_not_compared():
+    source = model("g () => (float[2] y) { y = RandomNormal <shape = [2]> () }")
+    proof = compiler.compile(source, proof="pass").proof
+    assert not proof.holds
+    assert "RandomNormal gives other numbers each time" in str(proof)
+
+
+def test_samples_of_the_users_have_to_fit():
+    with pytest.raises(UnsupportedError, match="does not name the inputs"):
+        compiler.compile(net(), proof="pass", samples=[{"z": X}])
+    with pytest.raises(UnsupportedError, match="another dtype"):
+        compiler.compile(net(), proof="pass", samples=[{"x": X.astype(np.float64)}])
+    with pytest.raises(UnsupportedError, match="another shape"):
+        compiler.compile(net(), proof="pass", samples=[{"x": X[:, :3]}])
+
+
+def test_a_source_that_does_not_run_on_the_users_sample_is_an_error():
+    source = model("g (float[2,4] x, int64[n] s) => (float[m] y) { y = Reshape(x, s) }")
+    with pytest.raises(ExecutionError, match="cannot run"):
+        compiler.compile(source, proof="pass", samples=[{"x": X, "s": np.array([3])}])
+
+
+def test_there_is_no_other_level(monkeypatch):
+    with pytest.raises(UnsupportedError, match="no such level"):
+        compiler.compile(net(), proof="sometimes")
+    monkeypatch.setenv("SARDONYX_PROOF", "end")
+    assert compiler.compile(net()).proof.level == "end"
+
+
+def test_half_precision_is_expected_to_round():
+    program = compiler.compile(net(), "cuda", precision="fp16", proof="pass", samples=[{"x": X}])
+    assert not program.proof.incidents
+    assert program.proof.holds
+    assert any(check.after == "convert_precision" for check in program.proof.checks)
+
+
+def test_what_the_cpu_has_no_kernel_for_is_said_to_be_unchecked():
+    proof = compiler.compile(
+        net(), "cuda", precision="bf16", proof="pass", samples=[{"x": X}]
+    ).proof
+    assert not proof.incidents
+    assert not proof.holds
+    assert proof.unchecked.startswith("after convert_precision: ")
+    assert "not checked any further" in str(proof) or not proof.checks
