@@ -14,7 +14,7 @@ import onnx_ir as ir
 
 from sardonyx.compiler.errors import SardonyxError, UnsupportedError
 from sardonyx.compiler.explanation import Explanation, Tracker
-from sardonyx.compiler.export import best_opset
+from sardonyx.compiler.export import best_opset, note
 from sardonyx.compiler.ir.edit import Editor
 from sardonyx.compiler.ir.signature import CANONICAL_OPSET
 from sardonyx.compiler.ir.types import Types
@@ -204,6 +204,8 @@ def compile(
         if prover is not None:
             prover.finish(program.model)
     found = evidence.proof if isinstance(evidence, Prover) else evidence
+    if found.level != "off":
+        note(program.model, "proof", found.summary())
     return replace(program, proof=found, explanation=tracker.explanation() if tracker else None)
 
 

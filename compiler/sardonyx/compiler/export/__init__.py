@@ -5,4 +5,5 @@ from sardonyx.compiler.export.artifact import to_bytes as to_bytes
 from sardonyx.compiler.export.legalise import best_opset as best_opset
 from sardonyx.compiler.export.legalise import legalise as legalise
 from sardonyx.compiler.export.manifest import manifest as manifest
+from sardonyx.compiler.export.manifest import note as note
 from sardonyx.compiler.export.manifest import stamp as stamp

@@ -52,6 +52,12 @@ def manifest(
     }
 
 
+def note(model: ir.Model, key: str, said: Mapping[str, Any]) -> None:
+    """Add an entry to the manifest that a model has already."""
+    made = json.loads(model.metadata_props[MANIFEST])
+    model.metadata_props[MANIFEST] = json.dumps({**made, key: said}, sort_keys=True)
+
+
 def stamp(model: ir.Model, target: Target, made: Mapping[str, Any]) -> None:
     """Write the manifest and the target's session settings into a model's metadata."""
     for key in (MANIFEST, SESSION, DIGEST):

@@ -80,6 +80,15 @@ class Proof:
         """Whether the program that came out was compared with its source, and agrees."""
         return bool(self.checks) and not self.unchecked and self.checks[-1].ratio <= 1.0
 
+    def summary(self) -> dict[str, Any]:
+        """Return what an artifact says of it: nothing that depends on time or place."""
+        return {
+            "level": self.level,
+            "samples": self.samples,
+            "holds": self.holds,
+            "undone": sorted({i.rule or i.pass_name for i in self.incidents}),
+        }
+
     def to_dict(self) -> dict[str, Any]:
         """Return it as numbers, strings, lists and dicts."""
         return {
