@@ -212,20 +212,23 @@ def operators(name: str, result: Result) -> Iterator[str]:
     """Where the time goes, as Markdown."""
     settings, cpu = result["settings"], result["machine"]["cpu"]
     yield from [f"## {name}", ""]
-    yield "Milliseconds by operator in ONNX Runtime's profile, those above 1 %, of the fastest of"
-    yield f"{settings['runs']} runs; {settings['threads']} thread(s), {cpu['name']}, "
-    yield f"{', '.join(cpu['features'])}. Bound: what plain export would gain if all but its"
-    yield "matrix products and convolutions cost nothing. Operators that hold products of their own"
-    yield "(attention) count as the rest there."
-    rows = []
+    yield (
+        f"Milliseconds by operator in ONNX Runtime's profile, those above 1 %, of the fastest of "
+        f"{settings['runs']} runs; {settings['threads']} thread(s), {cpu['name']}, "
+        f"{', '.join(cpu['features'])}. Each model is profiled at a time of its own, so parts can "
+        "be compared and totals cannot. Bound: what plain export would gain if all but its "
+        "matrix products and convolutions cost nothing; attention counts as the rest there."
+    )
+    rows, bounds = [], []
     for model, found in result["operators"].items():
-        before, after = found[BASELINE], found["sardonyx"]
-        total = sum(before.values())
+        before = found[BASELINE]
         products = sum(ms for operator, ms in before.items() if operator in PRODUCTS)
-        bound = f"{total / products:.2f}"
-        rows.append([model, bound, f"{total / sum(after.values()):.2f}", parts(before)])
-        rows.append(["", "", "", parts(after)])
-    yield from ["", *table(["model", "bound", "gained", "export, then Sardonyx"], rows), ""]
+        bounds.append(sum(before.values()) / products)
+        rows.append([model, f"{bounds[-1]:.2f}", parts(before), parts(found["sardonyx"])])
+    mean = geometric_mean(bounds)
+    rows.append(["geometric mean", f"**{mean:.2f}** of {len(bounds)}" if mean else "", "", ""])
+    header = ["model", "bound", CONTENDERS[BASELINE].title, CONTENDERS["sardonyx"].title]
+    yield from ["", *table(header, rows), ""]
 
 
 def write(page: Path = PAGE, results: Path = RESULTS) -> None:
