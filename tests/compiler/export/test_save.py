@@ -9,7 +9,6 @@ import os
 import subprocess
 import sys
 import textwrap
-import time
 from pathlib import Path
 
 import ml_dtypes
@@ -435,46 +434,6 @@ def test_a_file_that_may_not_grow_is_an_error_of_ours(tmp_path):
     )
     assert child.stdout.endswith("refused: File too large\n")
     assert not list(tmp_path.iterdir())
-
-
-SAVE_FOREVER = """
-import sys
-from sardonyx.compiler.export import save
-from tests.compiler.export.test_save import linear
-
-models = [linear(0, 200_000), linear(1, 200_000)]
-print("ready", flush=True)
-while True:
-    for each in models:
-        save(each, sys.argv[1], sys.argv[2] == "True")
-"""
-
-
-@pytest.mark.parametrize("external_data", [False, True])
-def test_a_killed_process_leaves_a_complete_model(tmp_path, external_data):
-    path = tmp_path / "net.onnx"
-    whole = {to_digest(linear(seed, 200_000)) for seed in (0, 1)}
-    seen = set()
-    for round_ in range(5):
-        command = [
-            sys.executable,
-            "-W",
-            "ignore",
-            "-c",
-            SAVE_FOREVER,
-            str(path),
-            str(external_data),
-        ]
-        child = subprocess.Popen(command, env=child_environment(), stdout=subprocess.PIPE)
-        assert child.stdout.readline() == b"ready\n"
-        time.sleep(0.05 + 0.11 * round_)
-        child.kill()
-        child.communicate()
-        if path.exists():
-            assert digest_holds(path.read_bytes())
-            assert held_by(path) in whole
-            seen.add(held_by(path))
-    assert seen
 
 
 def to_digest(given: ir.Model) -> str:

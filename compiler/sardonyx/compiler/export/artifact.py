@@ -4,7 +4,8 @@ Weights that are beside a model are in a file whose name holds a part of their S
 `net.onnx-2c26b46b68ffc68f.data`. It is in place before the model that names it, and the data of
 the model before stays until the new model is in place. So at every moment the model file is
 complete and stands next to the very weights it was written with; a crash can only leave a file
-too many. Whoever has the old files open or mapped keeps them.
+too many. Whoever has the old files open or mapped keeps them. Of several processes that save to
+one path one at a time puts its files in place, so that none removes data that another relies on.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ import onnx
 import onnx_ir as ir
 
 from sardonyx.compiler.errors import ExportError
-from sardonyx.compiler.export.files import check_destination, new_file
+from sardonyx.compiler.export.files import NewFile, check_destination, new_file, only_writer
 from sardonyx.compiler.export.manifest import MANIFEST
 from sardonyx.compiler.export.skeleton import skeleton
 from sardonyx.compiler.export.wire import Initializer, model_chunks, model_size, tensor_chunks
@@ -71,19 +72,39 @@ def save(model: ir.Model, path: str | os.PathLike[str], external_data: bool | No
     if external_data is None:
         external_data = model_size(proto, initializers) > LARGE
     is_beside = external_data and any(_goes_beside(i) for i in initializers)
-    before = _data_of(real)
-    with contextlib.ExitStack() as undo:
+    with contextlib.ExitStack() as stack:
+        beside = None
         if is_beside:
-            proto, initializers, data = _write_data(proto, initializers, real, undo)
+            made = stack.enter_context(new_file(real.with_name(f"{real.name}.data")))
+            proto, initializers, data = _write_data(proto, initializers, real, made)
+            beside = (made, data)
         _check_size(proto, initializers, "put the weights beside it, with external_data=True")
-        with new_file(real) as made:
-            made.write(model_chunks(proto, initializers))
-            made.publish()
-        undo.pop_all()
-    if before is not None and not (is_beside and before == data) and not _is_read(before, model):
-        with contextlib.suppress(OSError):
-            before.unlink(missing_ok=True)
+        made = stack.enter_context(new_file(real))
+        made.write(model_chunks(proto, initializers))
+        with only_writer(real.parent) as is_alone:
+            before = _data_of(real)
+            _publish(made, real, beside)
+            is_left = before is not None and not (beside and before == beside[1])
+            if is_alone and is_left and before is not None and not _is_read(before, model):
+                with contextlib.suppress(OSError):
+                    before.unlink(missing_ok=True)
     return Path(path)
+
+
+def _publish(made: NewFile, real: Path, beside: tuple[NewFile, Path] | None) -> None:
+    """Put a model in place, after the data that it names; if that fails, the data go again."""
+    if beside is None:
+        made.publish()
+        return
+    file, data = beside
+    is_new = not data.exists()
+    file.publish(data)
+    try:
+        made.publish()
+    except BaseException:
+        if is_new and _data_of(real) != data:
+            data.unlink(missing_ok=True)
+        raise
 
 
 def _check_stage(model: ir.Model) -> None:
@@ -113,26 +134,21 @@ def _write_data(
     proto: onnx.ModelProto,
     initializers: Sequence[Initializer],
     model_path: Path,
-    undo: contextlib.ExitStack,
+    made: NewFile,
 ) -> tuple[onnx.ModelProto, list[Initializer], Path]:
-    """Write the weights, and return the model that says where they are."""
+    """Write the weights, and return the model that says where they will be."""
     beside = [i for i in initializers if _goes_beside(i)]
     offsets, size = _offsets(beside)
     digest = hashlib.sha256()
-    with new_file(model_path.with_name(f"{model_path.name}.data")) as made:
-        made.write(_hashed(_data_chunks(beside, offsets), digest))
-        name = f"{model_path.name}-{digest.hexdigest()[:16]}.data"
-        data = model_path.with_name(name)
-        is_new = not data.exists()
-        made.publish(data)
-    if is_new:
-        undo.callback(data.unlink, missing_ok=True)
+    made.write(_hashed(_data_chunks(beside, offsets), digest))
+    name = f"{model_path.name}-{digest.hexdigest()[:16]}.data"
     placed = {
         initializer.proto.name: _placed(initializer, name, offset)
         for initializer, offset in zip(beside, offsets, strict=True)
     }
     _note_data(proto, {"file": name, "bytes": size, "sha256": digest.hexdigest()})
-    return proto, [placed.get(i.proto.name, i) for i in initializers], data
+    initializers = [placed.get(i.proto.name, i) for i in initializers]
+    return proto, initializers, model_path.with_name(name)
 
 
 def _offsets(initializers: Iterable[Initializer]) -> tuple[list[int], int]:

@@ -5,10 +5,18 @@ from __future__ import annotations
 import contextlib
 import os
 import secrets
+import sys
+import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from sardonyx.compiler.errors import ExportError
+
+if sys.platform != "win32":
+    import fcntl
+
+_PATIENCE = 10.0
+"""Seconds to wait for another process that puts files in place, which takes milliseconds."""
 
 
 @contextlib.contextmanager
@@ -63,6 +71,42 @@ class NewFile:
             os.chmod(self._made, path.stat().st_mode)
         os.replace(self._made, path)
         _sync_folder(path.parent)
+
+
+@contextlib.contextmanager
+def only_writer(folder: Path) -> Iterator[bool]:
+    """Keep others who ask too from putting files in place in a folder; say if that could be had.
+
+    The lock is on the folder itself: it leaves no file, and ends with the process.
+    """
+    handle = _locked(folder)
+    try:
+        yield handle >= 0
+    finally:
+        if handle >= 0 and sys.platform != "win32":
+            # A process forked in between has the handle too.
+            fcntl.flock(handle, fcntl.LOCK_UN)
+            os.close(handle)
+
+
+def _locked(folder: Path) -> int:
+    """Return a handle that holds the lock of a folder, or -1 where there is none to have."""
+    if sys.platform == "win32":
+        return -1
+    try:
+        handle = os.open(folder, os.O_RDONLY)
+    except OSError:
+        return -1
+    until = time.monotonic() + _PATIENCE
+    while True:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return handle
+        except OSError as error:
+            if not isinstance(error, BlockingIOError) or time.monotonic() > until:
+                os.close(handle)
+                return -1
+        time.sleep(0.002)
 
 
 def check_destination(path: Path) -> Path:
