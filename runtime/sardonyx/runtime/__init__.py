@@ -6,18 +6,21 @@ Needs numpy and onnxruntime only; onnxruntime is imported when the first model i
 from .devices import Provider, providers
 from .errors import (
     InputError,
+    IntegrityError,
     LoadError,
     ProviderError,
     RunError,
     SardonyxError,
     SettingsError,
 )
+from .integrity import check_integrity
 from .session import Session, load
 from .settings import Settings
 from .specs import Spec
 
 __all__ = [
     "InputError",
+    "IntegrityError",
     "LoadError",
     "Provider",
     "ProviderError",
@@ -27,6 +30,7 @@ __all__ = [
     "Settings",
     "SettingsError",
     "Spec",
+    "check_integrity",
     "load",
     "providers",
 ]

@@ -48,6 +48,10 @@ class LoadError(SardonyxError):
     """The model cannot be loaded: missing, damaged, not ONNX, or refused by ONNX Runtime."""
 
 
+class IntegrityError(LoadError):
+    """A model that Sardonyx wrote, or its weights, are not as they were written."""
+
+
 class ProviderError(LoadError):
     """An execution provider that was asked for does not exist, does not start, or is not used."""
 

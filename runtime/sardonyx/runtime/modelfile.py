@@ -8,6 +8,7 @@ the graph by its length. Nothing is copied; a file of many gigabytes costs micro
 from __future__ import annotations
 
 import contextlib
+import itertools
 import mmap
 import os
 from collections.abc import Iterator
@@ -20,6 +21,12 @@ IR_VERSION, GRAPH, METADATA = 1, 7, 14
 GRAPH_INPUT, GRAPH_OUTPUT = 11, 12
 VARINT, FIXED64, BYTES, FIXED32 = 0, 1, 2, 5
 FIXED_BYTES = {FIXED64: 8, FIXED32: 4}
+
+MOST_FIELDS = 200_000
+"""Outermost fields a model may have: a weight, a node is none, a function is one."""
+
+OWN = "sardonyx."
+"""What the keys of our metadata begin with."""
 
 NOT_ONNX = {
     b"PK\x03\x04": "a zip archive, as torch.save writes",
@@ -43,10 +50,17 @@ class Field(NamedTuple):
 
 @dataclass(frozen=True)
 class Header:
-    """What the outermost fields of a model say; ``graph`` is the span of the graph's bytes."""
+    """What the outermost fields of a model say.
+
+    Attributes:
+        metadata: The model's metadata.
+        graph: The span of the graph's bytes.
+        has_leading_manifest: Metadata of ours come before the graph: only Sardonyx writes so.
+    """
 
     metadata: dict[str, str] = field(default_factory=dict)
     graph: tuple[int, int] = (0, 0)
+    has_leading_manifest: bool = False
 
 
 class _Damaged(ValueError):
@@ -124,19 +138,23 @@ def read_header(data: memoryview, where: str) -> Header:
     seen: set[int] = set()
     metadata: dict[str, str] = {}
     graph = (0, 0)
+    is_leading = False
     try:
-        for item in _fields(data, 0, len(data)):
+        for index, item in enumerate(_fields(data, 0, len(data))):
+            if index == MOST_FIELDS:
+                raise _Damaged(f"more than {MOST_FIELDS:,} outermost fields")
             seen.add(item.number)
             if item.number == METADATA and item.wire == BYTES:
                 key, value = _entry(data, item)
                 metadata[key] = value
+                is_leading |= key.startswith(OWN) and GRAPH not in seen
             elif item.number == GRAPH and item.wire == BYTES:
                 graph = (item.start, item.end)
     except _Damaged as error:
         raise _not_a_model(data, where, error, began_well=IR_VERSION in seen) from None
     if GRAPH not in seen:
         raise _not_a_model(data, where, _Damaged("no graph in it"), began_well=False)
-    return Header(metadata, graph)
+    return Header(metadata, graph, is_leading)
 
 
 def scalars(data: memoryview, header: Header) -> set[str]:
@@ -199,7 +217,7 @@ def _entry(data: memoryview, item: Field) -> tuple[str, str]:
     """Key and value of a StringStringEntryProto."""
     text = {
         f.number: bytes(data[f.start : f.end]).decode("utf-8", "replace")
-        for f in _fields(data, item.start, item.end)
+        for f in itertools.islice(_fields(data, item.start, item.end), 16)
         if f.wire == BYTES
     }
     return text.get(1, ""), text.get(2, "")

@@ -6,7 +6,7 @@ import contextlib
 import os
 import re
 import tempfile
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Protocol, runtime_checkable
 
 from .arrays import describe
@@ -23,10 +23,14 @@ from .devices import (
 )
 from .errors import InputError, LoadError, RunError, SettingsError
 from .inputs import Binder
+from .integrity import check_model
 from .modelfile import Header, open_model, read_header, scalars
 from .narrow import NARROW, run_as_values
 from .settings import Settings, merge_settings, session_options
 from .specs import Spec, spec_of
+
+_MOST_TRIES = 50
+"""How often a file is read again that another process replaces while it is read."""
 
 PREFIX = re.compile(r"^\[ONNXRuntimeError\] : \d+ : \w+ : ")
 # What ONNX Runtime says, from where it becomes readable, and what to do about it.
@@ -67,6 +71,7 @@ def load(
     disabled_optimizers: Iterable[str] | None = None,
     graph_optimization: str | None = None,
     fallback: str = "error",
+    verify: bool = True,
 ) -> Session:
     """Make a session that runs a model.
 
@@ -81,6 +86,8 @@ def load(
         graph_optimization: ``"off"``, ``"basic"``, ``"extended"`` or ``"all"``, the default.
         fallback: ``"error"``: a provider that is asked for and then not used is an error.
             ``"warn"``: it is a warning, and the other providers run the model.
+        verify: Check that a file which Sardonyx wrote, and the weights beside it, are as they were
+            written, by the SHA-256 that they carry. Files that others wrote carry none.
 
     Settings in the model's metadata (key ``sardonyx.session``) are applied below the caller's.
     Denormal numbers are flushed to zero by default, for speed: in ONNX Runtime's threads, and in
@@ -89,7 +96,8 @@ def load(
     ``config={"session.set_denormal_as_zero": "0"}`` switches it off.
 
     Raises:
-        LoadError: The model is missing, damaged, or refused by ONNX Runtime.
+        LoadError: The model is missing, damaged, of a newer format, or refused by ONNX Runtime.
+        IntegrityError: Bits of the model or of its weights are not as they were written.
         ProviderError: A provider is unknown, does not start, or gets no node.
         SettingsError: A setting of the caller or of the artifact is not valid.
     """
@@ -98,30 +106,72 @@ def load(
             "fallback is not valid", found=repr(fallback), expected="'error' or 'warn'"
         )
     requested = resolve(providers, fallback)
+    disabled = disabled_optimizers
+    chosen = {
+        "threads": threads,
+        "config": config,
+        # An iterator would be empty at the second try.
+        "disabled_optimizers": list(disabled) if isinstance(disabled, Iterator) else disabled,
+        "graph_optimization": graph_optimization,
+    }
     with contextlib.ExitStack() as stack:
         model, where = _model_of(source, stack)
-        with open_model(model) as data:
-            header = read_header(data, where)
-        settings = merge_settings(
-            header.metadata,
-            where,
-            threads=threads,
-            config=config,
-            disabled_optimizers=disabled_optimizers,
-            graph_optimization=graph_optimization,
-        )
-        requested = {
-            name: {**settings.provider_options.get(short_name(name), {}), **options}
-            for name, options in requested.items()
-        }
-        raw = _create(model, where, settings, requested, fallback)
-        problem = unused_problem(raw, list(requested), where)
-        if problem is not None:
-            report(problem, fallback)
-        try:
-            return Session(raw, where, settings, _scalars(raw, model, header))
-        except UnicodeDecodeError as error:
-            raise _refused(where, f"a name or a metadata entry is not UTF-8: {error}") from error
+        # What this process has just made needs no check.
+        is_checked = verify and isinstance(source, str | bytes | os.PathLike)
+        for left in reversed(range(_MOST_TRIES)):
+            before = _identity(model)
+            try:
+                session = _load(
+                    model,
+                    where,
+                    requested=requested,
+                    chosen=chosen,
+                    fallback=fallback,
+                    is_checked=is_checked,
+                )
+            except LoadError:
+                if not left or _identity(model) == before:
+                    raise
+            else:
+                if not left or _identity(model) == before:
+                    return session
+    raise AssertionError("the last try returns or raises")
+
+
+def _identity(model: str | bytes) -> tuple[int, int, int] | None:
+    """What changes when another file takes a model's place; weights beside it may then vanish."""
+    if isinstance(model, str):
+        with contextlib.suppress(OSError, ValueError):
+            found = os.stat(model)
+            return found.st_ino, found.st_size, found.st_mtime_ns
+    return None
+
+
+def _load(
+    model: str | bytes,
+    where: str,
+    *,
+    requested: Mapping[str, dict[str, Any]],
+    chosen: Mapping[str, Any],
+    fallback: str,
+    is_checked: bool,
+) -> Session:
+    with open_model(model) as data:
+        path = model if isinstance(model, str) else None
+        header = check_model(data, where, path) if is_checked else read_header(data, where)
+    settings = merge_settings(header.metadata, where, **chosen)
+    requested = {
+        name: {**settings.provider_options.get(short_name(name), {}), **options}
+        for name, options in requested.items()
+    }
+    raw = _create(model, where, settings, requested, fallback)
+    problem = unused_problem(raw, list(requested), where)
+    if problem is not None:
+        report(problem, fallback)
+    try:
+        return Session(raw, where, settings, _scalars(raw, model, header))
+    except UnicodeDecodeError as error:
+        raise _refused(where, f"a name or a metadata entry is not UTF-8: {error}") from error
 
 
 class Session:

@@ -14,7 +14,7 @@ from sardonyx.compiler.opset import raise_stamped, stamp_versions
 from sardonyx.frontends.onnx_file import dims, names, sparse, tensors
 from sardonyx.frontends.onnx_file.functions import inline_functions as _inline_functions
 from sardonyx.frontends.onnx_file.operators import check_operators
-from sardonyx.frontends.onnx_file.read import parse, read_file
+from sardonyx.frontends.onnx_file.read import check_ours, parse, read_file
 from sardonyx.frontends.onnx_file.structure import check_structure
 
 Source = str | os.PathLike[str] | bytes | bytearray | memoryview | onnx.ModelProto | ir.Model
@@ -33,7 +33,7 @@ class _File:
     is_ours: bool = True
 
 
-def from_onnx(source: Source, *, inline_functions: bool = True) -> ir.Model:
+def from_onnx(source: Source, *, inline_functions: bool = True, verify: bool = True) -> ir.Model:
     """Bring an ONNX model in, at the canonical opset 23.
 
     Older opsets (6 to 22) are raised; a model of opset 24 to 26 is brought to 23 if none of its
@@ -45,15 +45,18 @@ def from_onnx(source: Source, *, inline_functions: bool = True) -> ir.Model:
             two are not changed.
         inline_functions: Replace calls of model-local functions by their bodies; with False
             they stay functions.
+        verify: Check that a file which Sardonyx wrote, and the weights beside it, are as they were
+            written.
 
     Returns:
         The model at stage "source", with the origin of each node in its metadata.
 
     Raises:
-        InvalidModelError: The source is no valid ONNX model.
+        InvalidModelError: The source is no valid ONNX model, or Sardonyx wrote it and it is not as
+            it was written.
         UnsupportedError: It is valid, but of a version or kind that cannot be taken in.
     """
-    model = source.clone() if isinstance(source, ir.Model) else _build(_parse(source))
+    model = source.clone() if isinstance(source, ir.Model) else _build(_parse(source, verify))
     dims.tidy(model)
     names.record_sources(model)
     names.make_unique(model)
@@ -66,15 +69,17 @@ def from_onnx(source: Source, *, inline_functions: bool = True) -> ir.Model:
     return model
 
 
-def _parse(source: Source) -> _File:
+def _parse(source: Source, verify: bool) -> _File:
     if isinstance(source, onnx.ModelProto):
         return _File(source, "the ModelProto", is_ours=False)
     if isinstance(source, (bytes, bytearray, memoryview)):
         label = f"{len(source)} bytes"
+        if verify:
+            check_ours(source, None)
         return _File(parse(source, label), label)
     if isinstance(source, (str, os.PathLike)):
         path = os.fspath(source)
-        return _File(read_file(path), path, tensors.Folders(path))
+        return _File(read_file(path, verify), path, tensors.Folders(path))
     raise InvalidModelError(
         "This is nothing that holds an ONNX model.",
         found=type(source).__name__,

@@ -9,6 +9,7 @@ import stat
 import onnx
 
 from sardonyx.compiler.errors import InvalidModelError
+from sardonyx.runtime import LoadError, check_integrity
 
 _LARGEST_PROTOBUF = (1 << 31) - 1
 
@@ -30,11 +31,12 @@ _OTHER_FORMATS: tuple[tuple[int, bytes, str], ...] = (
 )
 
 
-def read_file(path: str) -> onnx.ModelProto:
+def read_file(path: str, verify: bool = True) -> onnx.ModelProto:
     """Parse a model file; external data stays where it is.
 
     Raises:
-        InvalidModelError: There is no such file, or it holds no ONNX model.
+        InvalidModelError: There is no such file, it holds no ONNX model, or Sardonyx wrote it and
+            it is not as it was written.
     """
     try:
         kind = os.stat(path).st_mode
@@ -58,12 +60,32 @@ def read_file(path: str) -> onnx.ModelProto:
             with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as pages:
                 view = memoryview(pages)
                 try:
+                    if verify:
+                        check_ours(view, path)
                     return parse(view, path)
                 finally:
                     view.release()
     except OSError as error:
         raise InvalidModelError(
             "The model file cannot be read.", where=path, found=error.strerror
+        ) from None
+
+
+def check_ours(data: bytes | bytearray | memoryview, path: str | None) -> None:
+    """Check that a file which Sardonyx wrote, and the weights beside it, are as they were written.
+
+    Raises:
+        InvalidModelError: They are not, or a newer Sardonyx wrote them.
+    """
+    try:
+        check_integrity(data if isinstance(data, memoryview) else bytes(data), path)
+    except LoadError as error:
+        raise InvalidModelError(
+            f"{error.what[0].upper()}{error.what[1:]}.",
+            where=error.where,
+            found=error.found,
+            expected=error.expected,
+            remedy=error.remedy,
         ) from None
 
 
