@@ -55,6 +55,11 @@ def test_and_some():
     check_miss(BY_NAME["and_true_expanded"], model(text, **HELD), "is not")
 
 
+def test_and_of_what_may_be_no_boolean():
+    text = """g (bool[b,1,s] x) => (bool[b,4,s] y) { o = local.Opaque(x) y = And(o, yes) }"""
+    check_miss(BY_NAME["and_true_expanded"], model(text, **HELD), "it is not boolean (o")
+
+
 COUNT = """g (bool[b,s] x) => (bool[s,1] y) { n = Shape<start = 1>(x) k = Squeeze(n)
     r = Range(zero, k, step) p = Unsqueeze(r, ax) z = TEST y = Not(z) }"""
 

@@ -228,6 +228,13 @@ def test_gather_of_one_row(k: np.ndarray):
     check_shared(rule, given, dims=SIZES, **EXACT)
 
 
+def test_gather_of_one_row_to_an_unknown_rank():
+    text = "g (int64[r] n) => (float y) { at = Expand(k, n) z = Gather(t, at) y = Abs(z) }"
+    given = model(text, k=np.array(1), t=normal(3, 4))
+    given.graph.outputs[0].shape = None
+    check_miss(BY_NAME["gather_of_one_row"], given, "the shape of the indices is not known")
+
+
 @pytest.mark.parametrize(
     ("k", "reason"),
     [(np.array([0, 1]), "the indices differ"), (np.array(3), "outside of the table")],

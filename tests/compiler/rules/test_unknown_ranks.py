@@ -8,13 +8,17 @@ import pytest
 from sardonyx.compiler.rewrite import Rule
 from sardonyx.compiler.rules import (
     canonical_broadcast,
+    canonical_gather,
     canonical_linear,
     canonical_movement,
     canonical_reduce,
     canonical_sequence,
 )
 from sardonyx.compiler.rules.activation.sigmoid import SIGMOID
+from sardonyx.compiler.rules.attention.packed import PART_OF_PROJECTION
+from sardonyx.compiler.rules.attention.scaled_dot_product import SCALED_DOT_PRODUCT
 from sardonyx.compiler.rules.linear_shift import CONV_SHIFT
+from sardonyx.compiler.rules.lower.attention import ATTENTION
 from sardonyx.compiler.rules.norm.layer_norm import LAYER_NORM
 from sardonyx.compiler.rules.norm.norm_affine import NORM_AFFINE
 from sardonyx.compiler.rules.pad_pool import PAD_MAX_POOL
@@ -28,6 +32,7 @@ CANONICAL = {
     rule.name: rule
     for module in (
         canonical_broadcast,
+        canonical_gather,
         canonical_linear,
         canonical_movement,
         canonical_reduce,
@@ -44,6 +49,7 @@ WEIGHTS = {
     "one": np.float32(1),
     "pads": np.array([0, 0, 1, 1, 0, 0, 1, 1]),
     "at": np.array(0),
+    "rows": np.array([[0], [1]]),
     "filter": normal(3, 4, 3, 3),
     "perm": np.array([1, 0]),
 }
@@ -74,6 +80,19 @@ CASES = [
     ("transpose_of_transpose", "t = Transpose(u) y = Transpose(t)", "a permutation is not given"),
     ("reshape_of_reshape", "r = Flatten(u) y = Reshape(r, zero)", "a shape is not known"),
     ("expand_before_broadcast", "e = Expand(x, to2) y = Add(u, e)", "a shape is not known"),
+    ("mean_of_sum", "r = ReduceSum(o, last) y = Div(r, one)", "it is not known to be of floats"),
+    (
+        "gather_nd_of_window",
+        "y = GatherND(u, rows)",
+        "the shapes of data and indices are not known",
+    ),
+    (
+        PART_OF_PROJECTION,
+        "y = Gather<axis = 0>(u, at)",
+        "the shape of what parts are taken of is not known",
+    ),
+    (SCALED_DOT_PRODUCT, "p = Softmax(u) y = MatMul(p, w)", "the rank of the scores is not known"),
+    (ATTENTION, "y = Attention(u, x, x)", "the rank of query, key or value is not known"),
     ("reduction_axes", "y = ReduceMean(u, last)", "the rank of the input is not known"),
     (
         "piece_of_split",

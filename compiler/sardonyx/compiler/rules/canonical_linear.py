@@ -39,10 +39,9 @@ def _keeps_outer_dims(m: Match) -> bool | No:
         return no("the rank before and after it differ", m.x)
     if not has_same_dims(ir.Shape(x[:-1]), ir.Shape(y[:-1])):
         return no("the dimensions before and after it differ", m.x)
-    given = weight.shape if weight is not None else None
-    if given is None:
-        return no("the shape of its weight is not known", weight)
-    inner, outer = given[::-1] if m.gemm.transB else given[:]
+    assert weight is not None
+    assert weight.shape is not None  # It is a constant.
+    inner, outer = weight.shape[::-1] if m.gemm.transB else weight.shape[:]
     if x[-1] != inner or y[-1] != outer:
         return no("its last dimension is not the one of the operand", m.x)
     return True

@@ -79,7 +79,7 @@ def _average(op: Builder, m: Match) -> ir.Value:
 def _is_divided_by_length(m: Match) -> bool | No:
     factor = m.divisor if m.divisor is not None else m.factor
     if m.x.dtype not in FLOATS:
-        return no("the mean of integers is rounded", m.x)
+        return no("it is not known to be of floats", m.x)
     if m.x.shape is None or m.axes.size == 0:
         return no("it is not known how many elements the sum is of", m.x)
     lengths = [m.x.shape[axis] for axis in _axes(m)]

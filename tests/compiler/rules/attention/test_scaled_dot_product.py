@@ -467,8 +467,16 @@ def test_a_softmax_over_queries():
 @pytest.mark.parametrize(
     ("before", "after", "reason"),
     [
-        ("float[b,2,t,4] k", "float[1,2,t,4] k", "the key is not known to have the batch"),
-        ("float[b,2,t,3] v", "float[1,2,t,3] v", "the value is not known to have the batch"),
+        (
+            "float[b,2,t,4] k",
+            "float[1,2,t,4] k",
+            "the key is not known to have the batch of the query (k",
+        ),
+        (
+            "float[b,2,t,3] v",
+            "float[1,2,t,3] v",
+            "the value is not known to have the batch of the query (v",
+        ),
         ("float[b,2,t,3] v", "float[b,1,t,3] v", "key and value differ in their number of heads"),
         ("float[b,2,t,3] v", "float[2,t,3] v", "query, key and value differ in their number of"),
     ],

@@ -90,6 +90,17 @@ def test_the_variance_that_is_divided_by_one_less(unbiased):
     check_rule(LAYER_NORM, given, LAYER, dims=SIZES, **CLOSE)
 
 
+@pytest.mark.parametrize("factor", [0, -1, np.inf, [1, 2, 3, 4]])
+@pytest.mark.parametrize("corrected", ["Mul(m, k)", "Div(m, k)"])
+def test_a_variance_that_is_scaled_by_what_is_no_correction(corrected, factor):
+    text = f"""g (float[b,s,4] x) => (float[b,s,4] y) {{
+        u = ReduceMean(x, last) d = Sub(x, u) q = Mul(d, d) m = ReduceMean(q, last)
+        w = {corrected} v = Add(w, e) r = Sqrt(v) y = Div(d, r) }}"""
+    given = model(text, **NUMBERS, k=np.float32(factor))
+    reason = "the variance is multiplied by what is not one positive number"
+    check_miss(LAYER_NORM, given, reason)
+
+
 def test_a_mean_that_is_read_elsewhere_stays():
     text = """g (float[b,s,4] x) => (float[b,s,4] y, float[b,s,1] u) {
         u = ReduceMean(x, last) d = Sub(x, u) q = Mul(d, d) m = ReduceMean(q, last)

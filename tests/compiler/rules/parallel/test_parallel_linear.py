@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import onnx_ir as ir
 import pytest
@@ -10,7 +12,7 @@ from sardonyx.compiler.passes.fuse import Fuse
 from sardonyx.compiler.rules.parallel import linear
 from sardonyx.compiler.rules.parallel.linear import PARALLEL_LINEAR
 from tests.support.models import model, normal
-from tests.support.rules import apply, check_miss, check_rule, check_shared
+from tests.support.rules import apply, check_miss, check_rule, check_same, check_shared
 
 CLOSE = {"atol": 1e-4, "rtol": 1e-4}
 SIZES = [{"b": 3, "s": 4}, {"b": 1, "s": 4}, {"b": 1, "s": 1}]
@@ -169,6 +171,24 @@ def test_integers_are_left_alone():
     text = "g (int32[b,6] x) => (int32[b,8] y, int32[b,4] z) { y = MatMul(x, q) z = MatMul(x, k) }"
     given = model(text, **{n: (8 * a).astype(np.int32) for n, a in WEIGHTS.items()})
     check_miss(PARALLEL_LINEAR, given, "it does not compute in floats (x: int32[b, 6])")
+
+
+def test_layers_are_merged_at_the_first_that_reads_the_value():
+    given = linears("n = Neg(x) y = MatMul(n, q) z = MatMul(x, k)")
+    before = linears("y = MatMul(x, q) z = MatMul(x, k)")
+    first = next(node for node in given.graph if node.op_type == "MatMul")
+    first.replace_input_with(0, given.graph.inputs[0])
+    given.graph.remove(given.graph[0], safe=True)
+    said = []
+
+    def guard(m):
+        said.append(PARALLEL_LINEAR.guard(m))
+        return said[-1]
+
+    apply(dataclasses.replace(PARALLEL_LINEAR, guard=guard), given)
+    assert str(said[0]).startswith("it goes into the first layer that reads the value (x: ")
+    assert said[1] is True
+    check_same(before, given, dims=SIZES, **CLOSE)
 
 
 def test_many_layers_are_left_alone():

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import onnx.inliner
 import onnx_ir as ir
@@ -42,6 +44,19 @@ def test_alone_and_with_silu():
     check(net(), {"Neg": 1})
     check(net(SILU), {})
     check(net("s = Sigmoid(n0) y = Mul(s, n0)", groups=6), {})
+
+
+def test_silu_is_waited_for():
+    given = net(SILU)
+    said = []
+
+    def guard(m):
+        said.append(RULE.guard(m))
+        return said[-1]
+
+    apply(dataclasses.replace(RULE, guard=guard), given)
+    assert counts(given) == {"GroupNorm": 1, "Transpose": 2}
+    assert [str(verdict) for verdict in said] == ["its SiLU goes into the kernel as well", "True"]
 
 
 def test_silu_whose_sigmoid_others_read():
