@@ -12,7 +12,7 @@ CODE := compiler runtime frontends tests benchmarks examples
 # One thread for each test process: several processes already fill the machine.
 ONE_THREAD := OMP_NUM_THREADS=1 HF_HUB_OFFLINE=1
 
-.PHONY: help venv demo test check lint types meta bench compile-time fusions operators gpu wheel clean
+.PHONY: help venv demo test check lint types meta bench compile-time fusions operators mutants gpu wheel clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -48,6 +48,9 @@ fusions: .venv/dev.stamp ## what each fusion gains: compiled without it and with
 
 operators: .venv/dev.stamp ## where each benchmark model's time goes, by operator, before and after
 	$(PY) -m benchmarks.operators $(ARGS)
+
+mutants: .venv/dev.stamp ## plant defects in rules, count those that tests find (N=300 RULES="norm attention", N=0 for all)
+	$(ONE_THREAD) $(PY) -W ignore -m tests.mutation -n $(or $(N),300) --jobs $(JOBS) $(RULES) $(ARGS)
 
 gpu: .venv/dev.stamp ## tests and benchmarks that need a CUDA device; says what it skips
 	$(PY) -m benchmarks.gpu $(ARGS)
