@@ -110,7 +110,7 @@ def check_killed(nursery: Nursery, folder: Path, external_data: bool, kills: int
         for other in others:
             other.unlink()
     assert seen <= whole
-    assert kills < 5 or seen == whole
+    assert kills < 50 or seen == whole
 
 
 @pytest.mark.parametrize("external_data", [False, True])
@@ -132,8 +132,9 @@ def test_a_reader_beside_two_writers_sees_whole_models(nursery, tmp_path, extern
     right = [x @ normal(ROWS, 32, seed=seed) + normal(32, seed=seed + 1) for seed in (0, 1)]
     seen = set()
     with nursery.saving(path, external_data), nursery.saving(path, external_data):
-        until = time.monotonic() + 2
-        while time.monotonic() < until:
+        began = time.monotonic()
+        # A busy machine takes longer to show both.
+        while (spent := time.monotonic() - began) < 2 or (len(seen) < 2 and spent < 60):
             (y,) = runtime.load(path, threads=1)(x)
             is_close = [np.allclose(y, each, rtol=1e-3, atol=1e-2) for each in right]
             assert sum(is_close) == 1
