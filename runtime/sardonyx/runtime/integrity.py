@@ -15,6 +15,7 @@ import json
 import mmap
 import os
 import stat
+from dataclasses import dataclass
 from typing import Any
 
 from .errors import IntegrityError, LoadError
@@ -68,21 +69,22 @@ def _check(data: memoryview, path: str | None) -> bool:
         header = read_header(data, where)
     except LoadError:
         return False  # No model at all, which whoever reads it says better.
-    check_header(header, where, path, is_sealed)
+    weights = _check_header(header, where, path, is_sealed)
+    if weights is not None:
+        weights.check()
     return is_sealed
 
 
-def check_model(data: memoryview, where: str, path: str | None) -> Header:
-    """Return what the outermost fields of a model say, after all checks.
+def check_model(data: memoryview, where: str, path: str | None) -> tuple[Header, Weights | None]:
+    """Return what the outermost fields of a model say, and the weights that are left to check.
 
     Raises:
-        LoadError: It is no model, or a newer Sardonyx wrote it.
-        IntegrityError: The model or its weights are not as they were written.
+        LoadError: It is no model, or a newer Sardonyx wrote it, or there are no weights.
+        IntegrityError: The model, or the size of its weights, is not as it was written.
     """
     is_sealed = _check_digest(data, where)
     header = read_header(data, where)
-    check_header(header, where, path, is_sealed)
-    return header
+    return header, _check_header(header, where, path, is_sealed)
 
 
 def _check_digest(data: memoryview, where: str) -> bool:
@@ -104,8 +106,8 @@ def _check_digest(data: memoryview, where: str) -> bool:
     )
 
 
-def check_header(header: Header, where: str, path: str | None, is_sealed: bool) -> None:
-    """Check what a model's metadata say of its format, its digest and its weights."""
+def _check_header(header: Header, where: str, path: str | None, is_sealed: bool) -> Weights | None:
+    """Check what a model's metadata say of its format and its digest; return its weights."""
     made = _manifest(header)
     _check_format(made, where)
     if not is_sealed and (DIGEST in header.metadata or header.has_leading_manifest):
@@ -117,7 +119,8 @@ def check_header(header: Header, where: str, path: str | None, is_sealed: bool) 
             remedy=_REMEDY,
         )
     if is_sealed and path is not None and "data" in made:
-        _check_weights(made["data"], where, path)
+        return _weights(made["data"], where, path)
+    return None
 
 
 def _manifest(header: Header) -> dict[str, Any]:
@@ -143,8 +146,52 @@ def _check_format(made: dict[str, Any], where: str) -> None:
     )
 
 
-def _check_weights(said: Any, where: str, path: str) -> None:
-    """Check the file of weights that a manifest names."""
+@dataclass(frozen=True)
+class Weights:
+    """The file of weights beside a model, which is there and has the right size.
+
+    Attributes:
+        path: The file.
+        size: Its size in bytes.
+        digest: The SHA-256 that the model says it has.
+        where: How to call the model in errors.
+    """
+
+    path: str
+    size: int
+    digest: str
+    where: str
+
+    def check(self) -> None:
+        """Read all of it.
+
+        Raises:
+            IntegrityError: It is not as it was written.
+        """
+        try:
+            with (
+                open(self.path, "rb") as file,
+                mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as mapped,
+            ):
+                size, found = len(mapped), hashlib.sha256(mapped).hexdigest()
+        except (OSError, ValueError) as error:
+            raise _unreadable(self.path, error) from None
+        if (size, found) != (self.size, self.digest):
+            raise self.changed(f"{size:,} bytes, SHA-256 {found}")
+
+    def changed(self, found: str) -> IntegrityError:
+        """The error that says what was found instead."""
+        return IntegrityError(
+            "the weights of the model are not as they were written",
+            where=self.path,
+            found=found,
+            expected=f"{self.size:,} bytes, SHA-256 {self.digest}, as {self.where} says",
+            remedy=_REMEDY,
+        )
+
+
+def _weights(said: Any, where: str, path: str) -> Weights:
+    """Return the file of weights that a manifest names, if it is there and has that size."""
     try:
         name, size, digest = str(said["file"]), int(said["bytes"]), str(said["sha256"])
     except (TypeError, KeyError, ValueError):
@@ -157,40 +204,29 @@ def _check_weights(said: Any, where: str, path: str) -> None:
             expected="its file, bytes and sha256",
             remedy="compile the model anew",
         )
-    beside = _beside(path, name)
-    found_size, found = _digest_of(beside, size)
-    if (found_size, found) != (size, digest):
-        raise IntegrityError(
-            "the weights of the model are not as they were written",
-            where=beside,
-            found=f"{found_size:,} bytes" + (f", SHA-256 {found}" if found else ""),
-            expected=f"{size:,} bytes, SHA-256 {digest}, as {where} says",
-            remedy=_REMEDY,
-        )
+    weights = Weights(_beside(path, name), size, digest, where)
+    try:
+        found = os.stat(weights.path)
+    except OSError as error:
+        raise _unreadable(weights.path, error) from None
+    # A pipe would wait for a writer.
+    if not stat.S_ISREG(found.st_mode):
+        raise LoadError("the weights of the model are no regular file", where=weights.path)
+    if found.st_size != size:
+        raise weights.changed(f"{found.st_size:,} bytes")
+    return weights
+
+
+def _unreadable(path: str, error: OSError | ValueError) -> LoadError:
+    return LoadError(
+        "the weights of the model cannot be read",
+        where=path,
+        found=getattr(error, "strerror", None) or str(error),
+        remedy="put the weights file beside the model, under the name it was saved with",
+    )
 
 
 def _beside(path: str, name: str) -> str:
     """Return where a file beside a model is, or beside the one that its path links to."""
     given, real = (os.path.join(os.path.dirname(p), name) for p in (path, os.path.realpath(path)))
     return given if os.path.exists(given) else real
-
-
-def _digest_of(path: str, size: int) -> tuple[int, str]:
-    """Return the size and the SHA-256 of a file, the latter only if it has the size expected."""
-    try:
-        # A pipe would wait for a writer.
-        if not stat.S_ISREG(os.stat(path).st_mode):
-            raise LoadError("the weights of the model are no regular file", where=path)
-        with open(path, "rb") as file:
-            found = os.fstat(file.fileno()).st_size
-            if found != size or not found:
-                return found, ""
-            with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as mapped:
-                return found, hashlib.sha256(mapped).hexdigest()
-    except OSError as error:
-        raise LoadError(
-            "the weights of the model cannot be read",
-            where=path,
-            found=error.strerror or str(error),
-            remedy="put the weights file beside the model, under the name it was saved with",
-        ) from None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import concurrent.futures
 import contextlib
 import os
 import re
@@ -23,7 +24,7 @@ from .devices import (
 )
 from .errors import InputError, LoadError, RunError, SettingsError
 from .inputs import Binder
-from .integrity import check_model
+from .integrity import Weights, check_model
 from .modelfile import Header, open_model, read_header, scalars
 from .narrow import NARROW, run_as_values
 from .settings import Settings, merge_settings, session_options
@@ -147,6 +148,20 @@ def _identity(model: str | bytes) -> tuple[int, int, int] | None:
     return None
 
 
+@contextlib.contextmanager
+def _checked_meanwhile(weights: Weights | None) -> Iterator[None]:
+    """Check weights in another thread; what is wrong with them explains any other error."""
+    if weights is None:
+        yield
+        return
+    with concurrent.futures.ThreadPoolExecutor(1) as pool:
+        check = pool.submit(weights.check)
+        try:
+            yield
+        finally:
+            check.result()
+
+
 def _load(
     model: str | bytes,
     where: str,
@@ -158,13 +173,18 @@ def _load(
 ) -> Session:
     with open_model(model) as data:
         path = model if isinstance(model, str) else None
-        header = check_model(data, where, path) if is_checked else read_header(data, where)
+        if is_checked:
+            header, weights = check_model(data, where, path)
+        else:
+            header, weights = read_header(data, where), None
     settings = merge_settings(header.metadata, where, **chosen)
     requested = {
         name: {**settings.provider_options.get(short_name(name), {}), **options}
         for name, options in requested.items()
     }
-    raw = _create(model, where, settings, requested, fallback)
+    # Weights are only numbers: ONNX Runtime may read them while they are checked.
+    with _checked_meanwhile(weights):
+        raw = _create(model, where, settings, requested, fallback)
     problem = unused_problem(raw, list(requested), where)
     if problem is not None:
         report(problem, fallback)
