@@ -14,12 +14,16 @@ import time
 from collections.abc import Sequence
 from types import CodeType, ModuleType
 
+from tests.meta.layers import COMPILER, compiler_part
 from tests.mutation.mutants import Mutant
 
 KILLED, SURVIVED, TIMEOUT = "killed", "survived", "timeout"
-_PRELOADED = ("numpy", "onnx", "onnx.reference", "onnx_ir", "onnx_shape_inference", "onnxruntime")
+_PRELOADED = (
+    *("numpy", "onnx", "onnx.reference", "onnx_ir", "onnx_shape_inference", "onnxruntime"),
+    *("pytest", "sardonyx.compiler", "sardonyx.compiler.testing"),
+)
 _MOST_MEMORY = 12 << 30
-_QUIET = ("-x", "-q", "--no-header", "--tb=no", "-p", "no:cacheprovider", "-p", "no:xdist")
+_QUIET = ("-x", "-q", "--no-header", "--tb=no", "-p", "no:cacheprovider")
 
 
 class _Finder(importlib.abc.MetaPathFinder, importlib.abc.Loader):
@@ -51,17 +55,28 @@ class _Finder(importlib.abc.MetaPathFinder, importlib.abc.Loader):
 
 
 def preload() -> None:
-    """Import what is not ours once, before processes are forked."""
-    import pytest  # noqa: F401
-
+    """Import what no rule is a part of once, before processes are forked."""
     for name in _PRELOADED:
         importlib.import_module(name)
 
 
-def _forget_ours() -> None:
+def _reads_rules(part: str) -> bool:
+    """Whether a part of the compiler imports rules, or parts that do."""
+    return part in {"rules", "api"} or any(map(_reads_rules, COMPILER[part].split()))
+
+
+def _import_again() -> None:
+    """Import what has rules in it anew, so that it gets the defect; the rest stays."""
     for name in list(sys.modules):
-        if name.split(".")[0] in {"sardonyx", "tests"}:
+        is_compiler = name.split(".")[:2] == ["sardonyx", "compiler"]
+        if name.split(".")[0] in {"sardonyx", "tests"} and (
+            not is_compiler or _reads_rules(compiler_part(name))
+        ):
             del sys.modules[name]
+    package = importlib.import_module("sardonyx.compiler")
+    for name, module in list(sys.modules.items()):
+        if name.rpartition(".")[0] == package.__name__:
+            setattr(package, name.rpartition(".")[2], module)
 
 
 def run(mutant: Mutant | None, tests: Sequence[str], limit: float) -> tuple[str, float]:
@@ -87,10 +102,11 @@ def _run_in_child(mutant: Mutant | None, code: CodeType | None, tests: Sequence[
         silent = os.open(os.devnull, os.O_RDWR)
         for stream in (0, 1, 2):
             os.dup2(silent, stream)
-        _forget_ours()
         sys.dont_write_bytecode = True
+        os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
         if mutant is not None and code is not None:
             sys.meta_path.insert(0, _Finder(mutant, code))
+        _import_again()
         import pytest
 
         result = int(pytest.main([*_QUIET, *tests]))
