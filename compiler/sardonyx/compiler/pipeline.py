@@ -42,6 +42,8 @@ from sardonyx.compiler.rewrite import Rule
 from sardonyx.compiler.rules.select import AFTER_LAYOUT
 from sardonyx.compiler.targets import PORTABLE, Target, find_target
 
+_LIMITS = Limits()
+
 CLEAN_UP = Repeat(
     (
         # What the round before folded may have made more shapes known.
@@ -130,6 +132,7 @@ def compile(
     proof: str | None = None,
     samples: Sequence[Mapping[str, object]] = (),
     repros: str | os.PathLike[str] | None = None,
+    proof_limits: Limits = _LIMITS,
     on_pass: Callable[[str], None] = lambda _: None,
 ) -> Program:
     """Optimise a model for a target. The model that is given stays as it is.
@@ -158,6 +161,8 @@ def compile(
         samples: Inputs to compare on, each a mapping from input names to arrays. By default those
             that the model was captured with; without such, they are made up from its inputs.
         repros: Folder that takes a minimal model for each change that had to be undone.
+        proof_limits: Seconds, memory and threads of each comparison, which runs in a process of
+            its own.
         on_pass: Called with the name of each pass before it runs.
 
     Raises:
@@ -190,7 +195,9 @@ def compile(
             tracker.before_pass(name)
         on_pass(name)
 
-    with _beginning(editor, chosen, plan_level, samples, repros) as evidence:
+    with _beginning(
+        editor, chosen, plan_level, samples, repros=repros, limits=proof_limits
+    ) as evidence:
         prover = evidence if isinstance(evidence, Prover) else None
         run = prover.run if prover is not None else None
         records = PassManager(editor, verify_level, before_pass, run).run(steps)
@@ -240,13 +247,15 @@ def _beginning(
     target: Target,
     level: str,
     samples: Sequence[Mapping[str, object]],
+    *,
     repros: str | os.PathLike[str] | None,
+    limits: Limits,
 ) -> Iterator[Prover | Proof]:
     """Yield what proves the passes right, or why nothing does."""
     if level == "off":
         yield Proof(level)
         return
-    with Executor(Limits()) as executor:
+    with Executor(limits) as executor:
         plan = Plan(target, level, executor, Path(repros) if repros is not None else None)
         yield begin(editor, plan, samples)
 

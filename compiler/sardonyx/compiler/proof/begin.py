@@ -12,6 +12,7 @@ from sardonyx.compiler.errors import SardonyxError, UnsupportedError
 from sardonyx.compiler.ir.constants import Array
 from sardonyx.compiler.ir.edit import Editor
 from sardonyx.compiler.ops import Trait, has_trait
+from sardonyx.compiler.proof.execute import ExecutionError
 from sardonyx.compiler.proof.plan import LEVELS, Plan
 from sardonyx.compiler.proof.prover import Prover
 from sardonyx.compiler.proof.report import Proof
@@ -67,6 +68,8 @@ def begin(editor: Editor, plan: Plan, given: Sequence[Mapping[str, object]] = ()
             return Prover(editor, replace(plan, samples=made))
         except SardonyxError as error:
             why = " ".join(filter(None, (error.what, error.found)))
+            if isinstance(error, ExecutionError) and error.is_final:
+                break
     return Proof(plan.level, unchecked=why)
 
 

@@ -24,6 +24,8 @@ from sardonyx.compiler.ir.constants import Array
 from sardonyx.compiler.proof.runnable import WeightStore, write_runnable
 
 Feeds = Mapping[str, Array]
+_REFUSED = "ONNX Runtime cannot run the model."
+_OUT_OF_MEMORY = "out of memory"
 _WORKER = Path(__file__).with_name("worker.py")
 
 
@@ -34,6 +36,12 @@ class ExecutionError(SardonyxError):
     def lacks_kernel(self) -> bool:
         """Whether ONNX Runtime has no kernel for one of its operators on this device."""
         return "NOT_IMPLEMENTED" in (self.found or "")
+
+    @property
+    def is_final(self) -> bool:
+        """Whether the process died or went beyond a limit: it would on larger inputs too."""
+        is_refusal = self.what == _REFUSED and self.found != _OUT_OF_MEMORY
+        return not is_refusal
 
 
 @dataclass(frozen=True)
@@ -161,7 +169,7 @@ class _Worker:
             raise ExecutionError("ONNX Runtime ended its process.", found=how)
         error = json.loads(line).get("error")
         if error:
-            raise ExecutionError("ONNX Runtime cannot run the model.", found=error)
+            raise ExecutionError(_REFUSED, found=error)
 
     def end(self) -> None:
         """End the process."""

@@ -52,6 +52,7 @@ def add_noise(model: ir.Model, seed: int, rounding: ir.DataType | None = None) -
     places = [
         v for v in (*inputs, *made) if isinstance(v.type, ir.TensorType) and v.dtype in EPSILON
     ]
+    first = next(iter(model.graph), None)
     for index, value in enumerate(places):
         disturbed = _disturbed(value, seed * len(places) + index, rounding)
         after = value.producer()
@@ -59,8 +60,10 @@ def add_noise(model: ir.Model, seed: int, rounding: ir.DataType | None = None) -
         assert graph is not None
         if after is not None:
             graph.insert_after(after, disturbed)
+        elif first is not None:
+            graph.insert_before(first, disturbed)
         else:
-            graph.insert_before(nodes[0], disturbed)
+            graph.extend(disturbed)
         _read_instead(graph, value, disturbed)
     return len(places)
 

@@ -169,7 +169,8 @@ class Prover:
             for reference, ours in zip(self._references, results, strict=True)
             for difference in reference.differences(ours)
         ]
-        return max(found, key=lambda difference: difference.ratio)
+        nothing = Difference("", "there is nothing to compare", 0.0)
+        return max(found, key=lambda difference: difference.ratio, default=nothing)
 
     def _is_bad(self, model: ir.Model) -> Difference | None:
         worst = self._worst(lambda: self._plan.outputs(model))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 
 import numpy as np
@@ -23,6 +24,9 @@ _LOGICAL = frozenset({"And", "Or", "Not", "Xor", "Where"})
 _MOST_ID = 8
 """Integers of which nothing is known stay below it."""
 
+_MOST_ELEMENTS = 1 << 25
+"""Elements of all inputs; for larger ones, samples have to be given."""
+
 SIZES = ((2, 5, 7, 11), (1, 8, 3, 9), (2, 32, 16, 48), (1, 64, 64, 64), (1, 224, 224, 224))
 """Lengths of symbolic dims to try, in order of their first appearance; small and unequal first."""
 
@@ -40,12 +44,25 @@ def generate(model: ir.Model, sizes: tuple[int, ...], seed: int = 0) -> dict[str
         seed: Of the random numbers.
 
     Raises:
-        UnsupportedError: An input is no tensor, or its rank is not known.
+        UnsupportedError: An input is no tensor, its rank is not known, or the inputs are
+            too large.
     """
     rng = np.random.default_rng(seed)
     lengths = _Lengths(sizes)
     inputs = [v for v in model.graph.inputs if not v.is_initializer()]
-    return {str(value.name): _sample(value, lengths.shape(value), rng) for value in inputs}
+    shapes = [lengths.shape(value) for value in inputs]
+    elements = sum(map(math.prod, shapes))
+    if elements > _MOST_ELEMENTS:
+        raise UnsupportedError(
+            "The inputs are too large to make samples of.",
+            found=f"{elements} elements",
+            expected=f"at most {_MOST_ELEMENTS}",
+            remedy="give samples of your own",
+        )
+    return {
+        str(value.name): _sample(value, shape, rng)
+        for value, shape in zip(inputs, shapes, strict=True)
+    }
 
 
 class _Lengths:
