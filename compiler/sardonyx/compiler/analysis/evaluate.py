@@ -42,6 +42,9 @@ _PLAIN = frozenset(
 )
 _MOST_EXACT = 2**53
 _MOST_SLOW = 1 << 20
+_MOST_INDICES = 1 << 18
+_MOST_PRODUCTS, _MOST_SLOW_PRODUCTS = 1 << 34, 1 << 26
+"""Multiplications of a matrix product; numpy has fast ones for two dtypes only."""
 
 
 def can_evaluate(node: ir.Node) -> bool:
@@ -127,6 +130,24 @@ def _is_small(_: ir.Node, operands: Operands) -> bool:
     return all(x is None or x.size <= _MOST_SLOW for x in operands)
 
 
+def _is_short(_: ir.Node, operands: Operands) -> bool:
+    """Refuse very many indices where the reference takes them one by one."""
+    indices = operands[1]
+    return indices is None or indices.size <= _MOST_INDICES
+
+
+def _is_quick(_: ir.Node, operands: Operands) -> bool:
+    """Refuse products of matrices that take long."""
+    a, b = operands[:2]
+    if a is None or b is None or not a.ndim or not b.ndim:
+        return True
+    columns = b.size // max(1, b.shape[-2]) if b.ndim > 1 else 1
+    rows = a.size // max(1, a.shape[-1])
+    is_fast = a.dtype in (np.float32, np.float64)
+    most = _MOST_PRODUCTS if is_fast else _MOST_SLOW_PRODUCTS
+    return bool(max(a.size * columns, b.size * rows) <= most)
+
+
 def _is_finite(_: ir.Node, operands: Operands) -> bool:
     """Refuse NaN and infinity, which the runtime treats otherwise, each operator in its way."""
     numbers = [x for x in operands if x is not None and x.dtype.kind not in "biuO"]
@@ -197,6 +218,9 @@ _SAFE: dict[str, Callable[[ir.Node, Operands], bool]] = {
     "Clip": _is_finite,
     "Div": _divides,
     "Erf": _is_small,
+    "GatherND": _is_short,
+    "Gemm": _is_quick,
+    "MatMul": _is_quick,
     "Mod": _divides,
     "PRelu": _is_finite,
     "Range": _counts,
@@ -205,6 +229,8 @@ _SAFE: dict[str, Callable[[ir.Node, Operands], bool]] = {
     "ReduceMin": _is_finite,
     "ReduceProd": _multiplies,
     "ReduceSum": _sums,
+    "ScatterElements": _is_short,
+    "ScatterND": _is_short,
     "Sign": _is_finite,
     "Slice": _slices,
     "TopK": _is_finite,

@@ -10,9 +10,21 @@ import onnx_ir as ir
 _FIRST_CARRIED = 2
 """Loop's operands and its body's inputs start with the trip count and the condition."""
 
+_MOST_NESTED = 2
+"""Loops inside each other whose shapes are followed: each is inferred again by those around."""
+
+_MOST_ROUNDS = 6
+"""How often a body is inferred before the shapes that still change are given up."""
+
 
 class Infers(Protocol):
-    """Infers graphs and mints symbols."""
+    """Infers graphs and mints symbols.
+
+    Attributes:
+        loops: How many loops the graph is in that is being inferred.
+    """
+
+    loops: int
 
     def infer_graph(self, graph: ir.Graph) -> None:
         """Infer the values of a graph whose inputs are known."""
@@ -139,10 +151,15 @@ def _infer_passes(
         if value.type is None and start is not None:
             value.type = start.type
     widened: set[tuple[int, int]] = set()
-    is_settled = False
+    rounds, is_settled = 0, False
     while not is_settled:
+        if rounds == _MOST_ROUNDS or types.loops >= _MOST_NESTED:
+            for value in given:
+                value.shape = None
+        types.loops += 1
         types.infer_graph(body)
-        is_settled = True
+        types.loops -= 1
+        rounds, is_settled = rounds + 1, True
         for index, (value, end) in enumerate(zip(given, ends, strict=True)):
             if value.shape is None:
                 continue

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import re
 from collections.abc import Iterator, Mapping
 
 import numpy as np
@@ -25,6 +26,12 @@ Functions = Mapping[tuple[str, str, str], ir.Function]
 
 _MOST_ELEMENTS = 64
 """A longer tensor is no shape; its elements are not followed."""
+
+_MOST_CHARACTERS = 500
+_HIGH_POWER = re.compile(r"\*\*\(?\d{2}")
+"""What an expression of dimensions may be; a larger one counts as unknown."""
+
+_TOO_LONG = 1 << 62
 
 registry.collect()
 inference_rules.register()
@@ -51,6 +58,7 @@ class Inference(ShapeInferenceContext):  # type: ignore[misc]
         self._loose: set[str] = set()
         # What was seen as a whole dimension, and so cannot be negative.
         self._whole: set[str] = set(names)
+        self.loops = 0
 
     def infer_graph(self, graph: ir.Graph | ir.Function) -> None:
         """Infer the values of a graph, whose inputs are known, and of the graphs inside it.
@@ -115,7 +123,7 @@ class Inference(ShapeInferenceContext):  # type: ignore[misc]
     def set_symbolic_value(self, value: ir.Value, data: list[Dim]) -> None:
         """Note the elements of a tensor, if it is one of at most one axis that has so many."""
         elements = [settled(e) for e in data]
-        if not _can_hold(value, elements):
+        if not _can_hold(value, elements) or any(map(_is_huge, elements)):
             return
         self._known[value] = elements
         for element in elements:
@@ -152,8 +160,13 @@ class Inference(ShapeInferenceContext):  # type: ignore[misc]
         Reshape allows. The dimension then is another number, and gets a symbol of its own.
         """
         dim = settled(dim)
-        if isinstance(dim, int) or dim.value is None or dim.value in self._whole:
+        if isinstance(dim, int):
+            _check_length(dim)
             return dim
+        if dim.value is None or dim.value in self._whole:
+            return dim
+        if _is_huge(dim):
+            dim = self.new_symbolic_dim()
         if self._loose and not self._loose.isdisjoint(dim.free_symbols()):
             dim = self.new_symbolic_dim()
         self._in_shapes |= dim.free_symbols()
@@ -186,6 +199,24 @@ def settled(dim: Dim) -> Dim:
         return dim
     is_number = dim.value.removeprefix("-").isdecimal()
     return int(dim.value) if is_number else dim
+
+
+def _check_length(length: int) -> None:
+    if length >= _TOO_LONG:
+        raise InvalidModelError(
+            "A value would have more elements than any memory holds.",
+            found=f"a dimension of 2**{length.bit_length() - 1} or more",
+        )
+
+
+def _is_huge(element: Dim) -> bool:
+    """Say whether an expression is so large that it would become a burden.
+
+    Each product of two can double its length, or the exponent of a symbol.
+    """
+    if isinstance(element, int) or element.value is None:
+        return False
+    return len(element.value) > _MOST_CHARACTERS or _HIGH_POWER.search(element.value) is not None
 
 
 def _can_hold(value: ir.Value, elements: list[Dim]) -> bool:

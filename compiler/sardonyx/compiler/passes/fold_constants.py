@@ -108,6 +108,14 @@ def _known_bytes(node: ir.Node) -> float | None:
     for value in node.outputs:
         if value.shape is None or value.dtype is None or not value.shape.is_static():
             return None
-        each = 8 if value.dtype == ir.DataType.STRING else value.dtype.itemsize
+        is_text = value.dtype == ir.DataType.STRING
+        each = _longest_text(node) if is_text else value.dtype.itemsize
         total += math.prod(int(d) for d in value.shape.numpy()) * each
     return total
+
+
+def _longest_text(node: ir.Node) -> int:
+    """Return what a string of a result takes at most: a small model may repeat a long one."""
+    held = [constants.tensor(v) for v in node.inputs]
+    texts = [text for t in held if isinstance(t, ir.StringTensor) for text in t.string_data()]
+    return max([8, *map(len, texts)])
