@@ -7,15 +7,17 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from sardonyx.frontends import dsl as dsl
+    from sardonyx.frontends.onnx_file import Limits as Limits
     from sardonyx.frontends.onnx_file import from_onnx as from_onnx
     from sardonyx.frontends.torch import from_torch as from_torch
 
-__all__ = ["dsl", "from_onnx", "from_torch"]
+__all__ = ["Limits", "dsl", "from_onnx", "from_torch"]
 
 _LAZY: dict[str, tuple[str, str | None]] = {
     # Name: (module, its name there or None for the module itself). Importing one way in does
     # not load the others.
     "dsl": ("sardonyx.frontends.dsl", None),
+    "Limits": ("sardonyx.frontends.onnx_file", "Limits"),
     "from_onnx": ("sardonyx.frontends.onnx_file", "from_onnx"),
     "from_torch": ("sardonyx.frontends.torch", "from_torch"),
 }

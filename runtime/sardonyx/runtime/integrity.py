@@ -124,7 +124,7 @@ def _check_header(header: Header, where: str, path: str | None, is_sealed: bool)
 
 
 def _manifest(header: Header) -> dict[str, Any]:
-    with contextlib.suppress(ValueError):
+    with contextlib.suppress(ValueError, RecursionError):
         made = json.loads(header.metadata.get(MANIFEST, "{}"))
         if isinstance(made, dict):
             return made

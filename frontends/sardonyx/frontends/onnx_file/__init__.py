@@ -3,24 +3,28 @@
 from __future__ import annotations
 
 import os
+import traceback
 from dataclasses import dataclass
+from pathlib import Path
 
 import onnx
 import onnx_ir as ir
 
-from sardonyx.compiler.errors import InvalidModelError
+from sardonyx.compiler.errors import InvalidModelError, SardonyxError
 from sardonyx.compiler.ir.signature import CANONICAL_OPSET
 from sardonyx.compiler.opset import raise_stamped, stamp_versions
-from sardonyx.frontends.onnx_file import dims, names, sparse, tensors
+from sardonyx.frontends.onnx_file import dims, external, names, sparse, tensors
 from sardonyx.frontends.onnx_file.functions import inline_functions as _inline_functions
+from sardonyx.frontends.onnx_file.limits import Limits as Limits
 from sardonyx.frontends.onnx_file.operators import check_operators
-from sardonyx.frontends.onnx_file.read import check_ours, parse, read_file
+from sardonyx.frontends.onnx_file.read import parse, read_file
 from sardonyx.frontends.onnx_file.structure import check_structure
 
 Source = str | os.PathLike[str] | bytes | bytearray | memoryview | onnx.ModelProto | ir.Model
 
 STAGE = "sardonyx.stage"
 _FIRST_IR_WITH_CONSTANT_INITIALIZERS = 4
+_DEFAULT = Limits()
 
 
 @dataclass(frozen=True)
@@ -29,16 +33,26 @@ class _File:
 
     proto: onnx.ModelProto
     label: str
-    folders: tensors.Folders | None = None
+    limits: Limits
+    folders: external.Folders | None = None
     is_ours: bool = True
 
 
-def from_onnx(source: Source, *, inline_functions: bool = True, verify: bool = True) -> ir.Model:
+def from_onnx(
+    source: Source,
+    *,
+    inline_functions: bool = True,
+    verify: bool = True,
+    limits: Limits = _DEFAULT,
+) -> ir.Model:
     """Bring an ONNX model in, at the canonical opset 23.
 
     Older opsets (6 to 22) are raised; a model of opset 24 to 26 is brought to 23 if none of its
     nodes needs more, and keeps its own otherwise. Nodes are put in an order in which they can
     run. External data is not read: it stays in its file, memory-mapped when used.
+
+    The file may come from anybody: nothing of it is run, no path in it leads out of its folder,
+    and what it holds is counted before it is read.
 
     Args:
         source: A path, the bytes of a model, an onnx.ModelProto or an onnx_ir.Model. The latter
@@ -47,6 +61,7 @@ def from_onnx(source: Source, *, inline_functions: bool = True, verify: bool = T
             they stay functions.
         verify: Check that a file which Sardonyx wrote, and the weights beside it, are as they were
             written.
+        limits: What the file may hold; wider ones for larger files that you trust.
 
     Returns:
         The model at stage "source", with the origin of each node in its metadata.
@@ -54,9 +69,27 @@ def from_onnx(source: Source, *, inline_functions: bool = True, verify: bool = T
     Raises:
         InvalidModelError: The source is no valid ONNX model, or Sardonyx wrote it and it is not as
             it was written.
-        UnsupportedError: It is valid, but of a version or kind that cannot be taken in.
+        UnsupportedError: It is valid, but of a version or kind that cannot be taken in, or holds
+            more than the limits allow.
     """
-    model = source.clone() if isinstance(source, ir.Model) else _build(_parse(source, verify))
+    if isinstance(source, ir.Model):
+        return _finished(source.clone(), inline_functions)
+    label = os.fsdecode(source) if isinstance(source, (str, os.PathLike)) else "the model"
+    try:
+        return _finished(_build(_parse(source, limits, verify)), inline_functions)
+    except SardonyxError:
+        raise
+    except Exception as error:  # Whatever else a stranger's file makes a library raise.
+        raise InvalidModelError(
+            "The model cannot be read.",
+            where=label,
+            found=_last_words(error),
+            remedy="if it is valid, please report this with the model",
+        ) from None
+
+
+def _finished(model: ir.Model, inline_functions: bool) -> ir.Model:
+    """Return a model as compilation wants it."""
     dims.tidy(model)
     names.record_sources(model)
     names.make_unique(model)
@@ -69,17 +102,15 @@ def from_onnx(source: Source, *, inline_functions: bool = True, verify: bool = T
     return model
 
 
-def _parse(source: Source, verify: bool) -> _File:
+def _parse(source: Source, limits: Limits, verify: bool) -> _File:
     if isinstance(source, onnx.ModelProto):
-        return _File(source, "the ModelProto", is_ours=False)
+        return _File(source, "the ModelProto", limits, is_ours=False)
     if isinstance(source, (bytes, bytearray, memoryview)):
         label = f"{len(source)} bytes"
-        if verify:
-            check_ours(source, None)
-        return _File(parse(source, label), label)
+        return _File(parse(source, label, limits, verify), label, limits)
     if isinstance(source, (str, os.PathLike)):
         path = os.fspath(source)
-        return _File(read_file(path, verify), path, tensors.Folders(path))
+        return _File(read_file(path, limits, verify), path, limits, external.Folders(path))
     raise InvalidModelError(
         "This is nothing that holds an ONNX model.",
         found=type(source).__name__,
@@ -90,24 +121,16 @@ def _parse(source: Source, verify: bool) -> _File:
 def _build(file: _File) -> ir.Model:
     """Check a parsed model and make graphs of it."""
     proto = file.proto
-    findings = check_structure(proto, file.label)
+    findings = check_structure(proto, file.label, file.limits)
     check_operators(proto, file.label)
-    tensors.check_tensors(proto, file.folders, file.label)
+    tensors.check_tensors(proto, file.folders, file.label, file.limits)
     if sparse.has_sparse(proto):
         if not file.is_ours:
             proto = onnx.ModelProto.FromString(proto.SerializeToString())
-        sparse.make_dense(proto, file.label)
-    try:
-        model = ir.from_proto(proto)
-    except Exception as error:  # onnx_ir wraps whatever went wrong in its own SerdeError
-        cause: BaseException = error
-        while cause.__cause__ is not None:
-            cause = cause.__cause__
-        raise InvalidModelError(
-            "The model cannot be read.", where=file.label, found=f"{cause}"[:400]
-        ) from None
+        sparse.make_dense(proto, file.folders, file.label, file.limits)
+    model = ir.from_proto(proto)
     if file.folders is not None:
-        tensors.set_folders(model, file.folders)
+        external.set_folders(model, file.folders)
     if not findings.is_sorted:
         model.graph.sort()
         for function in model.functions.values():
@@ -121,3 +144,12 @@ def _forget_input_of_weights(graph: ir.Graph) -> None:
     """Before IR version 4 weights had to be listed as inputs; that did not make them inputs."""
     kept = [v for v in graph.inputs if v.name not in graph.initializers]
     graph.inputs[:] = kept
+
+
+def _last_words(error: BaseException) -> str:
+    """Return what an error says, and which line said it; libraries wrap them in their own."""
+    while error.__cause__ is not None:
+        error = error.__cause__
+    frames = traceback.extract_tb(error.__traceback__)
+    place = f" ({Path(frames[-1].filename).name}:{frames[-1].lineno})" if frames else ""
+    return f"{type(error).__name__}: {' '.join(str(error).split())[:300]}{place}"

@@ -11,6 +11,8 @@ import zlib
 
 import onnx_ir as ir
 
+from sardonyx.frontends.onnx_file.value_types import UNKNOWN_DIM
+
 _MOST_CHARACTERS = 200
 _TOKEN = r"(?:[^\W\d][\w.]*|\d{1,9}|//?|[-+*%(),\s])"
 _EXPRESSION = re.compile(f"{_TOKEN}+")
@@ -38,7 +40,9 @@ def _tidy_value(value: ir.Value) -> None:
 
 
 def _is_plain(dim: int | ir.SymbolicDim) -> bool:
-    if isinstance(dim, int) or dim.value is None:
+    if isinstance(dim, int):
+        return dim != UNKNOWN_DIM
+    if dim.value is None:
         return True
     text = str(dim.value)
     is_short = 0 < len(text) <= _MOST_CHARACTERS

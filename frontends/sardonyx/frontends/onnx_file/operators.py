@@ -9,13 +9,11 @@ import onnx
 
 from sardonyx.compiler.errors import InvalidModelError
 from sardonyx.compiler.opset import history
-from sardonyx.frontends.onnx_file.structure import subgraphs
+from sardonyx.frontends.onnx_file.ranges import check_ranges
+from sardonyx.frontends.onnx_file.walk import subgraphs
 from sardonyx.frontends.onnx_file.where import node_place, quoted, scope_name
 
 _STANDARD = ("", "ai.onnx")
-_HIGHEST_RANK = 64
-_AXES = {"axis", "axes", "perm", "batch_axis", "time_axis", "batch_dims"}
-_AXES |= {"scan_input_axes", "scan_output_axes"}
 
 
 def check_operators(model: onnx.ModelProto, label: str) -> None:
@@ -28,18 +26,20 @@ def check_operators(model: onnx.ModelProto, label: str) -> None:
     scopes += [(scope_name("function", f.name), f.node, f.opset_import) for f in model.functions]
     for scope, nodes, imports in scopes:
         opset = next((e.version for e in imports if e.domain in _STANDARD), None)
-        if opset is not None:
-            _check_nodes(nodes, opset, f"{label}: {scope}")
+        _check_nodes(nodes, opset, f"{label}: {scope}")
 
 
-def _check_nodes(nodes: Iterable[onnx.NodeProto], opset: int, scope: str) -> None:
+def _check_nodes(nodes: Iterable[onnx.NodeProto], opset: int | None, scope: str) -> None:
     for index, node in enumerate(nodes):
-        if node.domain in _STANDARD:
+        where = node_place(node, index, scope)
+        if node.domain in _STANDARD and opset is not None:
             schema = history.at(node.op_type, opset)
             if schema is not None:
-                _check_node(node, schema, node_place(node, index, scope))
-        for graph in subgraphs(node):
-            _check_nodes(graph.node, opset, scope)
+                _check_node(node, schema, where)
+        if node.attribute:
+            check_ranges(node, where)
+            for graph in subgraphs(node):
+                _check_nodes(graph.node, opset, scope)
 
 
 def _check_node(node: onnx.NodeProto, schema: history.Schema, where: str) -> None:
@@ -67,13 +67,6 @@ def _check_node(node: onnx.NodeProto, schema: history.Schema, where: str) -> Non
                 where=where,
                 found=onnx.AttributeProto.AttributeType.Name(attribute.type),
                 expected=expected.name,
-            )
-        numbers = [attribute.i] if attribute.HasField("i") else attribute.ints
-        if attribute.name in _AXES and any(abs(n) > _HIGHEST_RANK for n in numbers):
-            raise InvalidModelError(
-                f"The attribute {attribute.name} names an axis that no tensor has.",
-                where=where,
-                found=str(list(numbers))[:80],
             )
     missing = [name for name, a in schema.attributes.items() if a.required and name not in seen]
     if missing:

@@ -9,9 +9,14 @@ import stat
 import onnx
 
 from sardonyx.compiler.errors import InvalidModelError
+from sardonyx.frontends.onnx_file.limits import Limits
+from sardonyx.frontends.onnx_file.wire import DamagedError, check_counts
 from sardonyx.runtime import LoadError, check_integrity
 
 _LARGEST_PROTOBUF = (1 << 31) - 1
+_OPENED = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0)
+_OPENED |= getattr(os, "O_BINARY", 0)
+"""A pipe is opened without waiting for who writes to it."""
 
 _OTHER_FORMATS: tuple[tuple[int, bytes, str], ...] = (
     (0, b"\x1f\x8b", "a gzip archive"),
@@ -31,44 +36,49 @@ _OTHER_FORMATS: tuple[tuple[int, bytes, str], ...] = (
 )
 
 
-def read_file(path: str, verify: bool = True) -> onnx.ModelProto:
+def read_file(path: str, limits: Limits, verify: bool) -> onnx.ModelProto:
     """Parse a model file; external data stays where it is.
 
     Raises:
         InvalidModelError: There is no such file, it holds no ONNX model, or Sardonyx wrote it and
             it is not as it was written.
+        UnsupportedError: It holds more than the limits allow.
     """
     try:
-        kind = os.stat(path).st_mode
+        if os.path.isdir(path):
+            raise InvalidModelError(
+                "The model path is a directory.",
+                where=path,
+                remedy="give the path of the .onnx file in it",
+            )
+        descriptor = os.open(path, _OPENED)
     except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or str(error)
-        raise InvalidModelError(
-            "The model file cannot be read.", where=path, found=reason, remedy="check the path"
-        ) from None
-    if stat.S_ISDIR(kind):
-        raise InvalidModelError(
-            "The model path is a directory.",
-            where=path,
-            remedy="give the path of the .onnx file in it",
-        )
-    if not stat.S_ISREG(kind):
-        raise InvalidModelError("The model path is no regular file.", where=path)
+        raise _unreadable(path, error) from None
     try:
-        with open(path, "rb") as file:
-            if os.fstat(file.fileno()).st_size == 0:
-                raise _not_onnx(b"", path)
-            with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as pages:
-                view = memoryview(pages)
-                try:
-                    if verify:
-                        check_ours(view, path)
-                    return parse(view, path)
-                finally:
-                    view.release()
+        # What was opened is looked at, not what the path leads to a moment later.
+        found = os.fstat(descriptor)
+        if not stat.S_ISREG(found.st_mode):
+            raise InvalidModelError("The model path is no regular file.", where=path)
+        if found.st_size == 0:
+            raise _not_onnx(b"", path)
+        limits.check("file_bytes", found.st_size, "The model file is too large.", path)
+        with mmap.mmap(descriptor, 0, access=mmap.ACCESS_READ) as pages:
+            view = memoryview(pages)
+            try:
+                return parse(view, path, limits, verify, path)
+            finally:
+                view.release()
     except OSError as error:
-        raise InvalidModelError(
-            "The model file cannot be read.", where=path, found=error.strerror
-        ) from None
+        raise _unreadable(path, error) from None
+    finally:
+        os.close(descriptor)
+
+
+def _unreadable(path: str, error: Exception) -> InvalidModelError:
+    reason = getattr(error, "strerror", None) or str(error)
+    return InvalidModelError(
+        "The model file cannot be read.", where=path, found=reason, remedy="check the path"
+    )
 
 
 def check_ours(data: bytes | bytearray | memoryview, path: str | None) -> None:
@@ -89,11 +99,25 @@ def check_ours(data: bytes | bytearray | memoryview, path: str | None) -> None:
         ) from None
 
 
-def parse(data: bytes | bytearray | memoryview, where: str) -> onnx.ModelProto:
+def parse(
+    data: bytes | bytearray | memoryview,
+    where: str,
+    limits: Limits,
+    verify: bool,
+    path: str | None = None,
+) -> onnx.ModelProto:
     """Parse a serialised model.
 
+    Args:
+        data: The model; each of its elements is one byte.
+        where: How to call it in messages.
+        limits: What it may hold.
+        verify: Check that it is as it was written, if Sardonyx wrote it.
+        path: Where it is from; weights beside it are checked then.
+
     Raises:
-        InvalidModelError: The bytes are no ONNX model.
+        InvalidModelError: The bytes are no ONNX model, or not those that Sardonyx wrote.
+        UnsupportedError: They hold more than the limits allow.
     """
     if len(data) > _LARGEST_PROTOBUF:
         raise InvalidModelError(
@@ -103,8 +127,18 @@ def parse(data: bytes | bytearray | memoryview, where: str) -> onnx.ModelProto:
             expected=f"at most {_LARGEST_PROTOBUF}",
             remedy="save the weights as external data",
         )
+    limits.check("file_bytes", len(data), "The model is too large.", where)
+    is_damaged = False
+    try:
+        check_counts(data, limits, where)
+    except DamagedError:
+        is_damaged = True
+    if verify:
+        check_ours(data, path)
     proto = onnx.ModelProto()
     try:
+        if is_damaged:
+            raise DamagedError
         proto.ParseFromString(data)
     except Exception:  # protobuf's own error, whose module is not a dependency of ours
         raise _not_onnx(bytes(data[:64]), where, len(data)) from None

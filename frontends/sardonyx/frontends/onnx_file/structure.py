@@ -12,21 +12,26 @@ from dataclasses import dataclass, field
 import onnx
 
 from sardonyx.compiler.errors import InvalidModelError, SardonyxError, UnsupportedError
+from sardonyx.frontends.onnx_file.calls import check_calls
+from sardonyx.frontends.onnx_file.limits import Limits
+from sardonyx.frontends.onnx_file.text import check_text
+from sardonyx.frontends.onnx_file.value_types import check_types
+from sardonyx.frontends.onnx_file.walk import subgraphs
 from sardonyx.frontends.onnx_file.where import node_place, quoted, scope_name
 
 _STANDARD = ("", "ai.onnx")
-_MOST_INLINED_NODES = 1_000_000
-FunctionId = tuple[str, str, str]
 
 
 @dataclass
 class Findings:
-    """What the checks learn about a model on the way.
+    """What the checks may allow, and what they learn about a model on the way.
 
     Attributes:
+        limits: What a model may hold.
         is_sorted: Every node comes after those whose outputs it reads.
     """
 
+    limits: Limits = field(default_factory=Limits)
     is_sorted: bool = True
 
 
@@ -42,6 +47,9 @@ class _Scope:
     def defines(self, name: str) -> bool:
         return name in self.given or name in self.maker
 
+    def is_outer(self, name: str) -> bool:
+        return self.outer is not None and self.outer.sees(name)
+
     def sees(self, name: str) -> bool:
         scope: _Scope | None = self
         while scope is not None:
@@ -51,18 +59,19 @@ class _Scope:
         return False
 
 
-def check_structure(model: onnx.ModelProto, label: str) -> Findings:
+def check_structure(model: onnx.ModelProto, label: str, limits: Limits) -> Findings:
     """Check everything about a model but its tensors and the use of its operators.
 
     Args:
         model: The model.
         label: How to call the file in messages.
+        limits: What it may hold.
 
     Raises:
         InvalidModelError: The model is malformed.
-        UnsupportedError: It is of a version that is not known here, or too large to inline.
+        UnsupportedError: It is of a version that is not known here, or holds too much.
     """
-    findings = Findings()
+    findings = Findings(limits)
     for check in CHECKS:
         try:
             check(model, findings)
@@ -87,114 +96,26 @@ def _check_versions(model: onnx.ModelProto, _: Findings) -> None:
         seen: dict[str, int] = {}
         for entry in imports:
             domain = "" if entry.domain in _STANDARD else entry.domain
-            if seen.setdefault(domain, entry.version) != entry.version:
+            if domain in seen:
                 raise InvalidModelError(
-                    f"The domain {quoted(domain)} is imported in two versions.",
+                    f"The domain {quoted(domain)} is imported twice.",
                     where=scope,
-                    found=f"{seen[domain]} and {entry.version}",
+                    found=f"versions {seen[domain]} and {entry.version}",
+                    expected="one version of each domain",
                 )
+            seen[domain] = entry.version
 
 
-def _check_text(model: onnx.ModelProto, _: Findings) -> None:
-    """Refuse names that are no text: protobuf hands those out as bytes."""
-    for scope, texts in _texts(model):
-        wrong = next((text for text in texts if not isinstance(text, str)), None)
-        if wrong is not None:
-            raise InvalidModelError(
-                "A name is not UTF-8 text.", where=scope, found=repr(wrong)[:80]
-            )
+def _check_text(model: onnx.ModelProto, findings: Findings) -> None:
+    check_text(model, findings.limits)
 
 
-def _texts(model: onnx.ModelProto) -> Iterator[tuple[str, list[str]]]:
-    yield "the model", [e.domain for e in model.opset_import]
-    yield "the model", [text for p in model.metadata_props for text in (p.key, p.value)]
-    for function in model.functions:
-        yield "the functions", [function.domain, function.name, function.overload]
-        yield "the functions", [*function.input, *function.output, *function.attribute]
-        yield "the functions", [e.domain for e in function.opset_import]
-    for graph in all_graphs(model):
-        values = (*graph.input, *graph.output, *graph.value_info, *graph.initializer)
-        yield "a graph", [graph.name, *(value.name for value in values)]
-    for nodes in (model.graph.node, *(f.node for f in model.functions)):
-        for node in _all_nodes(nodes):
-            yield "a node", [node.op_type, node.name, node.domain, node.overload]
-            yield "a node", [*node.input, *node.output]
-            yield "a node", [text for a in node.attribute for text in (a.name, a.ref_attr_name)]
-            yield "a node", [text for p in node.metadata_props for text in (p.key, p.value)]
+def _check_calls(model: onnx.ModelProto, findings: Findings) -> None:
+    check_calls(model, findings.limits)
 
 
-def all_graphs(model: onnx.ModelProto) -> Iterator[onnx.GraphProto]:
-    """Yield the main graph and all subgraphs, those of functions too."""
-    yield model.graph
-    for nodes in (model.graph.node, *(f.node for f in model.functions)):
-        for node in _all_nodes(nodes):
-            yield from subgraphs(node)
-
-
-def _check_functions(model: onnx.ModelProto, _: Findings) -> None:
-    functions: dict[FunctionId, onnx.FunctionProto] = {}
-    for function in model.functions:
-        where = scope_name("function", function.name)
-        if function.domain in _STANDARD:
-            raise InvalidModelError("A function redefines the standard domain.", where=where)
-        key = (function.domain, function.name, function.overload)
-        if key in functions:
-            raise InvalidModelError("A function is defined twice.", where=where)
-        functions[key] = function
-    sizes: dict[FunctionId, int] = {}
-    for key in functions:
-        _inlined_size(key, functions, sizes)
-    total = sum(sizes.get(_identity(node), 1) for node in _all_nodes(model.graph.node))
-    if total > _MOST_INLINED_NODES:
-        raise UnsupportedError(
-            "The model's functions unfold to too many nodes.",
-            found=f"{total} nodes",
-            expected=f"at most {_MOST_INLINED_NODES}",
-        )
-
-
-def _inlined_size(
-    start: FunctionId, functions: dict[FunctionId, onnx.FunctionProto], sizes: dict[FunctionId, int]
-) -> None:
-    """Fill in how many nodes a function is once everything it calls is inlined."""
-    path: list[FunctionId] = [start]
-    while path:
-        key = path[-1]
-        callees = [_identity(node) for node in _all_nodes(functions[key].node)]
-        missing = [c for c in callees if c in functions and c not in sizes]
-        if not missing:
-            sizes[key] = sum(sizes.get(callee, 1) for callee in callees)
-            path.pop()
-        elif missing[0] in path:
-            ring = [*path[path.index(missing[0]) :], missing[0]]
-            raise InvalidModelError(
-                "Model-local functions call each other in a circle.",
-                found=" -> ".join(quoted(name) for _, name, _ in ring),
-            )
-        else:
-            path.append(missing[0])
-
-
-def _identity(node: onnx.NodeProto) -> FunctionId:
-    return (node.domain, node.op_type, node.overload)
-
-
-def _all_nodes(nodes: Iterable[onnx.NodeProto]) -> Iterator[onnx.NodeProto]:
-    for node in nodes:
-        yield node
-        for graph in subgraphs(node):
-            yield from _all_nodes(graph.node)
-
-
-def subgraphs(node: onnx.NodeProto) -> list[onnx.GraphProto]:
-    """Return the graphs in the attributes of a node."""
-    found: list[onnx.GraphProto] = []
-    for attribute in node.attribute:
-        if attribute.type == onnx.AttributeProto.GRAPH and not attribute.ref_attr_name:
-            found.append(attribute.g)
-        elif attribute.type == onnx.AttributeProto.GRAPHS:
-            found.extend(attribute.graphs)
-    return found
+def _check_types(model: onnx.ModelProto, findings: Findings) -> None:
+    check_types(model, findings.limits)
 
 
 def _check_names(model: onnx.ModelProto, findings: Findings) -> None:
@@ -249,6 +170,13 @@ def _check_nodes(
                 scope.maker[name] = index
     for index, node in enumerate(nodes):
         for name in node.input:
+            if name and scope.maker.get(name, -1) > index and scope.is_outer(name):
+                raise InvalidModelError(
+                    f"The node reads {quoted(name)} before its graph defines it, and a graph "
+                    "around defines one too.",
+                    where=node_place(node, index, scope.label),
+                    remedy="give the two values names of their own",
+                )
             if name and not scope.sees(name):
                 raise InvalidModelError(
                     f"The node reads {quoted(name)}, which nothing defines.",
@@ -264,7 +192,7 @@ def _check_nodes(
 def _check_outputs(outputs: Sequence[str], scope: _Scope) -> None:
     for name in outputs:
         if not scope.defines(name):
-            is_outer = scope.outer is not None and scope.outer.sees(name)
+            is_outer = scope.is_outer(name)
             raise InvalidModelError(
                 f"The output {quoted(name)} is not defined in its own graph."
                 if is_outer
@@ -328,4 +256,11 @@ def _cycle(makers: Sequence[set[int]]) -> list[int]:
 
 
 Check = Callable[[onnx.ModelProto, Findings], None]
-CHECKS: tuple[Check, ...] = (_check_text, _check_versions, _check_functions, _check_names)
+CHECKS: tuple[Check, ...] = (
+    # What the others walk over must be nested no deeper than they can walk, and have names.
+    _check_calls,
+    _check_text,
+    _check_versions,
+    _check_types,
+    _check_names,
+)

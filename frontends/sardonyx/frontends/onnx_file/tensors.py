@@ -1,16 +1,16 @@
-"""Checks of the tensors in a model file: sizes that fit, external data that stays in its folder."""
+"""Checks of the tensors in a model file: one field holds exactly what dtype and dims say."""
 
 from __future__ import annotations
 
-import os
-import stat
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
 
 import onnx
 import onnx_ir as ir
 
 from sardonyx.compiler.errors import InvalidModelError
+from sardonyx.frontends.onnx_file.external import Folders, check_external
+from sardonyx.frontends.onnx_file.limits import Limits
+from sardonyx.frontends.onnx_file.value_types import LARGEST_DIM, check_rank
 from sardonyx.frontends.onnx_file.where import node_place, quoted, scope_name
 
 _MOST_ELEMENTS = 1 << 48
@@ -74,49 +74,35 @@ def _attribute_tensors(
             yield from _graph_tensors(graph)
 
 
-@dataclass(frozen=True)
-class Folders:
-    """Where external data may lie: beside the path given, or beside the file it links to."""
-
-    path: str
-
-    @property
-    def candidates(self) -> list[str]:
-        """The folders, the one of the given path first."""
-        given = os.path.dirname(os.path.abspath(self.path))
-        real = os.path.dirname(os.path.realpath(self.path))
-        return list(dict.fromkeys((given, real)))
-
-    def resolve(self, location: str) -> tuple[str, str] | None:
-        """Return (real folder, path relative to it) of external data, None if it is outside."""
-        for folder in self.candidates:
-            real = os.path.realpath(os.path.join(folder, location))
-            for inside in self.candidates:
-                base = os.path.realpath(inside)
-                if os.path.commonpath([base, real]) == base and os.path.exists(real):
-                    return base, os.path.relpath(real, base)
-        return None
-
-
-def check_tensors(model: onnx.ModelProto, folders: Folders | None, label: str) -> None:
+def check_tensors(
+    model: onnx.ModelProto, folders: Folders | None, label: str, limits: Limits
+) -> None:
     """Check the sizes and the external data of every tensor of a model.
 
     Args:
         model: The model.
         folders: Where external data may lie; None for a model that came without a path.
         label: How to call the file in messages.
+        limits: What a tensor may be.
 
     Raises:
         InvalidModelError: A tensor does not hold what its dtype and dims say, or its external
             data is missing, too short or outside the folder of the model.
+        UnsupportedError: A tensor has too many dimensions.
     """
     for place, tensor in all_tensors(model):
         where = f"{label}: {place}"
+        check_rank(len(tensor.dims), where, limits)
         dtype, count = _elements(tensor, where)
-        if tensor.data_location == onnx.TensorProto.EXTERNAL:
-            _check_external(tensor, dtype, _byte_count(dtype, count), folders, where)
-        else:
+        if tensor.HasField("segment"):
+            raise InvalidModelError("A tensor is a segment of another one.", where=where)
+        if tensor.data_location != onnx.TensorProto.EXTERNAL:
             _check_stored(tensor, dtype, count, where)
+            continue
+        if dtype == ir.DataType.STRING:
+            raise InvalidModelError("A string tensor cannot be external data.", where=where)
+        _demand_one(["external_data", *_filled(tensor)], where)
+        check_external(tensor, byte_count(dtype, count), folders, where)
 
 
 def _elements(tensor: onnx.TensorProto, where: str) -> tuple[ir.DataType, int]:
@@ -128,40 +114,62 @@ def _elements(tensor: onnx.TensorProto, where: str) -> tuple[ir.DataType, int]:
         raise InvalidModelError(
             "A tensor has no known dtype.", where=where, found=f"data_type {tensor.data_type}"
         )
+    return dtype, element_count(tensor.dims, where)
+
+
+def element_count(dims: Sequence[int], where: str) -> int:
+    """Return how many elements a tensor has.
+
+    Raises:
+        InvalidModelError: It can have no such dimensions.
+    """
     count = 1
-    for dim in tensor.dims:
+    for dim in dims:
         if dim < 0:
             raise InvalidModelError(
-                "A tensor has a negative dimension.", where=where, found=f"{list(tensor.dims)}"
+                "A tensor has a negative dimension.", where=where, found=f"{list(dims)}"
             )
         count *= dim
-    if count > _MOST_ELEMENTS:
-        raise InvalidModelError(
-            "A tensor has more elements than any memory holds.",
-            where=where,
-            found=f"{list(tensor.dims)}",
-        )
-    return dtype, count
+        if dim > LARGEST_DIM or count > _MOST_ELEMENTS:
+            raise InvalidModelError(
+                "A tensor has more elements than any memory holds.",
+                where=where,
+                found=f"{list(dims)}",
+            )
+    return count
 
 
-def _byte_count(dtype: ir.DataType, count: int) -> int:
+def byte_count(dtype: ir.DataType, count: int) -> int:
+    """Return how many bytes so many elements take; -1 for strings."""
     return (count * dtype.bitwidth + 7) // 8 if dtype != ir.DataType.STRING else -1
 
 
-def _check_stored(tensor: onnx.TensorProto, dtype: ir.DataType, count: int, where: str) -> None:
-    """Check that one field holds exactly the elements."""
+def _filled(tensor: onnx.TensorProto) -> list[str]:
+    """Return the fields in which a tensor holds something."""
     filled = [name for name in _FIELDS if getattr(tensor, name)]
-    raw = len(tensor.raw_data) if tensor.HasField("raw_data") else None
-    if raw:
-        filled.append("raw_data")
+    # Readers look whether there are raw data, even if these are empty.
+    has_raw = tensor.HasField("raw_data") and bool(tensor.raw_data or filled)
+    return [*filled, "raw_data"] if has_raw else filled
+
+
+def _demand_one(filled: list[str], where: str) -> None:
     if len(filled) > 1:
         raise InvalidModelError(
             "A tensor holds its elements twice.", where=where, found=" and ".join(filled)
         )
+
+
+def _check_stored(tensor: onnx.TensorProto, dtype: ir.DataType, count: int, where: str) -> None:
+    """Check that one field holds exactly the elements."""
+    filled = _filled(tensor)
+    _demand_one(filled, where)
+    if tensor.external_data:
+        raise InvalidModelError("A tensor names external data that it does not use.", where=where)
+    raw = len(tensor.raw_data) if tensor.HasField("raw_data") else None
     if raw and dtype == ir.DataType.STRING:
         raise InvalidModelError("A string tensor cannot have raw data.", where=where)
     if raw is not None and dtype != ir.DataType.STRING and (raw or not filled):
-        _demand(raw, _byte_count(dtype, count), "bytes of raw data", tensor, where)
+        _demand(raw, byte_count(dtype, count), "bytes of raw data", tensor, where)
         return
     field = _FIELD_OF.get(dtype, "int32_data")
     if filled and filled != [field]:
@@ -173,7 +181,7 @@ def _check_stored(tensor: onnx.TensorProto, dtype: ir.DataType, count: int, wher
         )
     per_field = 2 * count if dtype in _WIDE else count
     if dtype != ir.DataType.STRING and dtype.bitwidth in (2, 4):
-        per_field = _byte_count(dtype, count)
+        per_field = byte_count(dtype, count)
     _demand(len(getattr(tensor, field)), per_field, f"entries of {field}", tensor, where)
 
 
@@ -186,110 +194,3 @@ def _demand(found: int, expected: int, unit: str, tensor: onnx.TensorProto, wher
             expected=f"{expected} for dims {list(tensor.dims)}",
             remedy="the file is damaged, or its writer is broken: export the model again",
         )
-
-
-def _check_external(
-    tensor: onnx.TensorProto, dtype: ir.DataType, size: int, folders: Folders | None, where: str
-) -> None:
-    if dtype == ir.DataType.STRING:
-        raise InvalidModelError("A string tensor cannot be external data.", where=where)
-    entries = {entry.key: entry.value for entry in tensor.external_data}
-    location = entries.get("location", "")
-    if folders is None:
-        raise InvalidModelError(
-            "The model keeps weights in another file, and where that lies is not known.",
-            where=where,
-            found=f"external data {quoted(location)}",
-            remedy="pass the path of the model file instead of its content",
-        )
-    if not _is_plain_relative(location):
-        raise _bad_location(location, where, "is not a plain path below the model's folder")
-    resolved = folders.resolve(location)
-    if resolved is None:
-        inside = any(os.path.lexists(os.path.join(f, location)) for f in folders.candidates)
-        raise _bad_location(
-            location, where, "leads out of the model's folder" if inside else "does not exist"
-        )
-    info = os.stat(os.path.join(*resolved))
-    if not stat.S_ISREG(info.st_mode):
-        raise _bad_location(location, where, "is no regular file")
-    if info.st_nlink > 1:
-        raise _bad_location(location, where, "has several hard links; copy the file")
-    offset, length = (_natural(entries, key, where) for key in ("offset", "length"))
-    if length is not None:
-        _demand(length, size, "bytes of external data", tensor, where)
-    if (offset or 0) + size > info.st_size:
-        raise InvalidModelError(
-            "An external data file is too short.",
-            where=where,
-            found=f"{quoted(location)} has {info.st_size} bytes",
-            expected=f"at least {(offset or 0) + size}",
-            remedy="copy the whole data file beside the model",
-        )
-
-
-def _is_plain_relative(location: str) -> bool:
-    parts = location.split("/")
-    has_drive = len(location) > 1 and location[1] == ":"
-    is_odd = any(c in location for c in "\0\\") or "://" in location or has_drive
-    return bool(location) and not is_odd and not location.startswith("/") and ".." not in parts
-
-
-def _natural(entries: dict[str, str], key: str, where: str) -> int | None:
-    if key not in entries:
-        return None
-    text = entries[key]
-    if not (text.isascii() and text.isdigit() and len(text) < 20):
-        raise InvalidModelError(f"External data has a bad {key}.", where=where, found=quoted(text))
-    return int(text)
-
-
-def _bad_location(location: str, where: str, why: str) -> InvalidModelError:
-    return InvalidModelError(
-        f"An external data file {why}.",
-        where=where,
-        found=quoted(location),
-        remedy="keep the data file beside the model file, under the name it was saved with",
-    )
-
-
-def set_folders(model: ir.Model, folders: Folders) -> None:
-    """Tell every external tensor, wherever it is, the folder that its path starts from."""
-    for graph in (model.graph, *(f.graph for f in model.functions.values())):
-        for inner in (graph, *graph.subgraphs()):
-            for value in inner.initializers.values():
-                value.const_value = _placed(value.const_value, folders)
-            for node in inner:
-                _place_attributes(node, folders)
-
-
-def _place_attributes(node: ir.Node, folders: Folders) -> None:
-    for name, attr in list(node.attributes.items()):
-        if attr.is_ref():
-            continue
-        if attr.type == ir.AttributeType.TENSOR:
-            placed = _placed(attr.as_tensor(), folders)
-            if placed is not attr.value and placed is not None:
-                node.attributes[name] = ir.AttrTensor(name, placed)
-        elif attr.type == ir.AttributeType.TENSORS:
-            tensors = [_placed(t, folders) for t in attr.as_tensors()]
-            node.attributes[name] = ir.AttrTensors(name, [t for t in tensors if t is not None])
-
-
-def _placed(tensor: ir.TensorProtocol | None, folders: Folders) -> ir.TensorProtocol | None:
-    if not isinstance(tensor, ir.ExternalTensor):
-        return tensor
-    resolved = folders.resolve(str(tensor.location))
-    assert resolved is not None, "checked before"
-    base, location = resolved
-    return ir.ExternalTensor(
-        location,
-        tensor.offset,
-        tensor.length,
-        tensor.dtype,
-        shape=tensor.shape,
-        name=tensor.name,
-        doc_string=tensor.doc_string,
-        metadata_props=dict(tensor.metadata_props),
-        base_dir=base,
-    )
