@@ -52,6 +52,12 @@ def loop(path: Path) -> None:
 
 GOOD = relu().SerializeToString()
 
+
+def noted(key: str, text: str) -> bytes:
+    """An entry of a model's metadata."""
+    return field(14, field(1, key.encode()) + field(2, text.encode()))
+
+
 FILES = {
     "empty": held(b"", "it is empty"),
     "one zero": held(b"\0", "damaged"),
@@ -83,6 +89,14 @@ FILES = {
     "field longer than the file": held(GOOD + b"\x3a\x7f", "damaged"),
     "field of 2**63 bytes": held(GOOD + b"\x3a" + varint(1 << 63), "damaged"),
     "groups": held(b"\x0b" * 5000 + GOOD, "damaged"),
+    "manifest of brackets": Case(
+        lambda _: GOOD + noted("sardonyx.manifest", "[" * 100_000),
+        accepted="a manifest that is none says nothing",
+    ),
+    "false digest": held(GOOD + noted("sardonyx.sha256", "0" * 64), "not as it was written"),
+    "manifest of a newer version": held(
+        GOOD + noted("sardonyx.manifest", '{"format": 999}'), "newer Sardonyx"
+    ),
     "directory": at(Path.mkdir, "is a directory"),
     "pipe": at(os.mkfifo, "no regular file"),
     "endless device": Case(lambda _: Path("/dev/zero"), "no regular file"),
