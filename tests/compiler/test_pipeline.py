@@ -169,3 +169,16 @@ def test_types_that_do_not_fit_are_refused():
     given = model("g (float[2] x) => (float[2] y) { y = And(x, x) }")
     with pytest.raises(SardonyxError):
         compile(given)
+
+
+def test_a_model_of_an_older_opset_is_raised_first():
+    source = ir.from_onnx_text("""
+        <ir_version: 8, opset_import: ["" : 17]>
+        g (float[b,2,5,4] q, float[b,2,6,4] k, float[b,2,6,3] v) => (float[b,2,5,3] y)
+        <float half = {0.5}> {
+            t = Transpose <perm = [0, 1, 3, 2]> (k)  a = MatMul(q, t)  s = Mul(a, half)
+            p = Softmax <axis = -1> (s)  y = MatMul(p, v)
+        }""")
+    program = compile(source)
+    assert [node.op_type for node in program.model.graph] == ["Attention"]
+    assert source.opset_imports[""] == 17

@@ -19,6 +19,7 @@ from sardonyx.compiler.ir.edit import Editor
 from sardonyx.compiler.ir.signature import CANONICAL_OPSET
 from sardonyx.compiler.ir.types import Types
 from sardonyx.compiler.ir.verify import verify
+from sardonyx.compiler.opset import raise_opset
 from sardonyx.compiler.passes.base import ApplyRules
 from sardonyx.compiler.passes.canonicalize import Canonicalize
 from sardonyx.compiler.passes.convert_precision import ConvertPrecision
@@ -142,7 +143,8 @@ def compile(
     reported in `Program.proof`; compilation goes on without it.
 
     Args:
-        model: An onnx_ir model, as the frontends return it, or a DSL model.
+        model: An onnx_ir model, as the frontends return it, or a DSL model. One of an older opset is
+            brought to the canonical one first.
         target: Name of a target, or a target.
         opset: Opset of the standard domain in the exported file; by default the target's.
         precision: "fp16" or "bf16", where the target computes in it: most of the model is
@@ -233,7 +235,11 @@ def _editor_of(source: ir.Model, verify_level: int) -> Editor:
     if verify_level >= 1:
         # An ill-formed graph can be neither copied nor inferred.
         verify(source)
-    working = _inlined(source.clone())
+    working = source.clone()
+    if "" in working.opset_imports:
+        # Before functions are inlined: a body may be of another opset than the model.
+        working = raise_opset(working)
+    working = _inlined(working)
     _drop_trailing_gaps(working)
     editor = Editor(working, Types.inferred(working))
     if verify_level >= 1:

@@ -85,9 +85,10 @@ class Builder:
         version = self._opsets.get(domain, 1)
         known = operator(domain, op_type, version)
         if known is None and is_standard(domain, op_type):
+            others = operator_names(domain) - {op_type}
             raise RewriteError(
                 f"There is no operator {op_type!r} in opset {version}.",
-                remedy=meant(op_type, operator_names(domain)),
+                remedy=meant(op_type, others),
             )
         formal = operands(domain, op_type, version)
         given = self._place_operands(op_type, formal, list(inputs), named)
