@@ -24,8 +24,7 @@ COMPILER = {
     "proof": "errors ir ops targets passes export",
     "program": "errors ir ops rewrite opset contrib targets passes export explanation proof",
     "pipeline": (
-        "errors ir ops opset analysis rewrite rules targets passes export program explanation "
-        "proof"
+        "errors ir ops opset analysis rewrite rules targets passes export program explanation proof"
     ),
     "testing": "errors ir rewrite passes",
     "api": "errors ir targets passes explanation proof program pipeline",

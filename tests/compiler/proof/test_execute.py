@@ -90,3 +90,12 @@ def test_what_onnxruntime_says_is_passed_on():
             "g (float[3] x, int64[1] i) => (float[1] y) { y = Gather(x, i) }",
             {"x": np.zeros(3, np.float32), "i": np.array([7])},
         )
+
+
+def test_a_full_disk_is_told(monkeypatch):
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("sardonyx.compiler.proof.execute.write_runnable", full)
+    with pytest.raises(ExecutionError, match="No space left"):
+        run("g (float[1] x) => (float[1] y) { y = Neg(x) }", {"x": np.zeros(1, np.float32)})

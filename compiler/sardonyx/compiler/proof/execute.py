@@ -95,12 +95,21 @@ class Executor:
         Raises:
             ExecutionError: It cannot be run within the limits.
         """
-        path = write_runnable(model, self.folder / "model.onnx", self._store)
+        try:
+            path = write_runnable(model, self.folder / "model.onnx", self._store)
+            fed = [self._feed(sample) for sample in samples]
+        except OSError as error:
+            raise ExecutionError(
+                "The model cannot be written to where it would be run.",
+                where=str(self.folder),
+                found=str(error),
+                remedy="make room there, point TMPDIR elsewhere, or compile with proof='off'",
+            ) from error
         made = [self.folder / f"output-{index}.npz" for index in range(len(samples))]
         memory = self.limits.memory
         request = {
             "model": str(path),
-            "inputs": [str(self._feed(sample)) for sample in samples],
+            "inputs": [str(file) for file in fed],
             "outputs": [str(file) for file in made],
             "optimised": optimised,
             "threads": self.limits.threads,
