@@ -143,8 +143,8 @@ def compile(
     reported in `Program.proof`; compilation goes on without it.
 
     Args:
-        model: An onnx_ir model, as the frontends return it, or a DSL model. One of an older opset is
-            brought to the canonical one first.
+        model: An onnx_ir model, as the frontends return it, or a DSL model. One of an older opset
+            is brought to the canonical one first.
         target: Name of a target, or a target.
         opset: Opset of the standard domain in the exported file; by default the target's.
         precision: "fp16" or "bf16", where the target computes in it: most of the model is
