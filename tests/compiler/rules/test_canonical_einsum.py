@@ -91,6 +91,12 @@ def test_more_than_one_dynamic_dim(equation, shapes, rank, op_type):
     assert after[op_type] >= 1
 
 
+def test_dims_that_stay_are_copied_and_not_computed():
+    given = einsum("bsd,dhk->bshk", "N,M,3", "3,2,4", result="?,?,?,?")
+    after = check_written(given, dims=SIZES)
+    assert not {"Shape", "Concat"} & after.keys()
+
+
 ELLIPSES = [
     ("...ij,...jk->...ik", ("N,3,2,4", "N,3,4,5"), 4),
     ("...ij,...jk->...ik", ("N,1,2,4", "1,3,4,5"), 4),

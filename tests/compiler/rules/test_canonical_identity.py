@@ -27,6 +27,8 @@ I64 = {
         "keep": [0, 0],
         "padded": [0, 1, 0, 0],
         "swap": [-1, 4],
+        "ones_two": [1, 2],
+        "four": [4],
     }.items()
 }
 TRUE, FALSE = np.array([True]), np.array(False)
@@ -128,12 +130,20 @@ MISSES = [
         "in order",
     ),
     ("add_zero", "y = Add(x, half)", "is not 0"),
+    ("tile_once", "t = Tile(x, ones_two) y = Slice(t, zero, four, one)", "is not all ones"),
 ]
 
 
 @pytest.mark.parametrize(("name", "body", "reason"), MISSES, ids=lambda v: str(v)[:40])
 def test_refuses_with_a_reason(name, body, reason):
     check_miss(BY_NAME[name], _model(body), reason)
+
+
+def test_an_output_that_would_be_two_stays():
+    given = _model(
+        "a = Relu(x) y = Identity(a)", "g (float[b,4] x) => (float[b,4] y, float[b,4] a)"
+    )
+    check_miss(BY_NAME["identity"], given, "it makes an output of the graph")
 
 
 def test_an_addend_that_broadcasts_the_result_up_stays():

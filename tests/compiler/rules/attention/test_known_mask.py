@@ -135,6 +135,17 @@ def test_a_mask_without_all_rows(mask):
         np.testing.assert_allclose(got, wanted, **CLOSE)
 
 
+def test_a_mask_without_all_rows_for_operands_of_three_axes():
+    given = model("""g (float[b,s,8] q, float[b,t,8] k, float[b,t,6] v, float[1,t] m) =>
+        (float[b,s,6] y) { y = Attention<q_num_heads=2,kv_num_heads=2>(q, k, v, m) }""")
+    after = clone(given)
+    apply(FILLED, after)
+    assert counts(after) == {"Shape": 2, "Concat": 1, "Expand": 1, "Attention": 1}
+    feeds = random_feeds(given, {"b": 2, "s": 3, "t": 4})
+    for wanted, got in zip(run_reference(given, feeds), run_ort(after, feeds), strict=True):
+        np.testing.assert_allclose(got, wanted, **CLOSE)
+
+
 def test_lengths_that_are_known_need_no_shape():
     given = attention()
     check_miss(FILLED, model(TEXT.replace("MASK", "float[b,1,s,t]")), "the mask has all its rows")

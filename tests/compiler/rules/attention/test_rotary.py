@@ -157,6 +157,22 @@ def test_angles_from_elsewhere():
     check_miss(ROTARY, given, "CumSum may give the two halves of a head other angles")
 
 
+@pytest.mark.parametrize("cut", ["Slice(LONG, zero, six, one)", "Slice(LONG, starts, ends)"])
+def test_angles_that_are_a_part_of_longer_rows(cut):
+    """The halves of a longer row are not those of its part."""
+    tables = " ".join(f"{n} = {cut.replace('LONG', f'long_{n}')}" for n in ("cos", "sin"))
+    joined = " ".join(f"long_{n} = Concat<axis = 1>(f_{n}, f_{n})" for n in ("cos", "sin"))
+    given = rotary(
+        f"{joined} {tables} {HALVES} {SUM}",
+        "2,4,5,6",
+        ", float[5,4] f_cos, float[5,4] f_sin",
+        six=np.array([6]),
+        starts=np.array([0, 0]),
+        ends=np.array([5, 6]),
+    )
+    check_miss(ROTARY, given, "Slice may give the two halves of a head other angles")
+
+
 def test_other_ranks_and_dtypes():
     body = "a, c = Split<axis = -1, num_outputs = 2>(x) n = Neg(c) r = Concat<axis = -1>(n, a) "
     given = rotary(body + SUM, "4,5,6", **angles(5, 6))
@@ -209,6 +225,12 @@ def test_first_part_with_positions_before_heads():
 def test_what_is_no_first_part(body: str, why: str):
     text = f"g (float[b,4,s,6] x{CACHES}) => (float[b,n,s,k] y) {{ {body} }}"
     check_miss(PARTIAL_ROTARY, model(text, **NUMBERS, four=np.array([4])), why)
+
+
+def test_no_first_part_of_a_head_of_unknown_size():
+    text = f"g (float[b,4,s,d] x{CACHES}) => (float[b,4,s,k] y) {{ {PART} }}"
+    given = model(text, **NUMBERS, four=np.array([4]))
+    check_miss(PARTIAL_ROTARY, given, "it is not the first part of a head that is turned")
 
 
 # --- the transpose of heads ----------------------------------------------------------------------

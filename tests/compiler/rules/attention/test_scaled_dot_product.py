@@ -126,6 +126,13 @@ def test_a_scale_for_each_head():
     check_rule(SCALED_DOT_PRODUCT, given, {"Mul": 1, "Attention": 1}, dims=SIZES, **CLOSE)
 
 
+@pytest.mark.parametrize("scaled", ["Mul(c, f)", "Mul(f, c)"])
+def test_a_scale_for_each_query(scaled):
+    given = attention(PLAIN[0], f"s0 = {scaled}", *PLAIN[2:], inputs="float[b,2,s,1] f")
+    left = {"Mul": 1, "Attention": 1}
+    check_rule(SCALED_DOT_PRODUCT, given, left, dims=SIZES, **CLOSE)
+
+
 def test_a_scaled_value():
     given = attention(*PLAIN[:3], "w = Mul(v, cap)", "y = MatMul(p, w)")
     check_rule(SCALED_DOT_PRODUCT, given, {"Attention": 1, "Mul": 1}, dims=SIZES, **CLOSE)
@@ -239,7 +246,9 @@ def test_a_finite_additive_mask_made_of_zeros_and_ones():
     check_rule(SCALED_DOT_PRODUCT, given, left, dims=sizes, **CLOSE)
 
 
-@pytest.mark.parametrize("clamp", ["Max(d, lowest)", "Max(lowest, d)", "Clip(d, lowest)"])
+@pytest.mark.parametrize(
+    "clamp", ["Max(d, lowest)", "Max(lowest, d)", "Clip(d, lowest)", "Clip(d, lowest, )"]
+)
 def test_scores_that_are_kept_above_the_lowest_number(clamp):
     lines = ("w = Where(m, zero, lowest)", "d = Add(c, w)", f"s0 = {clamp}")
     given = masked(*lines, inputs="bool[b,1,s,t] m")

@@ -68,6 +68,15 @@ def test_near_misses(lines, result, reason):
     check_miss(LINEAR_BETWEEN_TRANSPOSES, between(*lines, result=result), reason)
 
 
+@pytest.mark.parametrize("layer", ["MatMul(t, k)", "Add(t, k)"])
+def test_weights_that_are_computed(layer):
+    shape, size = ("4,6", 6) if "MatMul" in layer else ("4", 4)
+    text = f"""g (float[b,s,4] x, float[{shape}] k) => (float[b,s,{size}] y) {{
+        t = Transpose<perm=[1,0,2]>(x) l = {layer} {BACK} }}"""
+    reason = "there is no other transpose before a linear layer (l"
+    check_miss(LINEAR_BETWEEN_TRANSPOSES, model(text), reason)
+
+
 def test_a_piece_that_is_not_transposed_back():
     lines = ("m = MatMul(t, w)", "p, q = Split<axis=-1>(m, sizes)", BACK.replace("(l)", "(p)"))
     given = between(*lines, "z = Neg(q)", result="float[b,s,2] y, float[s,b,4] z")

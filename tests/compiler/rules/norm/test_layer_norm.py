@@ -122,6 +122,14 @@ def test_half_precision():
         (net(shape="b,s,c"), "the length of a normalised axis is not known"),
         (net(square="Mul(d, x)"), "is not the 'd' seen before"),
         (
+            net(tail="u3 = Mul(m, two) r = Sqrt(u3) f = Add(r, e) w = Mul(v, f) y = Div(d, f)"),
+            "epsilon is added to the root, not to the variance under it (e: float[])",
+        ),
+        (
+            net(tail="u3 = Div(m, two) r = Sqrt(u3) f = Add(r, e) w = Mul(v, f) y = Div(d, f)"),
+            "epsilon is added to the root, not to the variance under it (e: float[])",
+        ),
+        (
             net(tail="r = Sqrt(m) f = Add(r, e) w = Mul(v, f) y = Div(d, f)"),
             "epsilon is added to the root, not to the variance under it (e: float[])",
         ),

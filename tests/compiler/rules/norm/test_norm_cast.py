@@ -53,6 +53,10 @@ def test_a_cast_that_others_read_stays_for_them():
             "the result is cast to DOUBLE, the input from FLOAT16",
         ),
         (
+            net("RMSNormalization(c, s)", source="double", target="double"),
+            "the result is cast to DOUBLE, the input from DOUBLE",
+        ),
+        (
             net("RMSNormalization(c, s)", source="double"),
             "the result is cast to FLOAT16, the input from DOUBLE",
         ),

@@ -61,6 +61,15 @@ def test_epsilon_first_and_other_axes():
     assert node.attributes.get_int("axis") == -2
 
 
+@pytest.mark.parametrize("scaled", ["Mul(m, three)", "Div(m, three)"])
+def test_a_mean_of_squares_that_is_scaled(scaled):
+    text = f"""g (float[b,s,4] x) => (float[b,s,4] y) {{
+        q = Mul(x, x) m = ReduceMean(q, last) w = {scaled} v = Add(w, e) r = Sqrt(v)
+        y = Div(x, r) }}"""
+    given = model(text, **NUMBERS)
+    check_rule(RMS_NORM, given, {"RMSNormalization": 1}, dims=SIZES, **CLOSE)
+
+
 def test_half_precision():
     text = """g (float16[b,s,4] x) => (float16[b,s,4] y) {
         q = Mul(x, x) m = ReduceMean(q, last) v = Add(m, e) r = Sqrt(v) y = Div(x, r) }"""
