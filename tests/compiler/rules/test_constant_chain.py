@@ -94,6 +94,15 @@ def test_the_rounding_trick_is_left_alone():
     check_miss(SHIFT_SHIFT, given, "the constants cancel")
 
 
+def test_where_constants_begin_to_cancel():
+    """Half of the digits of single precision are gone from 2**11 on."""
+    given = chain("Add(x, k)", "Sub(p, l)", np.float32(2048), np.float32(2047))
+    check_miss(SHIFT_SHIFT, given, "the constants cancel")
+    given = chain("Add(x, k)", "Sub(p, l)", np.float32(2047), np.float32(2046))
+    # The sum is rounded to a multiple of 2**-13 before, and is not any more.
+    check_rule(SHIFT_SHIFT, given, {"Add": 1}, dims=SIZES, atol=2e-4, rtol=0)
+
+
 def test_a_sum_beyond_the_dtype_is_refused():
     given = chain("Add(x, k)", "Add(p, l)", np.float32(3e38), np.float32(3e38))
     check_miss(SHIFT_SHIFT, given, "the sum of the constants is too large")

@@ -119,6 +119,9 @@ def test_a_norm_in_training_mode_is_refused():
         c = Conv(x, w) y, a, b = BatchNormalization <training_mode = 1> (c, s, t, m, v) }"""
     given = model(text, w=normal(4, 3, 3, 3), **norm(4))
     check_miss(CONV_BATCH_NORM, given, "the batch norm is in training mode")
+    text = text.replace("Conv(", "ConvTranspose(").replace("[2,4,5,6]", "[2,4,9,10]")
+    given = model(text, w=normal(3, 4, 3, 3), **norm(4))
+    check_miss(CONV_TRANSPOSE_BATCH_NORM, given, "the batch norm is in training mode")
 
 
 def test_computed_weights_and_parameters_are_refused():

@@ -72,9 +72,9 @@ def test_other_numbers_are_refused(lines, reason):
     check_miss(LEAKY_RELU, net(lines), reason)
 
 
-@pytest.mark.parametrize("slope", [1.5, -0.5])
+@pytest.mark.parametrize("slope", [1.5, -0.5, [0.5, 0.5, 1.5, 0.5, 0.5], [0.5, -0.5, 0, 1, 1]])
 def test_a_maximum_with_a_steep_line_is_refused(slope):
-    reason = "the slope is not between 0 and 1 (a: float[])"
+    reason = "the slope is not between 0 and 1 (a: float["
     check_miss(LEAKY_RELU, net(SPELLINGS[4], a=slope), reason)
 
 

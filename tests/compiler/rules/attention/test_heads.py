@@ -106,6 +106,15 @@ def test_heads_that_others_read_too(read):
     check_miss(ATTENTION_OF_JOINED_HEADS, given, reason)
 
 
+def test_a_reshape_whose_shape_is_computed():
+    given = heads(
+        ("Reshape(at, joined)", "Reshape(at, to)"),
+        ("float[b,s,16] y", "float[b,n,16] y"),
+        mask=", int64[3] to",
+    )
+    check_miss(ATTENTION_OF_JOINED_HEADS, given, "what joins the heads is no plain Reshape")
+
+
 def test_a_reshape_that_copies_other_dims():
     given = heads(("float[b,s,16] y", "float[b,s,4,4] y"), joined=np.int64([0, 0, 0, 0]))
     check_miss(ATTENTION_OF_JOINED_HEADS, given, "what joins the heads is no plain Reshape")

@@ -105,6 +105,9 @@ def test_another_axis_is_removed():
         u = Unsqueeze(x, zero) t = Transpose<perm=[1,2,3,0]>(u) y = Squeeze(t, zero) }"""
     given = model(text, **NUMBERS)
     check_miss(TRANSPOSE_WITHOUT_ONES, given, "another axis is removed than was inserted")
+    several = text.replace("(t, zero)", "(t, ends)").replace("[s,24,1] y", "[s,24] y")
+    given = model(several, zero=np.int64([0]), ends=np.int64([0, 3]))
+    check_miss(TRANSPOSE_WITHOUT_ONES, given, "it is not one axis that is inserted and removed")
     text = text.replace("(x, zero)", "(x, two_axes)").replace("[1,2,3,0]", "[1,2,3,0,4]")
     text = text.replace("(t, zero)", "(t, three)").replace("[s,24,1] y", "[1,1,s,24] y")
     given = model(text, two_axes=np.int64([0, 1]), three=np.int64([3]))
