@@ -166,7 +166,8 @@ def reorder(node: ast.AST) -> Defects:
         is_load = isinstance(node.ctx, ast.Load)
         is_plain = all(isinstance(e, ast.Constant | ast.Name | ast.UnaryOp) for e in node.elts)
         values = [ast.dump(element) for element in node.elts]
-        if is_load and is_plain and values != values[::-1] and not _holds_text(node):
+        is_new = values != values[::-1] and not _holds_text(node) and not _holds_rules(node)
+        if is_load and is_plain and is_new:
             yield _of_type(node, elts=node.elts[::-1])
 
 
@@ -183,6 +184,11 @@ def drop_element(node: ast.AST) -> Defects:
 
 def _holds_text(node: ast.List | ast.Tuple | ast.Set) -> bool:
     return all(isinstance(e, ast.Constant) and isinstance(e.value, str) for e in node.elts)
+
+
+def _holds_rules(node: ast.List | ast.Tuple) -> bool:
+    """Whether a tuple lists rules, whose order says nothing."""
+    return all(isinstance(e, ast.Name) and e.id.isupper() for e in node.elts)
 
 
 def drop_alternative(node: ast.AST) -> Defects:

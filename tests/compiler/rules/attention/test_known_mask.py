@@ -135,6 +135,19 @@ def test_a_mask_without_all_rows(mask):
         np.testing.assert_allclose(got, wanted, **CLOSE)
 
 
+def test_the_columns_of_joined_keys_are_counted_before_they_are_joined():
+    given = model("""g (float[b,2,s,4] q, float[b,2,p,4] pk, float[b,2,t,4] k, float[b,2,p,3] pv,
+        float[b,2,t,3] v, float[b,1,1,p] pm, float[b,1,1,t] m) => (float[b,2,s,3] y) {
+        kk = Concat<axis=2>(pk, k) vv = Concat<axis=-2>(pv, v) mm = Concat<axis=3>(pm, m)
+        y = Attention(q, kk, vv, mm) }""")
+    after = clone(given)
+    apply(FILLED, after)
+    assert counts(after) == {"Concat": 4, "Shape": 3, "Add": 1, "Expand": 1, "Attention": 1}
+    feeds = random_feeds(given, {"b": 2, "s": 3, "p": 5, "t": 4})
+    for wanted, got in zip(run_reference(given, feeds), run_ort(after, feeds), strict=True):
+        np.testing.assert_allclose(got, wanted, **CLOSE)
+
+
 def test_a_mask_without_all_rows_for_operands_of_three_axes():
     given = model("""g (float[b,s,8] q, float[b,t,8] k, float[b,t,6] v, float[1,t] m) =>
         (float[b,s,6] y) { y = Attention<q_num_heads=2,kv_num_heads=2>(q, k, v, m) }""")

@@ -123,6 +123,7 @@ def test_positions_before_heads():
             "the angles of the two halves of a head differ",
         ),
         (HALVES + SUM, angles(4, 5, 6), "the angles are not one row for each position"),
+        (HALVES + SUM, angles(1, 6), "the angles are not one row for each position"),
         (
             HALVES.replace("Slice(x, zero", "Slice(z, zero") + SUM,
             angles(5, 6),
