@@ -56,6 +56,7 @@ def test_shared_operands():
     ("given", "reason"),
     [
         (net("b,c,3,4", back=COMPUTED), "it is not known to be a batch of channels"),
+        (net("b,6", back=COMPUTED), "it is not known to be a batch of channels"),
         (net(fold="fold_all", back=COMPUTED), "the channels are not folded into groups"),
         (net("b,4,3,6", back=COMPUTED), "4 channels are no 3 groups"),
         (net("3,6,4,4", "fold_batch", back=COMPUTED), "the batch is not known to stay what it is"),
