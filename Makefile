@@ -12,7 +12,7 @@ CODE := compiler runtime frontends tests benchmarks examples
 # One thread for each test process: several processes already fill the machine.
 ONE_THREAD := OMP_NUM_THREADS=1 HF_HUB_OFFLINE=1
 
-.PHONY: help venv demo test check lint types meta bench compile-time fusions operators mutants gpu wheel clean
+.PHONY: help venv demo test check lint types meta bench compile-time fusions operators mutants fuzz gpu wheel clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -51,6 +51,9 @@ operators: .venv/dev.stamp ## where each benchmark model's time goes, by operato
 
 mutants: .venv/dev.stamp ## plant defects in rules, count those that tests find (N=300 RULES="norm attention", N=0 for all)
 	$(ONE_THREAD) $(PY) -W ignore -m tests.mutation -n $(or $(N),300) --jobs $(JOBS) $(RULES) $(ARGS)
+
+fuzz: .venv/dev.stamp ## random graphs compiled for every target and compared (N=10000 SEED=7 JOBS=2)
+	$(ONE_THREAD) $(PY) -m tests.fuzz $(or $(N),1000) --jobs $(JOBS) $(if $(SEED),--seed $(SEED)) $(ARGS)
 
 gpu: .venv/dev.stamp ## tests and benchmarks that need a CUDA device; says what it skips
 	$(PY) -m benchmarks.gpu $(ARGS)

@@ -1,0 +1,265 @@
+"""Whether the compiler keeps what a graph computes: compiled for each route, run, compared."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import onnx
+import onnx_ir as ir
+
+from sardonyx.compiler.errors import UnsupportedError
+from sardonyx.compiler.ir.types import Types
+from sardonyx.compiler.pipeline import compile
+from sardonyx.compiler.program import Program
+from sardonyx.compiler.proof import ExecutionError
+from sardonyx.compiler.proof.compare import Difference
+from sardonyx.compiler.proof.compare import Reference as Bounds
+from sardonyx.compiler.proof.noise import add_noise
+from sardonyx.compiler.rewrite import Rule
+from tests.fuzz.generate import Sample
+from tests.fuzz.run import Outputs, Reference, Runner
+
+_FIRST_NOISE, _MORE_NOISE = 2, 8
+_THEIRS = 8.0
+"""Kernels and numpy may differ by so many times as much as rounding explains."""
+
+
+@dataclass(frozen=True)
+class Route:
+    """How a graph is compiled: for which target, at which opset (None: the target's)."""
+
+    target: str
+    opset: int | None = None
+
+    def __str__(self) -> str:
+        return self.target if self.opset is None else f"{self.target} {self.opset}"
+
+
+@dataclass(frozen=True)
+class Fault:
+    """What the compiler did wrong.
+
+    Attributes:
+        kind: "answer", "error", "death" or "checker".
+        route: How it was compiled.
+        what: In words.
+    """
+
+    kind: str
+    route: Route
+    what: str
+
+    def __str__(self) -> str:
+        return f"{self.kind} on {self.route}: {self.what}"
+
+
+@dataclass
+class Verdict:
+    """What became of a graph.
+
+    Attributes:
+        faults: What is wrong.
+        invalid: Why the source does not run, if it does not.
+        partly: Why it does not run on some of the samples.
+        died: Whether the source kills ONNX Runtime's process.
+        theirs: How ONNX Runtime and the reference differ on the source.
+        counts: Programs compiled, samples compared and so on.
+        rules: How often each rule was applied.
+    """
+
+    faults: list[Fault] = field(default_factory=list)
+    invalid: str = ""
+    partly: str = ""
+    died: bool = False
+    theirs: list[Difference] = field(default_factory=list)
+    counts: Counter[str] = field(default_factory=Counter)
+    rules: Counter[str] = field(default_factory=Counter)
+
+
+@dataclass
+class _Source:
+    """What a source computes and how far that may move."""
+
+    model: ir.Model
+    samples: list[Sample]
+    runner: Runner
+    right: Outputs
+    disturbed: list[Outputs]
+    reference: Outputs | None
+
+    @property
+    def names(self) -> list[str]:
+        return [str(v.name) for v in self.model.graph.outputs]
+
+    def bounds(self, index: int) -> Bounds:
+        runs = [run[index] for run in self.disturbed]
+        return Bounds(self.names, self.right[index], runs)
+
+    def disturb(self, seeds: range) -> None:
+        """Run it with its arithmetic disturbed, once more for each seed."""
+        for seed in seeds:
+            noisy = inlined(self.model)
+            Types.inferred(noisy)
+            if add_noise(noisy, seed):
+                self.disturbed.append(self.runner.run(noisy, self.samples))
+
+
+def judge(
+    model: ir.Model,
+    samples: Sequence[Sample],
+    routes: Sequence[Route],
+    runner: Runner,
+    rules: Sequence[Rule] = (),
+) -> Verdict:
+    """Compile a model for each route and compare what comes out.
+
+    Args:
+        model: A valid model at opset 23; it is not changed.
+        samples: Inputs to compare on.
+        routes: How to compile it.
+        runner: Runs models.
+        rules: Rules to compile with besides those of the target.
+    """
+    verdict = Verdict()
+    source = _begin(model, samples, runner, verdict)
+    if source is None:
+        return verdict
+    for route in routes:
+        program = _compiled(source, route, rules, verdict)
+        if program is not None:
+            verdict.rules.update(program.report.rules)
+            _compare(source, program, route, verdict)
+    return verdict
+
+
+def _begin(
+    model: ir.Model, samples: Sequence[Sample], runner: Runner, verdict: Verdict
+) -> _Source | None:
+    usable, right = _run_each(model, samples, runner, verdict)
+    if not usable:
+        return None
+    source = _Source(model, usable, runner, right, [], None)
+    try:
+        source.disturb(range(_FIRST_NOISE))
+    except ExecutionError:
+        verdict.counts["noise does not run"] += 1
+    if not isinstance(runner, Reference):
+        try:
+            source.reference = Reference().run(clone(model), usable)
+        except ExecutionError:
+            verdict.counts["the reference does not run"] += 1
+    if source.reference is not None:
+        for index, found in enumerate(source.reference):
+            differences = source.bounds(index).differences(found)
+            verdict.theirs += [d for d in differences if d.ratio > _THEIRS]
+    return source
+
+
+def _run_each(
+    model: ir.Model, samples: Sequence[Sample], runner: Runner, verdict: Verdict
+) -> tuple[list[Sample], Outputs]:
+    """The samples that a source runs on, and what it gives."""
+    try:
+        return list(samples), runner.run(clone(model), samples)
+    except ExecutionError:
+        pass
+    usable: list[Sample] = []
+    why = ""
+    right: Outputs = []
+    for sample in samples:
+        try:
+            right += runner.run(clone(model), [sample])
+            usable.append(sample)
+        except ExecutionError as error:
+            verdict.counts["samples that the source does not run on"] += 1
+            verdict.died |= "signal" in (error.found or "")
+            why = error.found or error.what
+    verdict.invalid, verdict.partly = (why, "") if not usable else ("", why)
+    return usable, right
+
+
+def _compiled(
+    source: _Source, route: Route, rules: Sequence[Rule], verdict: Verdict
+) -> Program | None:
+    try:
+        program = compile(
+            source.model, route.target, opset=route.opset, rules=rules, verify_level=2, proof="off"
+        )
+    except UnsupportedError as error:
+        if route.opset is None and not isinstance(source.runner, Reference):
+            verdict.faults.append(Fault("error", route, f"{error.what} {error.found}"))
+        verdict.counts["not to be had at that opset"] += 1
+        return None
+    except Exception as error:
+        said = " ".join(f"{type(error).__name__}: {error}".split())
+        verdict.faults.append(Fault("error", route, said[:300]))
+        return None
+    verdict.counts["programs"] += 1
+    if route.target == "portable":
+        try:
+            onnx.checker.check_model(ir.to_proto(program.model), full_check=True)
+        except Exception as error:
+            said = " ".join(str(error).split())
+            verdict.faults.append(Fault("checker", route, said[:300]))
+    return program
+
+
+def _compare(source: _Source, program: Program, route: Route, verdict: Verdict) -> None:
+    names = [str(v.name) for v in program.model.graph.outputs]
+    if names != source.names:
+        verdict.faults.append(Fault("answer", route, f"outputs {names}, were {source.names}"))
+        return
+    try:
+        outputs = source.runner.run(program.model.clone(), source.samples)
+    except ExecutionError as error:
+        kind = "death" if "signal" in (error.found or "") else "error"
+        said = f"the program does not run: {error.found or error.what}"
+        verdict.faults.append(Fault(kind, route, said[:300]))
+        return
+    for index, found in enumerate(outputs):
+        verdict.counts["comparisons"] += len(found)
+        worst = _worst(source.bounds(index), found)
+        if worst is None:
+            continue
+        if len(source.disturbed) == _FIRST_NOISE:
+            # Two draws of the noise may have missed what it can do.
+            source.disturb(range(_FIRST_NOISE, _MORE_NOISE))
+            worst = _worst(source.bounds(index), found)
+        if worst is None:
+            continue
+        if _follows_reference(source, index, found):
+            verdict.counts["outputs like the reference's, not ONNX Runtime's"] += 1
+            continue
+        verdict.faults.append(Fault("answer", route, f"sample {index}, {worst}"))
+
+
+def _worst(bounds: Bounds, found: Sequence[np.ndarray]) -> Difference | None:
+    differences = [d for d in bounds.differences(found) if d.ratio > 1]
+    return max(differences, key=lambda d: d.ratio, default=None)
+
+
+def _follows_reference(source: _Source, index: int, found: Sequence[np.ndarray]) -> bool:
+    """Say whether each output is either ONNX Runtime's or the reference's, where they differ."""
+    if source.reference is None:
+        return False
+    bounds, other = source.bounds(index), source.bounds(index)
+    other.right = tuple(source.reference[index])
+    try:
+        pairs = zip(bounds.differences(found), other.differences(found), strict=True)
+        return all(min(a.ratio, b.ratio) <= 1 for a, b in pairs)
+    except ValueError:  # Shapes differ.
+        return False
+
+
+def clone(model: ir.Model) -> ir.Model:
+    """A copy that shares nothing."""
+    return ir.from_proto(ir.to_proto(model))
+
+
+def inlined(model: ir.Model) -> ir.Model:
+    """A copy without functions."""
+    copy = clone(model)
+    return ir.passes.common.InlinePass()(copy).model if copy.functions else copy
