@@ -9,10 +9,10 @@ from typing import Protocol
 import ml_dtypes
 import numpy as np
 import onnx_ir as ir
-from onnx.reference import ReferenceEvaluator
 
 from sardonyx.compiler.proof import ExecutionError, Executor
 from tests.fuzz.generate import Sample
+from tests.fuzz.reference import evaluator
 from tests.fuzz.values import Array
 
 Outputs = list[list[Array]]
@@ -57,8 +57,8 @@ class Reference:
         try:
             with np.errstate(all="ignore"), warnings.catch_warnings():
                 warnings.simplefilter("ignore")
-                evaluator = ReferenceEvaluator(ir.to_proto(model))
-                made = [evaluator.run(None, dict(sample)) for sample in samples]
+                known = evaluator(ir.to_proto(model))
+                made = [known.run(None, dict(sample)) for sample in samples]
         except Exception as error:
             raise ExecutionError(
                 "The reference cannot run the model.", found=f"{type(error).__name__}: {error}"

@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 import onnx
 import onnx_ir as ir
-from onnx.reference import ReferenceEvaluator
 
 from sardonyx.compiler.errors import SardonyxError
 from sardonyx.compiler.ir.builder import Builder
@@ -20,6 +19,7 @@ from sardonyx.compiler.ir.signature import CANONICAL_OPSET
 from sardonyx.compiler.ir.types import Types
 from sardonyx.compiler.targets.kernels import missing_kernel
 from tests.fuzz.values import FLOATS, Array, Random, any_dtype, any_shape, chance, elements
+from tests.fuzz.reference import evaluator
 from tests.fuzz.safety import is_safe
 
 _MOST_ELEMENTS = 4096
@@ -296,7 +296,7 @@ def evaluate(node: ir.Node, feeds: dict[str, Array]) -> list[Array]:
     try:
         with np.errstate(all="ignore"), warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            made = ReferenceEvaluator(model).run(None, feeds)
+            made = evaluator(model).run(None, feeds)
     except Exception as error:
         raise Refused(f"{type(error).__name__}: {error}") from None
     if any(isinstance(x, (list, tuple, dict)) or x is None for x in made):

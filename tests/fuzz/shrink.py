@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
@@ -16,52 +17,98 @@ from tests.fuzz.run import Reference
 
 IsBad = Callable[[ir.Model, list[Sample]], bool]
 Graph = tuple[ir.Model, list[Sample]]
+_MOST_WINDOW = 4
 
 
-def shrink(model: ir.Model, samples: Sequence[Sample], is_bad: IsBad) -> Graph:
-    """Return a smaller graph that is bad as well; the given one if nothing can be left out."""
+def shrink(
+    model: ir.Model, samples: Sequence[Sample], is_bad: IsBad, seconds: float = 60.0
+) -> Graph:
+    """Return a smaller graph that is bad as well; the given one if nothing can be left out.
+
+    Args:
+        model: A graph that is bad.
+        samples: Its inputs.
+        is_bad: Says whether a graph is.
+        seconds: When to be content with what there is.
+    """
     current: Graph = (clone(model), list(samples))
-    for _ in range(20):
-        smaller = _once(current, is_bad)
-        if smaller is None:
-            return current
-        current = smaller
+    deadline = time.monotonic() + seconds
+    for stage in (_simpler, _windows, _simpler, _cuts, _bypasses, _cuts, _held_inputs):
+        for make in stage(*current):
+            if time.monotonic() > deadline:
+                return current
+            candidate = make(*current)
+            if candidate is not None and is_bad(*candidate):
+                current = candidate
+                if stage is _windows:
+                    break
     return current
 
 
-def _once(current: Graph, is_bad: IsBad) -> Graph | None:
-    """Take whatever candidate is bad, in order; None where none is."""
-    found = None
-    tried = True
-    while tried:
-        tried = False
-        for candidate in _candidates(*(found or current)):
-            if is_bad(*candidate):
-                found, tried = candidate, True
-                break
-    return found
+Make = Callable[[ir.Model, list[Sample]], "Graph | None"]
 
 
-def _candidates(model: ir.Model, samples: list[Sample]) -> Iterator[Graph]:
+def _simpler(model: ir.Model, samples: list[Sample]) -> Iterator[Make]:
     if model.functions:
-        yield inlined(model), samples
-    if len(samples) > 1:
-        yield from ((clone(model), [sample]) for sample in samples)
+        yield lambda model, samples: (inlined(model), samples)
+    for index in range(len(samples) if len(samples) > 1 else 0):
+        yield lambda model, samples, index=index: (clone(model), samples[index : index + 1])
     outputs = [str(v.name) for v in model.graph.outputs]
-    if len(outputs) > 1:
-        yield from (_pruned(_with_outputs(model, [name]), samples) for name in outputs)
-    names = [[str(v.name) for v in node.outputs] for node in model.graph]
+    for name in outputs if len(outputs) > 1 else []:
+        yield lambda model, samples, name=name: (
+            _pruned(_with_outputs(model, [name]), samples) if len(model.graph.outputs) > 1 else None
+        )
+
+
+def _windows(model: ir.Model, samples: list[Sample]) -> Iterator[Make]:
+    """A few nodes in a row, alone; the shortest rows first."""
+    names = _made(model)
     values = _values(model, samples)
-    for made in names:
-        cut = _cut(model, samples, made, values)
-        if cut is not None:
-            yield _pruned(*cut)
-    for made in reversed(names):
-        for bypassed in _bypassed(model, made):
-            yield _pruned(bypassed, samples)
-    for value in model.graph.inputs:
-        if len(samples) == 1:
-            yield _pruned(*_held(model, samples, str(value.name)))
+    for size in range(1, _MOST_WINDOW + 1):
+        for start in range(len(names) - size, -1, -1):
+            window = names[start : start + size]
+            yield lambda model, samples, window=window: _window(model, samples, window, values)
+
+
+def _cuts(model: ir.Model, samples: list[Sample]) -> Iterator[Make]:
+    values = _values(model, samples)
+    for made in reversed(_made(model)):
+        yield lambda model, samples, made=made: _cut(model, samples, made, values)
+
+
+def _bypasses(model: ir.Model, samples: list[Sample]) -> Iterator[Make]:
+    for made in reversed(_made(model)):
+        for index in range(3):
+            yield lambda model, samples, made=made, index=index: _bypassed(
+                model, samples, made, index
+            )
+
+
+def _held_inputs(model: ir.Model, samples: list[Sample]) -> Iterator[Make]:
+    for value in model.graph.inputs if len(samples) == 1 else []:
+        yield lambda model, samples, name=str(value.name): _held(model, samples, name)
+
+
+def _made(model: ir.Model) -> list[list[str]]:
+    return [[str(v.name) for v in node.outputs] for node in model.graph]
+
+
+def _window(
+    model: ir.Model, samples: list[Sample], window: list[list[str]], values: list[Sample] | None
+) -> Graph | None:
+    """Let what other nodes give be inputs, and all that these give be outputs."""
+    inside = {name for made in window for name in made if name}
+    copy = clone(model)
+    nodes = [n for n in copy.graph if any(v.name in inside for v in n.outputs)]
+    outputs = [v for n in nodes for v in n.outputs if v.name]
+    loose = [v for v in outputs if not any(user in nodes for user, _ in v.uses())]
+    copy.graph.outputs.clear()
+    copy.graph.outputs.extend(loose)
+    current: Graph | None = (copy, samples)
+    for made in _made(model):
+        if current is not None and not inside & set(made):
+            current = _cut(*current, made, values)
+    return current
 
 
 def _with_outputs(model: ir.Model, names: list[str]) -> ir.Model:
@@ -96,7 +143,9 @@ def _cut(
         Types.inferred(copy)
     except SardonyxError:
         return None
-    node = next(n for n in copy.graph if [v.name for v in n.outputs] == made)
+    node = next((n for n in copy.graph if [v.name for v in n.outputs] == made), None)
+    if node is None:
+        return model, samples
     fed = [dict(sample) for sample in samples]
     for old in node.outputs:
         if not old.uses():
@@ -110,7 +159,7 @@ def _cut(
         copy.graph.inputs.append(new)
         for sample, array in zip(fed, arrays, strict=True):
             sample[name] = array.astype(old.dtype.numpy())
-    return copy, fed
+    return _pruned(copy, fed)
 
 
 def _dims(value: ir.Value, arrays: list[np.ndarray]) -> ir.Shape:
@@ -128,28 +177,33 @@ def _dims(value: ir.Value, arrays: list[np.ndarray]) -> ir.Shape:
     return ir.Shape(dims)
 
 
-def _bypassed(model: ir.Model, made: list[str]) -> Iterator[ir.Model]:
+def _bypassed(
+    model: ir.Model, samples: list[Sample], made: list[str], index: int
+) -> Graph | None:
     """Let an operand of the same type stand for what a node gives."""
-    node = next(n for n in model.graph if [v.name for v in n.outputs] == made)
-    for index in range(len(node.inputs)):
-        copy = clone(model)
-        try:
-            Types.inferred(copy)
-        except SardonyxError:
-            return
-        twin = next(n for n in copy.graph if [v.name for v in n.outputs] == made)
-        value, old = twin.inputs[index], twin.outputs[0]
-        if value is None or old.is_graph_output() or value.dtype != old.dtype:
-            continue
-        if value.shape == old.shape:
-            old.replace_all_uses_with(value)
-            yield copy
+    copy = clone(model)
+    try:
+        Types.inferred(copy)
+    except SardonyxError:
+        return None
+    node = next((n for n in copy.graph if [v.name for v in n.outputs] == made), None)
+    if node is None or index >= len(node.inputs):
+        return None
+    value, old = node.inputs[index], node.outputs[0]
+    if value is None or old.is_graph_output() or value.dtype != old.dtype:
+        return None
+    if value.shape != old.shape:
+        return None
+    old.replace_all_uses_with(value)
+    return _pruned(copy, samples)
 
 
-def _held(model: ir.Model, samples: list[Sample], name: str) -> Graph:
+def _held(model: ir.Model, samples: list[Sample], name: str) -> Graph | None:
     """Let an input be a constant."""
     copy = clone(model)
-    value = next(v for v in copy.graph.inputs if v.name == name)
+    value = next((v for v in copy.graph.inputs if v.name == name), None)
+    if value is None or not value.uses():
+        return None
     copy.graph.inputs.remove(value)
     array = samples[0][name]
     if array.dtype == object:
@@ -159,7 +213,7 @@ def _held(model: ir.Model, samples: list[Sample], name: str) -> Graph:
         value.const_value = ir.tensor(array, name=name)
     value.shape = ir.Shape(array.shape)
     copy.graph.register_initializer(value)
-    return copy, [{n: x for n, x in sample.items() if n != name} for sample in samples]
+    return _pruned(copy, [{n: x for n, x in s.items() if n != name} for s in samples])
 
 
 def _pruned(model: ir.Model, samples: list[Sample]) -> Graph:
