@@ -108,7 +108,9 @@ def adopt(graph: ir.Graph, s: Scope) -> None:
 
 
 def _inner_input(s: Scope, prefix: str, like: Known | None = None, dims: object = None) -> Known:
-    dtype, shape = (D.INT64, []) if like is None else (like.dtype, dims if dims is not None else like.dims)
+    dtype, shape = (
+        (D.INT64, []) if like is None else (like.dtype, dims if dims is not None else like.dims)
+    )
     made = Known(ir.val(s.fresh(prefix), dtype, ir.Shape(shape)), None)  # type: ignore[arg-type]
     s.known.append(made)
     return made

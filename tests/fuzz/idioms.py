@@ -38,7 +38,9 @@ def known_last(s: Scope, least: int = 1) -> Known:
     """A floating-point value whose last dim is known."""
 
     def fits(k: Known) -> bool:
-        return k.dtype in _SMALL and k.rank >= least and isinstance(k.dims[-1], int) and k.dims[-1] > 1
+        return (
+            k.dtype in _SMALL and k.rank >= least and isinstance(k.dims[-1], int) and k.dims[-1] > 1
+        )
 
     found = s.recent(fits)
     if found is not None and chance(s.random, 0.75):
@@ -65,7 +67,9 @@ def vector(s: Scope, x: Known, length: int, *, positive: bool = False) -> Known:
 
 def convolution(s: Scope) -> None:
     """A convolution, pooling or linear layer, with what people put behind it."""
-    name = pick(s.random, ["Conv", "Conv", "Conv", "ConvTranspose", "Gemm", "AveragePool", "MaxPool"])
+    name = pick(
+        s.random, ["Conv", "Conv", "Conv", "ConvTranspose", "Gemm", "AveragePool", "MaxPool"]
+    )
     (x,) = place(s, _BY_NAME[name])[:1]
     channels = x.dims[1]
     if not isinstance(channels, int):
@@ -95,7 +99,9 @@ def _per_channel(s: Scope, x: Known, channels: int) -> Known:
         [channels],
         [1, 1, *[1] * (space - 1), last] if space else [1, channels],
     ]
-    c = constant_like(s.random, x.dtype, shapes[0] if chance(s.random, 0.4) else pick(s.random, shapes))
+    c = constant_like(
+        s.random, x.dtype, shapes[0] if chance(s.random, 0.4) else pick(s.random, shapes)
+    )
     pair = (x, s.constant(c)) if chance(s.random, 0.8) else (s.constant(c), x)
     made: Known = s.emit(pick(s.random, ["Add", "Mul", "Sub", "Div"]), *pair)
     return made
@@ -168,8 +174,10 @@ def _silu(s: Scope, x: Known) -> Known:
 
 def _sigmoid(s: Scope, x: Known) -> Known:
     e = s.Exp(s.Neg(x)) if chance(s.random, 0.8) else s.Exp(x)
-    made: Known = s.Reciprocal(s.Add(e, scalar(x, 1))) if chance(s.random, 0.5) else s.Div(
-        scalar(x, nearly(s, 1, 2)), s.Add(scalar(x, nearly(s, 1, 2)), e)
+    made: Known = (
+        s.Reciprocal(s.Add(e, scalar(x, 1)))
+        if chance(s.random, 0.5)
+        else s.Div(scalar(x, nearly(s, 1, 2)), s.Add(scalar(x, nearly(s, 1, 2)), e))
     )
     return made
 
@@ -197,7 +205,9 @@ def _leaky(s: Scope, x: Known) -> Known:
 
 
 def _named(s: Scope, x: Known) -> Known:
-    made: Known = s.emit(pick(s.random, ["Relu", "LeakyRelu", "Tanh", "HardSwish", "Mish", "Elu"]), x)
+    made: Known = s.emit(
+        pick(s.random, ["Relu", "LeakyRelu", "Tanh", "HardSwish", "Mish", "Elu"]), x
+    )
     return made
 
 
@@ -232,7 +242,9 @@ def layer_norm(s: Scope) -> None:
     axes = np.array(nearly(s, [-1], [x.rank - 1], [0], [-2, -1] if x.rank > 1 else [-1]), np.int64)
     is_rms = chance(s.random, 0.4)
     y = x if is_rms else s.Sub(x, s.ReduceMean(x, axes, keepdims=1))
-    squared = s.Pow(y, scalar(x, nearly(s, 2, 3))) if chance(s.random, 0.5) else s.Mul(y, nearly(s, y, x))
+    squared = (
+        s.Pow(y, scalar(x, nearly(s, 2, 3))) if chance(s.random, 0.5) else s.Mul(y, nearly(s, y, x))
+    )
     variance = s.ReduceMean(squared, nearly(s, axes, np.array([0])), keepdims=1)
     epsilon = scalar(x, pick(s.random, [1e-5, 1e-6, 1e-3, 0.1]))
     spread = s.Add(variance, epsilon if chance(s.random, 0.9) else np.full(1, epsilon))
@@ -248,7 +260,11 @@ def layer_norm(s: Scope) -> None:
 
 def _affine(s: Scope, y: Known, channels: int) -> None:
     if chance(s.random, 0.8):
-        y = s.Mul(y, vector(s, y, channels)) if chance(s.random, 0.8) else s.Mul(vector(s, y, channels), y)
+        y = (
+            s.Mul(y, vector(s, y, channels))
+            if chance(s.random, 0.8)
+            else s.Mul(vector(s, y, channels), y)
+        )
     if chance(s.random, 0.6):
         s.Add(y, vector(s, y, channels))
 
@@ -272,7 +288,9 @@ def image_norm(s: Scope) -> None:
     groups = pick(s.random, [1, 2, 4])
     flat = s.Reshape(x, np.array([0, groups, -1]))
     ones, zeros = np.ones(groups, np.float32), np.zeros(groups, np.float32)
-    y = s.InstanceNormalization(flat, nearly(s, ones, ones * 2), nearly(s, zeros, ones), epsilon=1e-5)
+    y = s.InstanceNormalization(
+        flat, nearly(s, ones, ones * 2), nearly(s, zeros, ones), epsilon=1e-5
+    )
     y = s.Reshape(y, s.Shape(x))
     shape = nearly(s, [4, *[1] * (x.rank - 2)], [1])
     y = s.Mul(y, elements(s.random, D.FLOAT, shape))
@@ -290,7 +308,9 @@ def linears(s: Scope) -> None:
     same = chance(s.random, 0.5)
     before = x
     if chance(s.random, 0.4):
-        before = s.emit(pick(s.random, ["Mul", "Add"]), x, constant_like(s.random, x.dtype, [width]))
+        before = s.emit(
+            pick(s.random, ["Mul", "Add"]), x, constant_like(s.random, x.dtype, [width])
+        )
     for count in columns:
         count = columns[0] if same else count
         w = elements(s.random, x.dtype, [width, count])
@@ -360,8 +380,10 @@ def _masked(s: Scope, scores: Known, x: Known, y: Known) -> Known:
         for z in (x, y)
     )
     seen = s.emit(nearly(s, "LessOrEqual", "Less"), columns, s.Unsqueeze(rows, np.array([1])))
-    made = s.Where(seen, scores, low) if chance(s.random, 0.5) else s.Add(
-        scores, s.Where(seen, np.float32(0), low)
+    made = (
+        s.Where(seen, scores, low)
+        if chance(s.random, 0.5)
+        else s.Add(scores, s.Where(seen, np.float32(0), low))
     )
     return made
 
@@ -370,7 +392,9 @@ def rotary(s: Scope) -> None:
     """A rotary embedding, spelled out."""
     size = 4
     x = s.input(D.FLOAT, ["b", 2, "s", size])
-    cos, sin = (s.input(D.FLOAT, nearly(s, ["b", 1, "s", size], [1, 1, "s", size])) for _ in range(2))
+    cos, sin = (
+        s.input(D.FLOAT, nearly(s, ["b", 1, "s", size], [1, 1, "s", size])) for _ in range(2)
+    )
     if chance(s.random, 0.5):
         first, second = s.Split(x, np.array([2, 2]), axis=-1, outputs=2)
     else:

@@ -177,7 +177,7 @@ def _run_each(
             usable.append(sample)
         except ExecutionError as error:
             verdict.counts["samples that the source does not run on"] += 1
-            verdict.died |= "signal" in (error.found or "")
+            verdict.died |= _is_death(error)
             why = error.found or error.what
     verdict.invalid, verdict.partly = (why, "") if not usable else ("", why)
     return usable, right
@@ -205,13 +205,20 @@ def _compiled(
         verdict.faults.append(Fault("error", route, said[:300]))
         return None
     verdict.counts["programs"] += 1
-    if route.target == "portable":
-        try:
-            onnx.checker.check_model(ir.to_proto(program.model), full_check=True)
-        except Exception as error:
-            said = " ".join(str(error).split())
-            verdict.faults.append(Fault("checker", route, said[:300]))
+    if route.target == "portable" and _complaint(source.model) is None:
+        said = _complaint(program.model)
+        if said is not None:
+            verdict.faults.append(Fault("checker", route, said))
     return program
+
+
+def _complaint(model: ir.Model) -> str | None:
+    """What onnx's checker says against a model."""
+    try:
+        onnx.checker.check_model(ir.to_proto(model), full_check=True)
+    except Exception as error:
+        return " ".join(str(error).split())[:300]
+    return None
 
 
 def _compare(source: _Source, program: Program, route: Route, verdict: Verdict) -> None:
@@ -222,7 +229,7 @@ def _compare(source: _Source, program: Program, route: Route, verdict: Verdict) 
     try:
         outputs = source.runner.run(program.model.clone(), source.samples)
     except ExecutionError as error:
-        kind = "death" if "signal" in (error.found or "") else "error"
+        kind = "death" if _is_death(error) else "error"
         said = f"the program does not run: {error.found or error.what}"
         verdict.faults.append(Fault(kind, route, said[:300]))
         return
@@ -241,6 +248,10 @@ def _compare(source: _Source, program: Program, route: Route, verdict: Verdict) 
             verdict.counts["outputs like the reference's, not ONNX Runtime's"] += 1
             continue
         verdict.faults.append(Fault("answer", route, f"sample {index}, {worst}"))
+
+
+def _is_death(error: ExecutionError) -> bool:
+    return (error.found or "").startswith(("signal ", "exit code "))
 
 
 def _worst(bounds: Bounds, found: Sequence[np.ndarray]) -> Difference | None:

@@ -144,8 +144,11 @@ def concat(s: Scope) -> None:
             lambda k: (
                 k.dtype == x.dtype
                 and k.rank == x.rank
-                and all(a == b for i, (a, b) in enumerate(zip(k.dims, x.dims, strict=True))
-                        if i != axis % x.rank)
+                and all(
+                    a == b
+                    for i, (a, b) in enumerate(zip(k.dims, x.dims, strict=True))
+                    if i != axis % x.rank
+                )
             )
         )
         others.append(fits or x)
@@ -182,7 +185,9 @@ def expand(s: Scope) -> None:
 def tile(s: Scope) -> None:
     """A Tile, mostly by ones."""
     x = s.of(ANY, least=1)
-    s.Tile(x, ints(*[int(r) for r in s.random.choice([1, 1, 2, 0], x.rank, p=[0.5, 0.2, 0.28, 0.02])]))
+    s.Tile(
+        x, ints(*[int(r) for r in s.random.choice([1, 1, 2, 0], x.rank, p=[0.5, 0.2, 0.28, 0.02])])
+    )
 
 
 def gather(s: Scope) -> None:

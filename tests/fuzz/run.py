@@ -70,6 +70,7 @@ def widened(array: Array) -> Array:
     """An array of one of numpy's own dtypes."""
     if array.dtype == ml_dtypes.bfloat16:
         return array.astype(np.float32)
-    if array.dtype.kind in "OU":
-        return array.astype(np.str_)
+    if array.dtype == object:
+        texts = [t.decode() if isinstance(t, bytes) else str(t) for t in array.reshape(-1)]
+        return np.array(texts, np.str_).reshape(array.shape)
     return array

@@ -328,9 +328,7 @@ def _is_tame(array: Array) -> bool:
     return bool(np.all(np.isfinite(wide))) and float(np.abs(wide).max()) < _LARGE
 
 
-def _shape_conflict(
-    value: ir.Value, found: tuple[int, ...], lengths: dict[str, int]
-) -> str | None:
+def _shape_conflict(value: ir.Value, found: tuple[int, ...], lengths: dict[str, int]) -> str | None:
     shape = value.shape
     if shape is None:
         return None

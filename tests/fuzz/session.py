@@ -121,6 +121,7 @@ def fuzz(
                 tally.faults.append(f"{drawn.name} {fault} {where}")
     return tally
 
+
 def routes_of(drawn: Drawn, random: np.random.Generator) -> list[Route]:
     """How a graph is compiled: for each target, and for an older opset."""
     older = int(random.integers(18, 23))

@@ -55,8 +55,12 @@ def _simpler(model: ir.Model, samples: list[Sample]) -> Iterator[Make]:
         yield lambda model, samples, index=index: (clone(model), samples[index : index + 1])
     outputs = [str(v.name) for v in model.graph.outputs]
     for name in outputs if len(outputs) > 1 else []:
-        yield lambda model, samples, name=name: (
-            _pruned(_with_outputs(model, [name]), samples) if len(model.graph.outputs) > 1 else None
+        yield (
+            lambda model, samples, name=name: (
+                _pruned(_with_outputs(model, [name]), samples)
+                if len(model.graph.outputs) > 1
+                else None
+            )
         )
 
 
@@ -177,9 +181,7 @@ def _dims(value: ir.Value, arrays: list[np.ndarray]) -> ir.Shape:
     return ir.Shape(dims)
 
 
-def _bypassed(
-    model: ir.Model, samples: list[Sample], made: list[str], index: int
-) -> Graph | None:
+def _bypassed(model: ir.Model, samples: list[Sample], made: list[str], index: int) -> Graph | None:
     """Let an operand of the same type stand for what a node gives."""
     copy = clone(model)
     try:

@@ -40,7 +40,9 @@ ELEMENTWISE = [
     for row in rows()
     if _sampled(row) and Trait.ELEMENTWISE in row.traits and row.op_type not in _OTHERWISE
 ]
-COMMON = [r for r in ELEMENTWISE if r.op_type in {"Add", "Mul", "Sub", "Div", "Max", "Min", "Where"}]
+COMMON = [
+    r for r in ELEMENTWISE if r.op_type in {"Add", "Mul", "Sub", "Div", "Max", "Min", "Where"}
+]
 _REDUCING = [r for r in rows() if _sampled(r) and r.op_type.startswith("Reduce")]
 _ALONG = [
     row
@@ -79,7 +81,10 @@ def elementwise(s: Scope) -> None:
         known[variable] = given[-1].dtype
     if len(given) == 2 and chance(s.random, 0.3):
         given.reverse()
-    s.emit(row.op_type, *given, **case.attributes)
+    attributes = dict(case.attributes)
+    if row.op_type == "Mod" and given[0].dtype in FLOATS:
+        attributes["fmod"] = 1
+    s.emit(row.op_type, *given, **attributes)
 
 
 def partner(s: Scope, x: Known, dtype: ir.DataType, dtypes: frozenset[ir.DataType]) -> Known:

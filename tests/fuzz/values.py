@@ -66,7 +66,9 @@ def any_shape(random: Random, least: int = 0) -> list[int | str]:
         if free and chance(random, 0.4):
             dims.append(pick(random, free))
         else:
-            dims.append(int(random.choice([0, 1, 2, 3, 4, 6], p=[0.01, 0.17, 0.22, 0.2, 0.25, 0.15])))
+            dims.append(
+                int(random.choice([0, 1, 2, 3, 4, 6], p=[0.01, 0.17, 0.22, 0.2, 0.25, 0.15]))
+            )
     return dims
 
 
@@ -116,6 +118,8 @@ def constant_like(random: Random, dtype: ir.DataType, shape: Sequence[int]) -> A
     size = tuple(shape)
     if dtype in NUMBERS and kind < 0.35:
         # What a rule takes for neutral, and what is nearly so.
-        value = pick(random, [0, 1, 1, 2] if dtype in WHOLE else [0, -0.0, 1, 1, -1, 2, 0.5, 1.0001])
+        value = pick(
+            random, [0, 1, 1, 2] if dtype in WHOLE else [0, -0.0, 1, 1, -1, 2, 0.5, 1.0001]
+        )
         return np.full(size, value, dtype.numpy())
     return elements(random, dtype, size, odd=0.12)

@@ -140,3 +140,15 @@ def test_a_multiple_of_a_number_is_divided_by_it():
     assert [str(e) for e in types.elements(values["q"])] == ["n"]
     assert [str(e) for e in types.elements(values["h"])] == ["floor(n/2)"]
     assert [str(dim) for dim in values["y"].shape] == ["4", "n"]
+
+
+def test_a_mel_matrix_has_a_row_for_each_frequency_and_a_column_for_each_bin():
+    given = model(
+        "g (float low) => (float[r, c] y) { y = MelWeightMatrix(bins, length, rate, low, high) }",
+        bins=np.array(4),
+        length=np.array(16),
+        rate=np.array(8000),
+        high=np.array(4000, np.float32),
+    )
+    Types.inferred(given)
+    assert given.graph.outputs[0].shape == ir.Shape([9, 4])

@@ -47,6 +47,14 @@ def test_narrow_dtypes_travel_as_wide_ones():
     assert (y.dtype, j.dtype) == (np.float32, np.int8)
 
 
+def test_the_types_of_the_source_stay_as_they_are():
+    source = model("g (bfloat16[4] x) => (bfloat16[4] y) { y = Identity(x) }")
+    # Copies share the objects that say types.
+    with Executor(Limits()) as executor:
+        executor.run(source.clone(), [{"x": np.zeros(4, np.float32)}])
+    assert [v.dtype.name for v in (*source.graph.inputs, *source.graph.outputs)] == ["BFLOAT16"] * 2
+
+
 def test_strings():
     x = np.array(["", "ä", "long enough"], object)
     (y,) = run("g (string[3] x) => (string[3] y) { y = Identity(x) }", {"x": x})

@@ -35,6 +35,8 @@ def register() -> None:
     registry.register("", "Reshape", since_version=5)(_with_few_axes(reshape))
     squeeze = registry.get("", "Squeeze", 23)
     registry.register("", "Squeeze", since_version=1)(_with_all_axes_known(squeeze))
+    mel = registry.get("", "MelWeightMatrix", 23)
+    registry.register("", "MelWeightMatrix", since_version=17)(_with_its_sizes(mel))
     cast_like = registry.get("", "CastLike", 23)
     registry.register("", "CastLike", since_version=15)(_with_elements(cast_like))
     for op_type, choose in (("Max", max_dim), ("Min", min_dim)):
@@ -42,6 +44,19 @@ def register() -> None:
         registry.register("", op_type, since_version=8)(_with_chosen(infer, choose))
     # The one function behind all operators that broadcast.
     _broadcast._broadcast_dim = _broadcast_dim
+
+
+def _with_its_sizes(infer: Any) -> Any:
+    """The matrix has a row for each frequency of half a transform, a column for each mel bin."""
+
+    def sized(context: ShapeInferenceContext, node: ir.Node) -> None:
+        infer(context, node)
+        bins, length = (ir.convenience.get_const_tensor(v) if v else None for v in node.inputs[:2])
+        columns = context.new_symbolic_dim() if bins is None else int(bins.numpy().item())
+        rows = context.new_symbolic_dim() if length is None else int(length.numpy().item()) // 2 + 1
+        node.outputs[0].shape = ir.Shape([rows, columns])
+
+    return sized
 
 
 def _broadcast_dim(a: Dim, b: Dim) -> Dim | None:

@@ -109,7 +109,8 @@ def _widen_input(model: ir.Model, value: ir.Value) -> None:
     cast.outputs[0].name = f"{value.name}.narrow"
     value.replace_all_uses_with(cast.outputs[0])
     cast.replace_input_with(0, value)
-    value.dtype = wide
+    # Other values may share the type object.
+    value.type = ir.TensorType(wide)
     if first is None:
         model.graph.append(cast)
     else:

@@ -81,11 +81,13 @@ class Rewriter:
             RewriteError: A rule fails or builds an ill-typed replacement, or rules undo each other.
         """
         run = _Run(editor)
-        while True:
-            # The misses are those of the last sweep: they hold for the model as it is at the end.
-            run.report.misses.clear()
-            if self._sweep(run) == 0:
-                return run.report
+        # What the constants of a model make no number of is for guards to see, not for the user.
+        with np.errstate(all="ignore"):
+            while True:
+                # The misses are those of the last sweep: they hold for the model as it is then.
+                run.report.misses.clear()
+                if self._sweep(run) == 0:
+                    return run.report
 
     def _sweep(self, run: _Run) -> int:
         """Look at every node, and again at those near a change; return the number of changes."""

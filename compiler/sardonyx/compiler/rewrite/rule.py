@@ -86,7 +86,7 @@ class Rule:
         """The captures of all its patterns."""
         return frozenset(name for pattern in self.patterns for name in names_in(pattern))
 
-    @property
+    @functools.cached_property
     def depth(self) -> int:
         """How many nodes the longest chain of its patterns has."""
         return max(map(depth_of, self.patterns), default=0)

@@ -7,6 +7,8 @@ exponentials do.
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import onnx_ir as ir
 
@@ -18,11 +20,14 @@ def _flatten(op: Builder, m: Match) -> ir.Value:
     """Softmax over axis 1 of [n, c, h, w] is that over axis 1 of [n, c, h*w]."""
     dims = list(m.x.shape)
     axis = m.softmax.axis % len(dims)
-    flat = op.Reshape(m.x, np.array([0] * (axis + 1) + [-1], dtype=np.int64))
-    made = op.call(m.root.op_type, flat, axis=axis)
     inner = [dim if isinstance(dim, int) else -1 for dim in dims[axis + 1 :]]
+    # Where the batch is empty, no length can be found for -1.
+    joined = -1 if -1 in inner else math.prod(inner)
+    flat = op.Reshape(m.x, np.array([0] * (axis + 1) + [joined], dtype=np.int64))
+    made = op.call(m.root.op_type, flat, axis=axis)
     if inner.count(-1) > 1:
-        return op.Reshape(made, op.Shape(m.x))  # type: ignore[no-any-return]
+        # A length of zero is one, not that of the operand.
+        return op.Reshape(made, op.Shape(m.x), allowzero=1)  # type: ignore[no-any-return]
     shape = np.array([0] * (axis + 1) + inner, dtype=np.int64)
     return op.Reshape(made, shape)  # type: ignore[no-any-return]
 
