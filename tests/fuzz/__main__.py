@@ -13,8 +13,8 @@ from pathlib import Path
 
 from tests.fuzz.session import Tally, fuzz
 
-_CHUNK = 25
-_LINE_EVERY = 8
+_CHUNK = 10
+_LINE_EVERY = 10
 
 
 def main() -> int:
@@ -36,7 +36,10 @@ def main() -> int:
     with ProcessPoolExecutor(options.jobs, mp_context=get_context("spawn")) as pool:
         jobs = {pool.submit(fuzz, seed, chunk, options.found): chunk for chunk in chunks}
         for number, job in enumerate(as_completed(jobs), 1):
+            before = len(total.faults)
             _add(total, job, jobs[job])
+            for fault in total.faults[before:]:
+                print(f"MISMATCH {fault}", flush=True)
             seconds = time.perf_counter() - started
             if number % _LINE_EVERY == 0:
                 print(total.line(seconds), flush=True)

@@ -8,9 +8,9 @@ import numpy as np
 import onnx_ir as ir
 
 from tests.fuzz import steps
-from tests.fuzz.values import FLOATS, NUMBERS, chance, pick
 from tests.fuzz.scope import Known, Refused, Scope
 from tests.fuzz.steps import Step
+from tests.fuzz.values import FLOATS, NUMBERS, chance, pick
 
 D = ir.DataType
 

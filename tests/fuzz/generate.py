@@ -10,8 +10,8 @@ import onnx_ir as ir
 
 from tests.fuzz import control, idioms, movement, sampled, steps
 from tests.fuzz.functions import outline
-from tests.fuzz.values import Array, Random, any_dtype, any_shape, chance, lengths, pick
 from tests.fuzz.scope import Known, Notes, Refused, Scope
+from tests.fuzz.values import Array, Random, any_dtype, any_shape, chance, lengths, pick
 
 Sample = dict[str, Array]
 

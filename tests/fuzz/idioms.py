@@ -14,10 +14,10 @@ import numpy as np
 import onnx_ir as ir
 
 from sardonyx.compiler.ops import rows
-from tests.fuzz.values import Array, chance, constant_like, elements, pick
 from tests.fuzz.sampled import place
 from tests.fuzz.scope import Known, Refused, Scope
 from tests.fuzz.steps import Step
+from tests.fuzz.values import Array, chance, constant_like, elements, pick
 
 D = ir.DataType
 _SMALL = frozenset({D.FLOAT, D.DOUBLE, D.FLOAT16})
@@ -125,8 +125,7 @@ def _padded(s: Scope, x: Known, channels: int) -> Known:
     flags: dict[str, Any] = {"kernel_shape": [2] * space, "strides": [nearly(s, 1, 2)] * space}
     if name == "AveragePool":
         flags["count_include_pad"] = int(chance(s.random, 0.5))
-    made = s.emit(name, x, **flags)
-    return made
+    return s.emit(name, x, **flags)  # type: ignore[no-any-return]
 
 
 # --- activations ---------------------------------------------------------------------------------
@@ -200,8 +199,7 @@ def _leaky(s: Scope, x: Known) -> Known:
         made: Known = s.emit(nearly(s, "Max", "Min"), x, slope)
         return made
     above = s.emit(nearly(s, "Greater", "GreaterOrEqual", "Less"), x, scalar(x, nearly(s, 0, 1)))
-    made = s.Where(above, x, slope)
-    return made
+    return s.Where(above, x, slope)  # type: ignore[no-any-return]
 
 
 def _named(s: Scope, x: Known) -> Known:

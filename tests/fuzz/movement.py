@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import onnx_ir as ir
 
-from tests.fuzz.values import NUMBERS, WEIGHTS, chance, constant_like, elements, pick
 from tests.fuzz.scope import Known, Refused, Scope
 from tests.fuzz.steps import Step, axis_of, some_axes
+from tests.fuzz.values import NUMBERS, WEIGHTS, chance, constant_like, elements, pick
 
 D = ir.DataType
 ANY = frozenset(WEIGHTS)

@@ -11,7 +11,7 @@ from onnx.reference.ops import op_loop
 
 
 class Loop(op_loop.Loop):  # type: ignore[misc]
-    """Loop whose collected values get an axis of their own; onnx 1.23 joins them along the first."""
+    """Collected values get an axis of their own; onnx 1.23 joins them along their first."""
 
     op_domain = ""
 

@@ -8,9 +8,9 @@ import onnx_ir as ir
 from sardonyx.compiler.ops import Row, Trait, rows
 from sardonyx.compiler.ops.row import Absent
 from sardonyx.compiler.ops.sample import Case
-from tests.fuzz.values import Array, chance, pick
 from tests.fuzz.scope import Known, Refused, Scope
 from tests.fuzz.steps import Step, allowed
+from tests.fuzz.values import Array, chance, pick
 
 D = ir.DataType
 

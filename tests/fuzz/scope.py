@@ -18,9 +18,9 @@ from sardonyx.compiler.ir.builder import Builder
 from sardonyx.compiler.ir.signature import CANONICAL_OPSET
 from sardonyx.compiler.ir.types import Types
 from sardonyx.compiler.targets.kernels import missing_kernel
-from tests.fuzz.values import FLOATS, Array, Random, any_dtype, any_shape, chance, elements
 from tests.fuzz.reference import evaluator
 from tests.fuzz.safety import is_safe
+from tests.fuzz.values import FLOATS, Array, Random, any_dtype, any_shape, chance, elements
 
 _MOST_ELEMENTS = 4096
 _LARGE = 1e5

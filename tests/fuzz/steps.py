@@ -1,4 +1,4 @@
-"""Steps that add a few nodes to a graph: each picks values that are there and an operator for them."""
+"""Steps of arithmetic: each picks values that are there and an operator for them."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import onnx_ir as ir
 from sardonyx.compiler.ir.signature import CANONICAL_OPSET, operands
 from sardonyx.compiler.ops import Row, Trait, rows
 from sardonyx.compiler.ops.row import Absent
+from tests.fuzz.scope import Known, Refused, Scope
 from tests.fuzz.values import (
     FLOATS,
     NUMBERS,
@@ -22,7 +23,6 @@ from tests.fuzz.values import (
     elements,
     pick,
 )
-from tests.fuzz.scope import Known, Refused, Scope
 
 D = ir.DataType
 Step = Callable[[Scope], object]
