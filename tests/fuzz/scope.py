@@ -56,16 +56,33 @@ class Known:
         return len(self.dims)
 
 
+@dataclass(frozen=True)
+class Complaint:
+    """A node whose inferred type is not what the reference gives.
+
+    Attributes:
+        what: In words.
+        model: The node alone.
+        feeds: Its operands.
+        shapes: For each output, what was inferred, as far as it says a length.
+    """
+
+    what: str
+    model: onnx.ModelProto
+    feeds: dict[str, Array]
+    shapes: list[list[int | None] | None]
+
+
 @dataclass
 class Notes:
     """What was noticed while graphs were made.
 
     Attributes:
-        complaints: Types that were inferred and are wrong.
+        complaints: Types that were inferred and are not those of the reference.
         refused: How often each operator did not fit, by what said so.
     """
 
-    complaints: list[str] = field(default_factory=list)
+    complaints: list[Complaint] = field(default_factory=list)
     refused: Counter[str] = field(default_factory=Counter)
 
 
@@ -222,7 +239,9 @@ class Scope:
             arrays = evaluate(node, {str(k.value.name): k.arrays[index] for k in free if k.arrays})
             self._check_worth(node, [k.arrays[index] for k in free if k.arrays], arrays)
             rows.append(arrays)
-        self._check_types(node, rows)
+        for index, arrays in enumerate(rows):
+            feeds = {str(k.value.name): k.arrays[index] for k in free if k.arrays}
+            self._check_types(node, arrays, feeds, self.lengths[index])
         columns = zip(*rows, strict=True)
         return tuple(Known(v, tuple(c)) for v, c in zip(node.outputs, columns, strict=True))
 
@@ -273,13 +292,42 @@ class Scope:
         if all(map(_is_tame, operands)) and not all(map(_is_tame, outputs)):
             raise Refused("wild")
 
-    def _check_types(self, node: ir.Node, rows: list[list[Array]]) -> None:
-        """Note where a type that was inferred is not that of what comes out."""
-        for position, value in enumerate(node.outputs):
-            for index, arrays in enumerate(rows):
-                wrong = _shape_conflict(value, arrays[position].shape, self.lengths[index])
-                if wrong is not None:
-                    self.notes.complaints.append(f"{node.op_type}: {wrong}")
+    def _check_types(
+        self, node: ir.Node, arrays: list[Array], feeds: dict[str, Array], lengths: dict[str, int]
+    ) -> None:
+        """Complain and refuse where what comes out has another type than was inferred.
+
+        Raises:
+            Refused: It has.
+        """
+        shapes = [
+            _lengths_of(v, x.shape, lengths) for v, x in zip(node.outputs, arrays, strict=True)
+        ]
+        for value, array, shape in zip(node.outputs, arrays, shapes, strict=True):
+            if shape is None or fits(array.shape, shape):
+                continue
+            what = f"{node.op_type}: inferred {value.shape}, the reference gives {array.shape}"
+            complaint = Complaint(what, alone(node, feeds), feeds, shapes)
+            self.notes.complaints.append(complaint)
+            raise Refused(what)
+
+
+def fits(found: tuple[int, ...], shape: list[int | None]) -> bool:
+    """Say whether a shape is what was inferred."""
+    return len(found) == len(shape) and all(
+        wanted in (None, length) for wanted, length in zip(shape, found, strict=True)
+    )
+
+
+def alone(node: ir.Node, feeds: dict[str, Array]) -> onnx.ModelProto:
+    """A model of one node."""
+    outputs = [onnx.ValueInfoProto(name=v.name) for v in node.outputs]
+    inputs = [
+        onnx.helper.make_tensor_value_info(name, _dtype_of(x), x.shape) for name, x in feeds.items()
+    ]
+    graph = onnx.helper.make_graph([ir.serde.serialize_node(node)], "node", inputs, outputs)
+    opsets = [onnx.helper.make_opsetid("", CANONICAL_OPSET)]
+    return onnx.helper.make_model(graph, opset_imports=opsets, ir_version=10)
 
 
 def evaluate(node: ir.Node, feeds: dict[str, Array]) -> list[Array]:
@@ -288,11 +336,7 @@ def evaluate(node: ir.Node, feeds: dict[str, Array]) -> list[Array]:
     Raises:
         Refused: It gives nothing, or something else than tensors.
     """
-    proto = ir.serde.serialize_node(node)
-    outputs = [onnx.ValueInfoProto(name=v.name) for v in node.outputs]
-    graph = onnx.helper.make_graph([proto], "node", [], outputs)
-    opsets = [onnx.helper.make_opsetid("", CANONICAL_OPSET)]
-    model = onnx.helper.make_model(graph, opset_imports=opsets)
+    model = alone(node, feeds)
     try:
         with np.errstate(all="ignore"), warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -321,20 +365,27 @@ def _texts(array: Array) -> ir.StringTensor:
 
 
 def _is_tame(array: Array) -> bool:
-    dtype = ir.DataType.from_numpy(array.dtype) if array.dtype != object else ir.DataType.STRING
+    dtype = _dtype_of(array)
     if dtype not in FLOATS or not array.size:
         return True
     wide = array.astype(np.float64)
     return bool(np.all(np.isfinite(wide))) and float(np.abs(wide).max()) < _LARGE
 
 
-def _shape_conflict(value: ir.Value, found: tuple[int, ...], lengths: dict[str, int]) -> str | None:
-    shape = value.shape
-    if shape is None:
+def _dtype_of(array: Array) -> ir.DataType:
+    return ir.DataType.STRING if array.dtype == object else ir.DataType.from_numpy(array.dtype)
+
+
+def _lengths_of(
+    value: ir.Value, found: tuple[int, ...], lengths: dict[str, int]
+) -> list[int | None] | None:
+    """The lengths that an inferred shape says; None for those, or for all, that it does not."""
+    if value.shape is None:
         return None
-    if len(shape) != len(found):
-        return f"inferred {shape}, is {list(found)}"
-    for dim, length in zip(shape, found, strict=True):
+    if len(value.shape) != len(found):
+        return [d if isinstance(d, int) else None for d in value.shape]
+    made: list[int | None] = []
+    for dim, length in zip(value.shape, found, strict=True):
         expected: Any = dim if isinstance(dim, int) else None
         if isinstance(dim, ir.SymbolicDim) and dim.value is not None:
             names = dim.free_symbols()
@@ -343,6 +394,5 @@ def _shape_conflict(value: ir.Value, found: tuple[int, ...], lengths: dict[str, 
             elif str(dim.value) in names:
                 # A symbol for a dim that nobody knows stands for one length.
                 expected = lengths.setdefault(str(dim.value), length)
-        if isinstance(expected, int) and expected != length:
-            return f"inferred {shape}, is {list(found)} where {lengths}"
-    return None
+        made.append(expected if isinstance(expected, int) else None)
+    return made

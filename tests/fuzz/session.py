@@ -11,12 +11,13 @@ from pathlib import Path
 import numpy as np
 import onnx_ir as ir
 
-from sardonyx.compiler.proof import Executor, Limits
+from sardonyx.compiler.proof import ExecutionError, Executor, Limits
 from sardonyx.compiler.rewrite import Rule
 from tests.fuzz import cases
 from tests.fuzz.generate import Drawn, Sample, draw
 from tests.fuzz.judge import Fault, Route, Verdict, judge
 from tests.fuzz.run import OnnxRuntime, Reference, Runner
+from tests.fuzz.scope import Complaint, fits
 from tests.fuzz.shrink import shrink
 from tests.fuzz.theirs import first_difference
 
@@ -93,7 +94,11 @@ def _count(found: dict[str, list[str]]) -> int:
 
 
 def fuzz(
-    seed: int, numbers: Iterable[int], found: Path | None = None, rules: Sequence[Rule] = ()
+    seed: int,
+    numbers: Iterable[int],
+    found: Path | None = None,
+    rules: Sequence[Rule] = (),
+    most_routes: int = 3,
 ) -> Tally:
     """Judge some graphs of a seed.
 
@@ -102,6 +107,7 @@ def fuzz(
         numbers: Which graphs.
         found: Folder that takes those that fail, shrunk.
         rules: Rules to compile with besides those of the targets.
+        most_routes: For how many targets and opsets each is compiled.
     """
     tally = Tally()
     for number in numbers:
@@ -113,9 +119,14 @@ def fuzz(
         _count_graph(drawn, tally)
         with Executor(_LIMITS) as executor:
             runner: Runner = OnnxRuntime(executor) if drawn.needs_kernels else Reference()
-            routes = routes_of(drawn, np.random.default_rng([seed, number, 1]))
+            random = np.random.default_rng([seed, number, 1])
+            routes = routes_of(drawn, random)
+            chosen = random.permutation(len(routes))[:most_routes]
+            routes = [routes[i] for i in sorted(chosen)]
             verdict = judge(drawn.model, drawn.samples, routes, runner, rules)
             _count_verdict(drawn, verdict, runner, tally)
+            for complaint in drawn.notes.complaints:
+                _count_complaint(drawn, complaint, OnnxRuntime(executor), tally)
             for fault in verdict.faults[:1]:
                 where = _written(drawn, fault, runner, found, rules) if found is not None else ""
                 tally.faults.append(f"{drawn.name} {fault} {where}")
@@ -138,7 +149,6 @@ def _count_graph(drawn: Drawn, tally: Tally) -> None:
     tally.nodes += len(nodes)
     tally.operators.update(n.op_type for n in nodes if n.domain == "")
     tally.refused.update(drawn.notes.refused)
-    tally.faults += [f"{drawn.name} inference: {c}" for c in drawn.notes.complaints]
     for kind, is_so in (
         ("graphs with subgraphs", any(True for _ in drawn.model.graph.subgraphs())),
         ("graphs with functions", bool(drawn.model.functions)),
@@ -159,6 +169,22 @@ def _count_verdict(drawn: Drawn, verdict: Verdict, runner: Runner, tally: Tally)
     if verdict.theirs:
         key = first_difference(drawn.model, drawn.samples, runner)
         tally.theirs.setdefault(key.split(":")[0], []).append(f"{drawn.name} {key}")
+
+
+def _count_complaint(drawn: Drawn, complaint: Complaint, runner: Runner, tally: Tally) -> None:
+    """Let ONNX Runtime say whether an inferred type is wrong, or the reference."""
+    try:
+        (outputs,) = runner.run(ir.from_proto(complaint.model), [complaint.feeds])
+    except ExecutionError:
+        tally.counts["nodes that ONNX Runtime refuses and the reference does not"] += 1
+        return
+    pairs = zip(outputs, complaint.shapes, strict=True)
+    if all(shape is None or fits(x.shape, shape) for x, shape in pairs):
+        tally.theirs.setdefault(complaint.what.split(":")[0] + " shape", []).append(
+            f"{drawn.name} {complaint.what}"
+        )
+    else:
+        tally.faults.append(f"{drawn.name} inference: {complaint.what}")
 
 
 def _written(

@@ -13,14 +13,14 @@ from tests.fuzz.judge import judge
 from tests.fuzz.run import OnnxRuntime
 from tests.fuzz.session import fuzz
 
-_PARTS, _GRAPHS = 8, 25
+_PARTS, _GRAPHS = 4, 25
 
 
 @pytest.mark.parametrize("part", range(_PARTS))
 def test_random_graphs_compute_the_same(part):
     seed = secrets.randbelow(2**31)
-    print(f"python -m tests.fuzz {_GRAPHS} --seed {seed}")
-    tally = fuzz(seed, range(_GRAPHS))
+    print(f"seed {seed}")
+    tally = fuzz(seed, range(_GRAPHS), most_routes=1)
     assert not tally.faults, f"seed {seed}\n{tally.report(1.0)}"
     assert tally.graphs == _GRAPHS
 
@@ -39,10 +39,12 @@ WRONG = rule("wrong", lambda op: op.Sigmoid("x"), lambda op, m: op.HardSigmoid(m
 
 
 def test_a_wrong_rule_is_found_and_shrunk(tmp_path):
-    tally = fuzz(11, range(60), tmp_path, [WRONG])
-    assert any("answer" in fault for fault in tally.faults)
-    smallest = min(
-        (cases.read(path.read_text(encoding="utf-8")) for path in tmp_path.glob("*.txt")),
-        key=lambda case: len(list(case.model.graph)),
-    )
-    assert [node.op_type for node in smallest.model.graph] == ["Sigmoid"]
+    for number in range(60):
+        tally = fuzz(11, [number], tmp_path, [WRONG], most_routes=1)
+        if tally.faults:
+            break
+    (fault,) = tally.faults
+    assert "answer" in fault
+    (path,) = tmp_path.glob("*.txt")
+    case = cases.read(path.read_text(encoding="utf-8"))
+    assert [node.op_type for node in case.model.graph] == ["Sigmoid"]
