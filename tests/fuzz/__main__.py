@@ -26,6 +26,7 @@ def main() -> int:
     parser.add_argument("--jobs", type=int, default=1)
     parser.add_argument("--found", type=Path, default=Path("build/fuzz"), help="takes failures")
     parser.add_argument("--seconds", type=float, default=float("inf"), help="stop after so long")
+    parser.add_argument("--routes", type=int, default=3, help="targets and opsets of each graph")
     options = parser.parse_args()
     seed = secrets.randbelow(2**31) if options.seed is None else options.seed
     print(f"seed {seed}, {options.graphs} graphs", flush=True)
@@ -34,7 +35,8 @@ def main() -> int:
     started = time.perf_counter()
     total = Tally()
     with ProcessPoolExecutor(options.jobs, mp_context=get_context("spawn")) as pool:
-        jobs = {pool.submit(fuzz, seed, chunk, options.found): chunk for chunk in chunks}
+        shared = (options.found, (), options.routes)
+        jobs = {pool.submit(fuzz, seed, chunk, *shared): chunk for chunk in chunks}
         for number, job in enumerate(as_completed(jobs), 1):
             before = len(total.faults)
             _add(total, job, jobs[job])

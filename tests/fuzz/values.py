@@ -75,7 +75,7 @@ def any_shape(random: Random, least: int = 0) -> list[int | str]:
 def lengths(random: Random) -> list[dict[str, int]]:
     """Lengths of the dynamic dims, for each sample; of the first all are different, above one."""
     first = dict(zip(SYMBOLS, random.permutation([2, 3, 5]).tolist(), strict=True))
-    others = [1, 1, 4, 7, 2, 0] if chance(random, 0.08) else [1, 1, 4, 7, 2]
+    others = [1, 1, 4, 7, 2, 0] if chance(random, 0.15) else [1, 1, 4, 7, 2]
     return [first, {name: int(pick(random, others)) for name in SYMBOLS}]
 
 
