@@ -131,3 +131,12 @@ def test_inputs_that_are_no_tensors_are_told():
     source = model("g (seq(float[2]) x) => (int64 n) { n = SequenceLength(x) }")
     with pytest.raises(UnsupportedError, match="No sample can be made"):
         generate(source, (2,))
+
+
+def test_a_shape_that_depends_on_rounding_is_not_compared():
+    right, fewer = np.arange(4.0, dtype=np.float32), np.arange(3.0, dtype=np.float32)
+    for x, y in ((right, fewer), (right.astype(np.int64), fewer.astype(np.int64))):
+        (difference,) = Reference(["y"], [x], [[y]]).differences([y])
+        assert difference.ratio == 0
+        (difference,) = Reference(["y"], [x], [[x]]).differences([y])
+        assert difference.ratio == np.inf

@@ -16,6 +16,9 @@ noise rounds once, and the largest of a few random differences is not the larges
 _FLOOR = 4.0
 """Units in the last place that an element may move in any case."""
 
+_ANY = np.asarray(np.inf)
+"""What an output may differ by whose shape depends on rounding."""
+
 _MOST_BINS = 64
 _LEAST_IN_BIN = 8
 
@@ -65,8 +68,11 @@ def _allowed(right: Array, others: Sequence[Array]) -> Array:
     """Return how far each element may move; of discrete outputs, how many elements may.
 
     One or two random differences say little of one element. So it may move as far, times the
-    margin, as any of those moved that are about as large as it.
+    margin, as any of those moved that are about as large as it. Where the very number of elements
+    depends on rounding, as after NonZero, nothing can be said.
     """
+    if any(y.shape != right.shape for y in others):
+        return _ANY
     if right.dtype.kind not in "fc":
         return np.asarray(MARGIN * max((np.sum(right != y) for y in others), default=0))
     size = np.abs(np.where(np.isfinite(right), right, 0)).astype(np.float64).reshape(-1)
@@ -100,6 +106,8 @@ def _distance(a: Array, b: Array) -> Array:
 
 
 def _difference(name: str, right: Array, found: Array, allowed: Array) -> Difference:
+    if allowed is _ANY:
+        return Difference(name, "its shape depends on rounding", 0.0)
     if right.shape != found.shape or right.dtype != found.dtype:
         is_now = f"{found.dtype}{list(found.shape)}, was {right.dtype}{list(right.shape)}"
         return Difference(name, f"it is {is_now}", np.inf)
