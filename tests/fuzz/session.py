@@ -123,7 +123,11 @@ def fuzz(
             routes = routes_of(drawn, random)
             chosen = random.permutation(len(routes))[:most_routes]
             routes = [routes[i] for i in sorted(chosen)]
-            verdict = judge(drawn.model, drawn.samples, routes, runner, rules)
+            try:
+                verdict = judge(drawn.model, drawn.samples, routes, runner, rules)
+            except Exception:
+                tally.faults.append(f"{drawn.name} judging: {traceback.format_exc()[-600:]}")
+                continue
             _count_verdict(drawn, verdict, runner, tally)
             for complaint in drawn.notes.complaints:
                 _count_complaint(drawn, complaint, OnnxRuntime(executor), tally)

@@ -245,13 +245,16 @@ def _aligned(
 
 
 def _infer_constant_of_shape(types: ShapeInferenceContext, node: ir.Node) -> None:
-    """The library reads constant shapes only."""
+    """The library reads constant shapes only. The rank is the number of elements of the shape."""
     shape = node.inputs[0]
     if shape is None:
         raise OpUsageError(node, "a shape is required")
     value = node.attributes.get("value")
     dtype = ir.DataType.FLOAT if value is None else value.as_tensor().dtype
     dims = types.get_symbolic_value(shape)
+    rank = shape.shape[0] if shape.shape is not None and len(shape.shape) == 1 else None
+    if dims is None and isinstance(rank, int) and rank <= _MOST_AXES:
+        dims = [types.new_symbolic_dim() for _ in range(rank)]
     types.set_shape_and_dtype(node.outputs[0], None if dims is None else ir.Shape(dims), dtype)
 
 
