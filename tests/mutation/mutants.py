@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,6 +29,7 @@ class Mutant:
         line: The line there.
         before: What is written there.
         after: What the mutant has instead.
+        occurrence: Which of the defects of the function that read the same, from 1.
     """
 
     path: Path
@@ -37,6 +39,7 @@ class Mutant:
     line: int
     before: str
     after: str
+    occurrence: int = 1
 
     @property
     def module(self) -> str:
@@ -47,7 +50,8 @@ class Mutant:
     def key(self) -> str:
         """What names it in the table of equivalents: no line, which would change."""
         file = self.path.relative_to(RULES)
-        return f"{file} {self.function} {self.kind}: {self.before} -> {self.after}"
+        text = f"{file} {self.function} {self.kind}: {self.before} -> {self.after}"
+        return text if self.occurrence == 1 else f"{text} #{self.occurrence}"
 
     def code(self) -> CodeType:
         """The code of the file with the defect."""
@@ -60,18 +64,15 @@ class Mutant:
 def mutants_of(path: Path) -> list[Mutant]:
     """All mutants of a file, in the order in which they stand in it."""
     tree = ast.parse(path.read_text(encoding="utf-8"))
-    return [
-        Mutant(
-            path,
-            index,
-            place.kind,
-            place.function,
-            place.old.lineno,
-            _text(place.old),
-            _text(place.new),
-        )
-        for index, place in enumerate(_places(tree))
-    ]
+    found: list[Mutant] = []
+    alike: Counter[tuple[str, ...]] = Counter()
+    for index, place in enumerate(_places(tree)):
+        says = (place.kind, place.function, _text(place.old), _text(place.new))
+        alike[says] += 1
+        kind, function, before, after = says
+        line = place.old.lineno
+        found.append(Mutant(path, index, kind, function, line, before, after, alike[says]))
+    return found
 
 
 @dataclass(frozen=True)

@@ -23,6 +23,7 @@ NUMBERS = {
     "quarter": np.float32(0.25),
     "three": np.float32(3),
     "many": np.float32([4, 4]),
+    "single": np.float32([3]),
 }
 SIZES = [{"b": 3, "s": 2}, {"b": 1, "s": 1}]
 REDUCED = "r = ReduceMean<keepdims = 0>(x, second) "
@@ -77,6 +78,12 @@ MISSES = [
         "b,1,4",
         "r = ReduceSum(x, middle) y = Div(r, four)",
         "it is not known how many elements the sum is of",
+    ),
+    (
+        "scale_of_reduction",
+        "b,s,1",
+        REDUCED + "m = Mul(r, single) y = Unsqueeze(m, last)",
+        "single: float[1] is not one number",
     ),
     (
         "scale_of_reduction",

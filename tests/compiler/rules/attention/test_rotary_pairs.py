@@ -138,6 +138,13 @@ def test_refuses_with_a_reason(body, dims, shape, reason):
     check_miss(ROTARY_PAIRS, given, reason)
 
 
+def test_cosines_for_positions_and_sines_for_heads():
+    body = CUT + TURN + "y = Concat<axis = -1>(l, m)"
+    cos, sin = angles(1, 1, 5, 3)["cos"], angles(1, 5, 1, 3)["sin"]
+    reason = "the angles are not one row for each position, the same for all heads"
+    check_miss(ROTARY_PAIRS, rotary(body, "2,5,5,6", cos=cos, sin=sin), reason)
+
+
 def test_double_precision_is_left_alone():
     body = CUT + TURN + "y = Concat<axis = -1>(l, m)"
     text = f"g (double[2,4,5,6] x) => (double[2,4,5,6] y) {{ {body} }}"
