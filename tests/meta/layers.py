@@ -22,6 +22,7 @@ COMPILER = {
     "export": "errors ir ops opset contrib targets",
     "explanation": "errors ir ops rewrite rules passes",
     "proof": "errors ir ops targets passes export",
+    "divergence": "errors ir proof",
     "program": "errors ir ops rewrite opset contrib targets passes export explanation proof",
     "pipeline": (
         "errors ir ops opset analysis rewrite rules targets passes export program explanation proof"

@@ -7,19 +7,23 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from sardonyx.frontends import dsl as dsl
+    from sardonyx.frontends.comparing import compare as compare
+    from sardonyx.frontends.comparing import verify as verify
     from sardonyx.frontends.onnx_file import Limits as Limits
     from sardonyx.frontends.onnx_file import from_onnx as from_onnx
     from sardonyx.frontends.torch import from_torch as from_torch
 
-__all__ = ["Limits", "dsl", "from_onnx", "from_torch"]
+__all__ = ["Limits", "compare", "dsl", "from_onnx", "from_torch", "verify"]
 
 _LAZY: dict[str, tuple[str, str | None]] = {
     # Name: (module, its name there or None for the module itself). Importing one way in does
     # not load the others.
+    "compare": ("sardonyx.frontends.comparing", "compare"),
     "dsl": ("sardonyx.frontends.dsl", None),
     "Limits": ("sardonyx.frontends.onnx_file", "Limits"),
     "from_onnx": ("sardonyx.frontends.onnx_file", "from_onnx"),
     "from_torch": ("sardonyx.frontends.torch", "from_torch"),
+    "verify": ("sardonyx.frontends.comparing", "verify"),
 }
 
 

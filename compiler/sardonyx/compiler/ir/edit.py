@@ -399,7 +399,7 @@ def _check_operands(
     """Check that what takes the place of some values is not computed from them."""
     nodes = dict.fromkeys([*built.nodes, *(p for v in new if (p := v.producer()) is not None)])
     made = {value for node in built.nodes for value in node.outputs}
-    pending = [v for node in nodes for v in _operands(node) if v not in made]
+    pending = [v for node in nodes for v in operands(node) if v not in made]
     is_chained = len({v.producer() for v in old}) > 1
     seen = set(pending)
     while pending:
@@ -411,12 +411,12 @@ def _check_operands(
         producer = value.producer()
         # One node cannot read, through others, what is made before it and depends on it.
         if is_chained and producer is not None:
-            further = set(_operands(producer)) - seen
+            further = set(operands(producer)) - seen
             seen |= further
             pending += further
 
 
-def _operands(node: ir.Node) -> list[ir.Value]:
+def operands(node: ir.Node) -> list[ir.Value]:
     """Return what a node reads, by itself and by its subgraphs."""
     read = [v for v in node.inputs if v is not None]
     return read + [v for graph in subgraphs(node) for v in _captured(graph)]

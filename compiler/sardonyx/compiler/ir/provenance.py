@@ -28,6 +28,11 @@ def rules(node: ir.Node) -> list[str]:
     return _read(node, RULES)
 
 
+def may_be_incomplete(node: ir.Node) -> bool:
+    """Say whether a node may stem from more than it says: it names a few sources at most."""
+    return len(sources(node)) >= _MOST_SOURCES
+
+
 def sites(node: ir.Node) -> list[str]:
     """Return the marks that say which sites of the source model a node stems from."""
     return _read(node, SITES)

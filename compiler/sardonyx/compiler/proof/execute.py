@@ -81,7 +81,13 @@ class Executor:
         self._place.cleanup()
 
     def run(
-        self, model: ir.Model, samples: Sequence[Feeds], *, optimised: bool = False
+        self,
+        model: ir.Model,
+        samples: Sequence[Feeds],
+        *,
+        optimised: bool = False,
+        level: str | None = None,
+        provider: str = "cpu",
     ) -> list[list[Array]]:
         """Return what a model computes, for each sample its outputs in order.
 
@@ -91,6 +97,8 @@ class Executor:
             model: A model at stage target; it is changed.
             samples: Inputs by name.
             optimised: Let ONNX Runtime optimise it.
+            level: How far, "off", "basic", "extended" or "all"; None as `optimised` says.
+            provider: Where it runs, "cpu" or "cuda".
 
         Raises:
             ExecutionError: It cannot be run within the limits.
@@ -111,7 +119,8 @@ class Executor:
             "model": str(path),
             "inputs": [str(file) for file in fed],
             "outputs": [str(file) for file in made],
-            "optimised": optimised,
+            "level": level or ("all" if optimised else "off"),
+            "provider": provider,
             "threads": self.limits.threads,
             "memory": memory + self._store.size if memory is not None else None,
         }

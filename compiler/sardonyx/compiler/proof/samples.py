@@ -31,7 +31,12 @@ SIZES = ((2, 5, 7, 11), (1, 8, 3, 9), (2, 32, 16, 48), (1, 64, 64, 64), (1, 224,
 """Lengths of symbolic dims to try, in order of their first appearance; small and unequal first."""
 
 
-def generate(model: ir.Model, sizes: tuple[int, ...], seed: int = 0) -> dict[str, Array]:
+def generate(
+    model: ir.Model,
+    sizes: tuple[int, ...],
+    seed: int = 0,
+    lengths: Mapping[str, int] | None = None,
+) -> dict[str, Array]:
     """Return a value for each input that needs one.
 
     Integers that index a table stay within its rows; those that become conditions are 0 and 1;
@@ -42,15 +47,16 @@ def generate(model: ir.Model, sizes: tuple[int, ...], seed: int = 0) -> dict[str
         model: The model, its types inferred.
         sizes: Lengths of its symbolic dims, used in turn.
         seed: Of the random numbers.
+        lengths: Lengths of some of them, by name.
 
     Raises:
         UnsupportedError: An input is no tensor, its rank is not known, or the inputs are
             too large.
     """
     rng = np.random.default_rng(seed)
-    lengths = _Lengths(sizes)
+    known = _Lengths(sizes, lengths or {})
     inputs = [v for v in model.graph.inputs if not v.is_initializer()]
-    shapes = [lengths.shape(value) for value in inputs]
+    shapes = [known.shape(value) for value in inputs]
     elements = sum(map(math.prod, shapes))
     if elements > _MOST_ELEMENTS:
         raise UnsupportedError(
@@ -65,12 +71,21 @@ def generate(model: ir.Model, sizes: tuple[int, ...], seed: int = 0) -> dict[str
     }
 
 
+def symbols_of(dim: ir.SymbolicDim) -> list[str]:
+    """Return the names in a symbolic dim: those of an expression, or its own."""
+    try:
+        found = sorted(dim.free_symbols())
+    except Exception:  # A name that is no expression.
+        found = []
+    return found or [str(dim.value)]
+
+
 class _Lengths:
     """Gives each symbol one length, and an expression of symbols its value."""
 
-    def __init__(self, sizes: tuple[int, ...]) -> None:
+    def __init__(self, sizes: tuple[int, ...], known: Mapping[str, int]) -> None:
         self._sizes = sizes
-        self._known: dict[str, int] = {}
+        self._known = dict(known)
 
     def shape(self, value: ir.Value) -> tuple[int, ...]:
         if not isinstance(value.type, ir.TensorType) or value.shape is None:
@@ -84,12 +99,9 @@ class _Lengths:
         return tuple(d if isinstance(d, int) else self._length(d) for d in value.shape)
 
     def _length(self, dim: ir.SymbolicDim) -> int:
-        try:
-            symbols = sorted(dim.free_symbols())
-        except Exception:  # A name that is no expression.
-            symbols = []
-        if not symbols:
-            return self._symbol(str(dim.value))
+        symbols = symbols_of(dim)
+        if symbols == [str(dim.value)]:
+            return self._symbol(symbols[0])
         found = dim.evaluate({name: self._symbol(name) for name in symbols})
         return max(1, found) if isinstance(found, int) else self._symbol(str(dim.value))
 
@@ -104,14 +116,14 @@ def _sample(value: ir.Value, shape: tuple[int, ...], rng: np.random.Generator) -
     if dtype == ir.DataType.STRING:
         return rng.choice(np.array(["", "a", "some text"], object), shape)
     if dtype == ir.DataType.BOOL or "mask" in str(value.name).lower():
-        return _mask(shape, rng).astype(_held(dtype))
+        return _mask(shape, rng).astype(held(dtype))
     if not dtype.is_integer():
-        return np.asarray(rng.standard_normal(shape)).astype(_held(dtype))
+        return np.asarray(rng.standard_normal(shape)).astype(held(dtype))
     most = _largest(value)
-    return np.asarray(rng.integers(0, most, shape)).astype(_held(dtype))
+    return np.asarray(rng.integers(0, most, shape)).astype(held(dtype))
 
 
-def _held(dtype: ir.DataType) -> np.dtype[np.generic]:
+def held(dtype: ir.DataType) -> np.dtype[np.generic]:
     """The dtype that stands for it where numpy has none: float32, or int8."""
     if dtype in {ir.DataType.FLOAT, ir.DataType.DOUBLE, ir.DataType.FLOAT16}:
         return dtype.numpy()
@@ -189,12 +201,12 @@ def checked(given: Mapping[str, object], model: ir.Model, number: int) -> dict[s
 def _check(array: Array, value: ir.Value, where: str) -> None:
     dtype, shape = value.dtype, value.shape
     found = f"{array.dtype}{list(array.shape)}"
-    if dtype is not None and dtype != ir.DataType.STRING and array.dtype != _held(dtype):
+    if dtype is not None and dtype != ir.DataType.STRING and array.dtype != held(dtype):
         raise UnsupportedError(
             "A sample has another dtype than the input.",
             where=where,
             found=found,
-            expected=str(_held(dtype)),
+            expected=str(held(dtype)),
         )
     if shape is None:
         return

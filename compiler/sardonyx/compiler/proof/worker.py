@@ -27,21 +27,35 @@ def limit_memory(nbytes: int | None) -> None:
     resource.setrlimit(resource.RLIMIT_AS, (soft, hard))
 
 
-def run(model: str, inputs: list[str], outputs: list[str], optimised: bool, threads: int) -> None:
+LEVELS = {
+    "off": "ORT_DISABLE_ALL",
+    "basic": "ORT_ENABLE_BASIC",
+    "extended": "ORT_ENABLE_EXTENDED",
+    "all": "ORT_ENABLE_ALL",
+}
+PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
+
+
+def run(
+    model: str, inputs: list[str], outputs: list[str], *, level: str, provider: str, threads: int
+) -> None:
     """Run a model on the arrays of some files, and write what it gives to others."""
     import onnxruntime
 
+    wanted = PROVIDERS[provider]
+    if wanted not in onnxruntime.get_available_providers():
+        raise RuntimeError(f"ONNX Runtime has no {wanted} here")
     options = onnxruntime.SessionOptions()
-    levels = onnxruntime.GraphOptimizationLevel
-    options.graph_optimization_level = (
-        levels.ORT_ENABLE_ALL if optimised else levels.ORT_DISABLE_ALL
-    )
+    options.graph_optimization_level = getattr(onnxruntime.GraphOptimizationLevel, LEVELS[level])
     options.intra_op_num_threads = threads
     options.log_severity_level = 4
-    if not optimised:
+    if level == "off":
         # Reordered weights would be a copy of all of them for a single run.
         options.add_session_config_entry("session.disable_prepacking", "1")
-    session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+    providers = list(dict.fromkeys([wanted, PROVIDERS["cpu"]]))
+    session = onnxruntime.InferenceSession(model, options, providers=providers)
+    if session.get_providers()[0] != wanted:
+        raise RuntimeError(f"{wanted} cannot be used here")
     for source, destination in zip(inputs, outputs, strict=True):
         with np.load(source, allow_pickle=False) as stored:
             feeds = {name: stored[name] for name in stored.files}

@@ -200,6 +200,89 @@ def bench(
     )
 
 
+Samples = Annotated[
+    list[Path] | None,
+    typer.Option("--sample", metavar="FILE.npz", help="Inputs to compare on; repeatable."),
+]
+Locate = Annotated[
+    bool, typer.Option("--locate/--no-locate", help="Look for the place where they differ.")
+]
+
+
+@app.command()
+def compare(
+    reference: Annotated[
+        str,
+        typer.Argument(
+            help="What is right: a model file, or file.py:callable.", show_default=False
+        ),
+    ],
+    model: Annotated[
+        str | None,
+        typer.Argument(
+            help="What is questioned: another model file or callable; by default the same file "
+            "at another level or provider.",
+            show_default=False,
+        ),
+    ] = None,
+    *,
+    levels: Annotated[
+        tuple[str, str],
+        typer.Option(help="How far ONNX Runtime optimises either: off, basic, extended, all."),
+    ] = ("all", "all"),
+    providers: Annotated[
+        tuple[str, str], typer.Option(help="Where it runs either: cpu or cuda.")
+    ] = ("cpu", "cpu"),
+    samples: Samples = None,
+    locate: Locate = True,
+    as_json: Json = False,
+) -> None:
+    """Say whether two models agree, and name the first place where they do not."""
+    from sardonyx.frontends.cli.comparing import run_compare
+
+    run_compare(
+        reference,
+        model,
+        levels=levels,
+        providers=providers,
+        samples=samples or [],
+        locate=locate,
+        as_json=as_json,
+    )
+
+
+@app.command()
+def verify(
+    model: Annotated[
+        str, typer.Argument(help="A model file, or file.py:callable.", show_default=False)
+    ],
+    *,
+    against: Annotated[
+        str,
+        typer.Option(help="Its source: file.py:callable, or another model file."),
+    ],
+    samples: Samples = None,
+    level: Annotated[
+        str, typer.Option(help="How far ONNX Runtime optimises it: off, basic, extended, all.")
+    ] = "all",
+    provider: Annotated[str, typer.Option(help="Where it runs: cpu or cuda.")] = "cpu",
+    locate: Locate = True,
+    as_json: Json = False,
+) -> None:
+    """Compare a model with its source at several sizes of each dynamic dim, 1 among them."""
+    from sardonyx.frontends.cli.comparing import run_verify
+
+    run_verify(
+        model,
+        against,
+        samples=samples or [],
+        level=level,
+        provider=provider,
+        locate=locate,
+        as_json=as_json,
+    )
+
+
 @app.command()
 def inspect(
     source: Source,

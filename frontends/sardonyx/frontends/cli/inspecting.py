@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import onnx_ir as ir
 
 from sardonyx import compiler
+from sardonyx.compiler.export.manifest import MANIFEST
 from sardonyx.frontends.cli.show import print_json, print_rows
 from sardonyx.frontends.cli.source import load_source
 
@@ -31,6 +33,7 @@ def run_inspect(source: str, text: bool, as_json: bool) -> None:
         "operators": dict(operators.most_common()),
         "weights": len(_constants(model)),
         "weight_bytes": weights,
+        "proof": _proof(model),
         "metadata": dict(model.metadata_props),
     }
     if as_json:
@@ -38,11 +41,30 @@ def run_inspect(source: str, text: bool, as_json: bool) -> None:
         return
     facts = ("inputs", "outputs", "file_opsets", "opsets", "nodes", "weights", "weight_bytes")
     rows = [{"fact": name, "value": described[name]} for name in facts if described[name]]
+    if described["proof"]:
+        rows.append({"fact": "proof", "value": _said(described["proof"])})
     print_rows(source, rows)
     print_rows("operators", [{"operator": k, "nodes": n} for k, n in operators.most_common()])
     if model.metadata_props:
         rows = [{"key": k, "value": v[:200]} for k, v in model.metadata_props.items()]
         print_rows("metadata", rows)
+
+
+def _proof(model: ir.Model) -> dict[str, Any]:
+    """Return what a file's manifest says of how it was compared with its source."""
+    try:
+        made = json.loads(model.metadata_props.get(MANIFEST, "{}"))
+    except json.JSONDecodeError:
+        return {}
+    found = made.get("proof") if isinstance(made, dict) else None
+    return found if isinstance(found, dict) else {}
+
+
+def _said(proof: dict[str, Any]) -> str:
+    held = "agrees with its source" if proof.get("holds") else "not known to agree with its source"
+    undone = ", ".join(map(str, proof.get("undone") or ()))
+    compared = f"level {proof.get('level')}, {proof.get('samples')} sample(s)"
+    return f"{held} ({compared})" + (f"; undone: {undone}" if undone else "")
 
 
 def _file_opsets(source: str) -> dict[str, int]:

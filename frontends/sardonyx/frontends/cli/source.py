@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import importlib.util
 import sys
-from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +12,7 @@ import onnx_ir as ir
 
 from sardonyx.compiler.errors import CaptureError, SardonyxError, UnsupportedError
 from sardonyx.frontends.cli.options import Dynamic
+from sardonyx.frontends.comparing.sides import is_module, split_inputs
 
 _FORMS = "a DSL model, an onnx_ir.Model, (torch module, inputs) or (torch module, inputs, dynamic)"
 
@@ -32,11 +32,7 @@ def load_source(source: str, dynamic: Dynamic | None = None) -> ir.Model:
     if path.endswith(".py"):
         return _from_callable(Path(path), name, dynamic)
     if source.endswith(".py"):
-        raise UnsupportedError(
-            "A Python file needs the name of a callable.",
-            found=source,
-            expected=f"{source}:callable",
-        )
+        raise _without_callable(source)
     from sardonyx.frontends.onnx_file import from_onnx
 
     model = from_onnx(source)
@@ -45,45 +41,60 @@ def load_source(source: str, dynamic: Dynamic | None = None) -> ir.Model:
     return model
 
 
-def _from_callable(path: Path, name: str, dynamic: Dynamic | None) -> ir.Model:
+def load_any(source: str) -> Any:
+    """Return what `file.py:callable` gives, or the path of a model file.
+
+    Raises:
+        SardonyxError: There is no such file or callable, or it gives no model.
+    """
+    path, _, name = source.rpartition(":")
+    if path.endswith(".py"):
+        return _made_by(Path(path), name)
+    if source.endswith(".py"):
+        raise _without_callable(source)
+    return source
+
+
+def _without_callable(source: str) -> UnsupportedError:
+    return UnsupportedError(
+        "A Python file needs the name of a callable.",
+        found=source,
+        expected=f"{source}:callable",
+    )
+
+
+def _made_by(path: Path, name: str) -> Any:
+    """Return the model of any kind that a callable gives."""
     # Standard output is for results.
     with contextlib.redirect_stdout(sys.stderr):
         made = _call(path, name)
-    where = f"{path}:{name}"
+    if isinstance(made, ir.Model) or hasattr(made, "to_ir"):
+        return made
+    if not is_module(made):
+        raise CaptureError(
+            "The callable gives no model.",
+            where=f"{path}:{name}",
+            found=f"a value of type {type(made).__name__}",
+            expected=_FORMS,
+        )
+    return made
+
+
+def _from_callable(path: Path, name: str, dynamic: Dynamic | None) -> ir.Model:
+    made = _made_by(path, name)
     if isinstance(made, ir.Model) or hasattr(made, "to_ir"):
         model: ir.Model = made if isinstance(made, ir.Model) else made.to_ir()
         if dynamic:
             _check_dynamic(model, dynamic)
         return model
-    is_pair = isinstance(made, tuple) and len(made) in (2, 3)
-    if not is_pair or not _is_torch_module(made[0]):
-        raise CaptureError(
-            "The callable gives no model.",
-            where=where,
-            found=f"a value of type {type(made).__name__}",
-            expected=_FORMS,
-        )
     module, inputs, *more = made
     from sardonyx.frontends.torch import from_torch
 
-    args, kwargs = _split_inputs(inputs)
+    args, kwargs = split_inputs(inputs)
     wanted: dict[Any, dict[int, str]] = {k: dict(v) for k, v in (more[0] if more else {}).items()}
     for key, axes in (dynamic or {}).items():
         wanted.setdefault(key, {}).update(axes)
     return from_torch(module, args, kwargs, dynamic=wanted or None)
-
-
-def _split_inputs(inputs: Any) -> tuple[tuple[Any, ...], dict[str, Any]]:
-    if isinstance(inputs, Mapping):
-        return (), dict(inputs)
-    if isinstance(inputs, Sequence):
-        return tuple(inputs), {}
-    return (inputs,), {}
-
-
-def _is_torch_module(value: Any) -> bool:
-    torch = sys.modules.get("torch")
-    return torch is not None and isinstance(value, torch.nn.Module)
 
 
 def _call(path: Path, name: str) -> Any:

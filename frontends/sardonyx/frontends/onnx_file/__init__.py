@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import traceback
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -72,11 +73,29 @@ def from_onnx(
         UnsupportedError: It is valid, but of a version or kind that cannot be taken in, or holds
             more than the limits allow.
     """
+    return _read(source, limits, verify, lambda model: _finished(model, inline_functions))
+
+
+def read_onnx(source: Source, *, verify: bool = True, limits: Limits = _DEFAULT) -> ir.Model:
+    """Bring an ONNX model in as it is: checked, at its own opset, with its functions.
+
+    Arguments and errors are those of `from_onnx`.
+
+    Returns:
+        The model, with the origin of each node in its metadata.
+    """
+    return _read(source, limits, verify, _recorded)
+
+
+def _read(
+    source: Source, limits: Limits, verify: bool, finish: Callable[[ir.Model], ir.Model]
+) -> ir.Model:
+    """Return what a function makes of a model; whatever goes wrong is an error of ours."""
     if isinstance(source, ir.Model):
-        return _finished(source.clone(), inline_functions)
+        return finish(source.clone())
     label = os.fsdecode(source) if isinstance(source, (str, os.PathLike)) else "the model"
     try:
-        return _finished(_build(_parse(source, limits, verify)), inline_functions)
+        return finish(_build(_parse(source, limits, verify)))
     except SardonyxError:
         raise
     except Exception as error:  # Whatever else a stranger's file makes a library raise.
@@ -86,6 +105,11 @@ def from_onnx(
             found=_last_words(error),
             remedy="if it is valid, please report this with the model",
         ) from None
+
+
+def _recorded(model: ir.Model) -> ir.Model:
+    names.record_sources(model)
+    return model
 
 
 def _finished(model: ir.Model, inline_functions: bool) -> ir.Model:
