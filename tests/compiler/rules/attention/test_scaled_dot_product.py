@@ -63,10 +63,11 @@ def test_the_plain_form():
         ("qs = Mul(q, root)", "ks = Mul(root, kt)", "s0 = MatMul(qs, ks)"),
         ("qs = Div(q, root)", "c = MatMul(qs, kt)", "s0 = Mul(c, root)"),
         ("s0 = MatMul(q, kt)",),
+        ("c = MatMul(q, kt)", "h = Expand(half, unit)", "s0 = Mul(c, h)"),
     ],
 )
 def test_every_place_of_the_scale(lines):
-    given = attention(*lines, *PLAIN[2:])
+    given = attention(*lines, *PLAIN[2:], unit=np.int64([1, 1]))
     check_rule(SCALED_DOT_PRODUCT, given, {"Attention": 1}, dims=SIZES, **CLOSE)
     check_shared(SCALED_DOT_PRODUCT, given, dims=SIZES, **CLOSE)
 
