@@ -1,7 +1,7 @@
 """Structural mutants of real models: valid protobuf, and anything else may be wrong.
 
-`python -m tests.frontends.hostile.mutants 4000 [seed]` loads and compiles so many, and lists what
-was not refused in one of the compiler's own errors.
+`python -m tests.frontends.hostile.mutants 4000 [seed [proof]]` loads and compiles
+so many, and lists what was not refused in one of the compiler's own errors.
 """
 
 from __future__ import annotations
@@ -285,6 +285,7 @@ def main() -> None:
     """Report the outcomes of so many mutants."""
     count = int(sys.argv[1]) if len(sys.argv) > 1 else 4000
     seed = int(sys.argv[2]) if len(sys.argv) > 2 else random.SystemRandom().randrange(1 << 31)
+    level = sys.argv[3] if len(sys.argv) > 3 else "pass"
     print("seed", seed)
     outcomes: Counter[str] = Counter()
     slowest, largest = 0.0, 0
@@ -293,7 +294,7 @@ def main() -> None:
         of = seeds(("node", "light", "simple", "pytorch-converted", "pytorch-operator"))
         for name, content in mutants(of, count, seed):
             path.write_bytes(content)
-            answer = watched.ask(path)
+            answer = watched.ask(path, level)
             outcomes[outcome(answer)] += 1
             slowest = max(slowest, float(answer.get("seconds", 0)))
             largest = max(largest, int(answer.get("peak", 0)))

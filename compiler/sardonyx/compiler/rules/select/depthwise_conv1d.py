@@ -47,9 +47,10 @@ def _is_depthwise(m: Match) -> bool | No:
     assert weight is not None
     if m.x.dtype != ir.DataType.FLOAT:
         return no("the kernel computes in single precision", m.x)
-    channels, inputs, *kernel = weight.shape.numpy()  # type: ignore[union-attr]
-    if len(kernel) != 1:
+    shape = weight.shape.numpy()  # type: ignore[union-attr]
+    if len(shape) != 3:
         return no("it is no convolution of sequences", weight)
+    channels, inputs, _ = shape
     if inputs != 1 or channels != m.conv.group:
         return no("it is not depthwise: each output reads more than one channel", weight)
     if channels % _BLOCK:
