@@ -77,7 +77,11 @@ CASES = [
     ),
     (CONV_SHIFT, "c = Conv(u, filter) y = Add(c, k)", "the rank of the result is not known"),
     ("transpose_perm", "y = Transpose(u)", "its rank is not known"),
-    ("transpose_of_transpose", "t = Transpose(u) y = Transpose(t)", "a permutation is not given"),
+    (
+        "transpose_of_transpose",
+        "t = Transpose(u) y = Transpose(t)",
+        "a permutation is not given, or does not fit",
+    ),
     ("reshape_of_reshape", "r = Flatten(u) y = Reshape(r, zero)", "a shape is not known"),
     ("expand_before_broadcast", "e = Expand(x, to2) y = Add(u, e)", "a shape is not known"),
     ("mean_of_sum", "r = ReduceSum(o, last) y = Div(r, one)", "it is not known to be of floats"),

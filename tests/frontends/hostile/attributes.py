@@ -8,7 +8,7 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper
 
-from tests.frontends.hostile.case import Case, grown, model
+from tests.frontends.hostile.case import Case, edited, grown, model
 
 LOWEST = -(1 << 63)
 IMPOSSIBLE = "is impossible"
@@ -178,6 +178,15 @@ ATTRIBUTES = {
     "attribute that does not exist": one("no such attribute", "Relu", sharpness=3),
     "attribute of another type": of_type("axis", type=onnx.AttributeProto.FLOAT, f=1.5),
     "attribute of no type": of_type("axis", i=1),
+    "attribute of no type of a function": Case(
+        grown(
+            lambda: edited(
+                model(("own::f", ["x"], ["y"]), domains=("own",)),
+                lambda m: m.graph.node[0].attribute.add(name="a", i=1),
+            )
+        ),
+        "has no type",
+    ),
     "attribute that is missing": one("expected: to", "Cast"),
     "reference outside of a function": of_type(
         "axis", ref_attr_name="axis", type=onnx.AttributeProto.FLOAT

@@ -239,6 +239,15 @@ COMPUTING = {
     "dimension squared 60 times": kept(lambda: powers(60), TOO_LARGE),
     "sums of products of dimensions": kept(lambda: sums(40), TOO_LARGE),
     "row of 30 nodes": kept(lambda: row(30), RUNS),
+    "transposes of different ranks": kept(
+        lambda: model(
+            ("Transpose", ["x"], ["a"], {"perm": [1, 0]}),
+            ("Transpose", ["a"], ["b"], {"perm": [2, 1, 0]}),
+            ("Relu", ["b"], ["y"]),
+            inputs={"x": None},
+        ),
+        NOT_FOLDED,
+    ),
     "Max with nothing": kept(
         lambda: model(("Max", ["x", ""], ["y"])),
         "operands that are left out at the end are dropped",

@@ -99,6 +99,8 @@ class Tensors:
         if tensor is None:
             dims = source.shape if source.shape is not None else [ir.SymbolicDim(None)] * len(perm)
             tensor = self._new(source, tuple(dims))
+        if len(perm) != len(tensor.perms[source]):
+            return  # It cannot run; shapes that are not known hide that.
         tensor.perms[made] = then(tensor.perms[source], tuple(perm))
         tensor.transposes.append(node)
         self._of[made] = tensor

@@ -26,8 +26,9 @@ def _compose(op: Builder, m: Match) -> ir.Value:
 
 
 def _has_perms(m: Match) -> bool | No:
-    given = m.inner.perm is not None and m.outer.perm is not None
-    return given or no("a permutation is not given")
+    inner, outer = m.inner.perm, m.outer.perm
+    fit = inner is not None and outer is not None and len(inner) == len(outer)
+    return fit or no("a permutation is not given, or does not fit")
 
 
 def _explicit(op: Builder, m: Match) -> ir.Value:

@@ -12,6 +12,7 @@ import onnx
 import onnx_ir as ir
 
 from sardonyx.compiler.errors import InvalidModelError
+from sardonyx.frontends.onnx_file.where import quoted
 
 _HIGHEST_RANK = 64
 _INT_32 = (1 << 31) - 1
@@ -89,6 +90,9 @@ def check_ranges(node: onnx.NodeProto, where: str) -> None:
     Raises:
         InvalidModelError: One is beyond what its operator can take.
     """
+    untyped = [a.name for a in node.attribute if a.type == onnx.AttributeProto.UNDEFINED]
+    if untyped:
+        raise InvalidModelError("An attribute has no type.", where=where, found=quoted(untyped[0]))
     if node.domain not in _KNOWN:
         return
     for attribute in node.attribute:

@@ -66,9 +66,3 @@ def test_other_convolutions_are_left_alone():
     check_miss(DEPTHWISE_CONV1D, given, "the kernel computes in single precision (x: double")
     text = "g (float[b,8,n] x, float[8,1,1] k) => (float[b,8,n] y) { y = Conv <group=8> (x, k) }"
     check_miss(DEPTHWISE_CONV1D, model(text), "k: float[8, 1, 1] is computed when the model runs")
-
-
-def test_a_weight_of_no_convolution_is_left_alone():
-    """A file may hold one; that it cannot run is not the rule's to say."""
-    given = model("g (float[b,8,n] x) => (float[?,?,?] y) { y = Conv (x, i) }", i=normal(8))
-    check_miss(DEPTHWISE_CONV1D, given, "it is no convolution of sequences (i: float[8])")
