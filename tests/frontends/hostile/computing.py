@@ -221,6 +221,17 @@ COMPUTING = {
         ),
         TOO_LARGE,
     ),
+    "resized to -2**63": Case(
+        grown(
+            lambda: model(
+                ("Resize", ["x", "", "", "s"], ["y"], {"keep_aspect_ratio_policy": "not_larger"}),
+                inputs={"x": [1, 1, 2, 4]},
+                weights={"s": wide([-(1 << 63)] * 4)},
+                opset=19,
+            )
+        ),
+        "more elements",
+    ),
     "index beyond a constant": kept(
         lambda: constants("Gather", np.ones(3, np.float32), wide([1 << 40])), NOT_FOLDED
     ),

@@ -202,7 +202,7 @@ def settled(dim: Dim) -> Dim:
 
 
 def _check_length(length: int) -> None:
-    if length >= _TOO_LONG:
+    if abs(length) >= _TOO_LONG:
         raise InvalidModelError(
             "A value would have more elements than any memory holds.",
             found=f"a dimension of 2**{length.bit_length() - 1} or more",
