@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zlib
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,8 +9,8 @@ import onnx_ir as ir
 
 from tests.fuzz import control, idioms, movement, sampled, steps
 from tests.fuzz.functions import outline
-from tests.fuzz.scope import Known, Notes, Refused, Scope
-from tests.fuzz.values import Array, Random, any_dtype, any_shape, chance, lengths, pick
+from tests.fuzz.scope import Notes, Scope
+from tests.fuzz.values import Array, any_dtype, any_shape, chance, lengths, pick
 
 Sample = dict[str, Array]
 
@@ -87,11 +86,3 @@ def _finished(s: Scope) -> ir.Model:
     if chance(s.random, 0.12):
         outline(proto, s.random, int(s.random.integers(1, 4)))
     return ir.from_proto(proto)
-
-
-def checksum(text: str) -> int:
-    """A seed from a text."""
-    return zlib.crc32(text.encode())
-
-
-__all__ = ["Drawn", "Known", "Random", "Refused", "Sample", "checksum", "draw"]

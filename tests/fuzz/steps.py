@@ -16,7 +16,6 @@ from tests.fuzz.values import (
     FLOATS,
     NUMBERS,
     WEIGHTS,
-    WHOLE,
     any_dtype,
     chance,
     constant_like,
@@ -299,8 +298,3 @@ STEPS: list[tuple[Step, float]] = [
     (einsum, 0.7),
 ]
 """Steps of arithmetic and how often they are taken."""
-
-TOTAL: list[tuple[Step, float]] = [(elementwise, 4), (arithmetic_chain, 1), (clip, 0.5)]
-"""Steps that keep the shape of a value and accept all numbers, mostly: for bodies of loops."""
-
-WHOLE_NUMBERS = WHOLE
