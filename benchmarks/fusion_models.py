@@ -366,6 +366,14 @@ FUSIONS: dict[str, Fusion] = {
             mv = MatMul(x, w2) v = Add(mv, b2) }}""",
         {**{f"w{i}": (HIDDEN, HIDDEN) for i in range(3)}, **{f"b{i}": (HIDDEN,) for i in range(3)}},
     ),
+    "separate_linears": Fusion(
+        "select",
+        "linear of [1,128,768] to three times 768",
+        f"""g ({_ROWS} x) => ({_ROWS} q, {_ROWS} k, {_ROWS} v) {{
+            m = MatMul(x, w) a = Add(m, b) q, k, v = Split<axis = -1, num_outputs = 3>(a) }}""",
+        {"w": (HIDDEN, 3 * HIDDEN), "b": (3 * HIDDEN,)},
+        selection="separate_linears",
+    ),
     "flat_softmax": Fusion(
         "select",
         "[1,21,128,128], axis 1",

@@ -191,7 +191,8 @@ REACHED: dict[str, Reach] = {
         "transpose_identity transpose_without_ones",
     ),
     "SequenceFirst, long": Reach(
-        _export(LEGACY, nets.SequenceFirst, _frames, dynamic=False), "multi_head_attention"
+        _export(LEGACY, nets.SequenceFirst, _frames, dynamic=False),
+        "multi_head_attention separate_linears",
     ),
     "Speech": Reach(
         _export(LEGACY, nets.Speech, _sounds),

@@ -25,6 +25,8 @@ CPU = Target(
         "softplus_by_log",
         "packed_attention",
         "multi_head_attention",
+        # What no packed attention took up.
+        "separate_linears",
     ),
     session=SessionSettings(
         # Masked softmax makes denormals, which are slow.

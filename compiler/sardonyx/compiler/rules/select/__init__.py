@@ -15,6 +15,7 @@ from sardonyx.compiler.rules.select.group_norm_nhwc import GROUP_NORM_NHWC
 from sardonyx.compiler.rules.select.multi_head_attention import MULTI_HEAD_ATTENTION
 from sardonyx.compiler.rules.select.packed_attention import PACKED_ATTENTION
 from sardonyx.compiler.rules.select.prelu import PRELU_BY_RELU
+from sardonyx.compiler.rules.select.separate_linears import SEPARATE_LINEARS
 from sardonyx.compiler.rules.select.skip_norm import SKIP_NORM
 
 SELECTIONS: Mapping[str, tuple[Rule, ...]] = {
@@ -29,6 +30,7 @@ SELECTIONS: Mapping[str, tuple[Rule, ...]] = {
     "packed_attention": (PACKED_ATTENTION,),
     "prelu_by_relu": (PRELU_BY_RELU,),
     "quick_gelu": (QUICK_GELU,),
+    "separate_linears": (SEPARATE_LINEARS,),
     "skip_norm": SKIP_NORM,
     "softplus_by_log": (SOFTPLUS_BY_LOG,),
 }
