@@ -251,6 +251,12 @@ def prepare_sardonyx(job: Job) -> dict[str, Any]:
         "captured_nodes": sum(1 for _ in source.graph.all_nodes()),
         "capture_s": captured - start,
         "compile_s": compiled - captured,
+        "proof": {
+            "holds": program.proof.holds,
+            "checks": len(program.proof.checks),
+            "worst": program.proof.worst,
+            "said": str(program.proof),
+        },
     }
 
 

@@ -44,6 +44,9 @@ def problems(models: dict[str, Records]) -> Iterator[str]:
         for way, record in records.items():
             if "error" in record:
                 yield f"{TITLES[model]}, {CONTENDERS[way].title}: {record['error']}"
+        proof = records["sardonyx"].get("proof")
+        if proof is not None and not proof["holds"]:
+            yield f"{TITLES[model]}: {proof['said']}"
         error = records["sardonyx"].get("relative_error")
         if error is not None and not error <= ERROR_LIMIT:
             yield f"{TITLES[model]}: Sardonyx differs from PyTorch by {error:.1e}"
@@ -59,6 +62,8 @@ def show_models(models: dict[str, Records], settings: Settings) -> None:
         "nodes, captured from PyTorch": lambda r: report.number(r["sardonyx"], "captured_nodes"),
         "nodes, plain export": lambda r: report.number(r["export"], "nodes"),
         "nodes, Sardonyx": lambda r: report.number(r["sardonyx"], "nodes"),
+        "checks while compiling": lambda r: str(r["sardonyx"].get("proof", {}).get("checks", "")),
+        "their worst, of what rounding explains": lambda r: worst(r["sardonyx"]),
         "largest error": lambda r: report.number(r["sardonyx"], "relative_error", ".1e"),
         "PyTorch, ms": lambda r: report.milliseconds(r["eager"]),
         "plain export + ORT, ms": lambda r: report.milliseconds(r["export"]),
@@ -73,6 +78,12 @@ def show_models(models: dict[str, Records], settings: Settings) -> None:
         " rounds and quartiles; above 1 is faster.",
         style="dim",
     )
+
+
+def worst(record: dict[str, Any]) -> str:
+    """The largest difference that the proof saw, as a part of what rounding explains."""
+    proof = record.get("proof")
+    return f"{proof['worst']:.2f}" if proof else ""
 
 
 def encode(folder: Path) -> list[Path]:
