@@ -394,5 +394,6 @@ def _lengths_of(
             elif str(dim.value) in names:
                 # A symbol for a dim that nobody knows stands for one length.
                 expected = lengths.setdefault(str(dim.value), length)
-        made.append(expected if isinstance(expected, int) else None)
+        # Symbols are taken to be one at least: of an empty dim a slice may leave less than nothing.
+        made.append(max(expected, 0) if isinstance(expected, int) else None)
     return made
