@@ -26,8 +26,6 @@ EXPECTED = {
 }
 
 QUICK = {
-    ("legacy-17", "eager", False),
-    ("legacy-17", "", False),
     ("dynamo-18", "sdpa", False),
     ("dynamo-18", "", True),
     ("sardonyx", "eager", True),

@@ -99,3 +99,11 @@ def test_prelu_of_many_slopes_is_left_alone():
     check_miss(PRELU_TO_LEAKY_RELU, net("y = PRelu(x, per)"), "the slopes differ (per: float[5])")
     given = net("y = PRelu(x, a)", HEAD.replace("float", "int32"), np.int32)
     check_miss(PRELU_TO_LEAKY_RELU, given, "it does not compute in floats")
+
+
+def test_no_slopes_at_all_are_left_alone():
+    given = model(
+        "g (float[0,5] x) => (float[0,5] y) { y = PRelu(x, none) }",
+        none=np.zeros((0, 5), np.float32),
+    )
+    check_miss(PRELU_TO_LEAKY_RELU, given, "the slopes differ")

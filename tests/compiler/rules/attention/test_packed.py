@@ -75,6 +75,11 @@ def test_parts_of_each_head_stay_where_they_are():
             "the parts do not lie one after the other on the last axis",
         ),
         (
+            ("r = Reshape(x, by_head)", "t = Transpose(r)", "y = Gather<axis=0>(t, first)"),
+            "float[3,2,s,b]",
+            "the permutation is not given",
+        ),
+        (
             ("t = Transpose<perm=[2,0,1]>(x)", "y = Gather<axis=0>(t, first)"),
             "float[b,s]",
             "what parts are taken of is no reshaped projection",

@@ -45,7 +45,8 @@ def _is_leaky(m: Match) -> bool | No:
 
 
 def _is_one(slope: Array) -> bool:
-    return bool(np.all(slope == slope.flat[0]))
+    """Say whether all slopes are one number; there may be none at all."""
+    return bool(slope.size) and bool(np.all(slope == slope.flat[0]))
 
 
 LEAKY_RELU = rule(
