@@ -20,7 +20,7 @@ FAMILIES = ("attention", "kv_cache", "norm", "activation", "conv_block", "rotary
 
 
 def row(case: Case) -> list[str]:
-    """One line: fused of found for each family, nodes before and after, error."""
+    """One line: fused of found for each family, nodes, the worst of the proof, error."""
     reason = case.source.cannot(case.subject, case.is_dynamic)
     if reason:
         return [case.name, reason]
@@ -30,13 +30,14 @@ def row(case: Case) -> list[str]:
     after = sum(1 for _ in program.model.graph.all_nodes())
     with tempfile.TemporaryDirectory() as folder:
         error = f"{case.relative_error(program, Path(folder)):.1e}"
-    return [case.name, *cells, str(program.report.source_nodes), str(after), error]
+    proof = f"{program.proof.worst:.2f}" if program.proof.holds else "unchecked"
+    return [case.name, *cells, str(program.report.source_nodes), str(after), proof, error]
 
 
 def main() -> None:
     """The command."""
     wanted = sys.argv[1:]
-    table = Table("case", *FAMILIES, "nodes", "after", "error")
+    table = Table("case", *FAMILIES, "nodes", "after", "proof", "error")
     console = Console(width=140)
     with console.status("exporting"):
         for case in cases((*SUBJECTS, *decoding.SUBJECTS)):

@@ -11,7 +11,7 @@ import pytest
 from sardonyx import compiler
 from sardonyx.compiler import ExecutionError
 from sardonyx.compiler.errors import UnsupportedError
-from sardonyx.compiler.passes.base import Pass, PassReport
+from sardonyx.compiler.passes.base import ApplyRules, Pass, PassReport
 from sardonyx.compiler.rewrite import rule
 from tests.support.models import model, normal
 from tests.support.run import run_ort
@@ -91,6 +91,17 @@ def test_a_rule_that_is_right_elsewhere_stays_there():
     assert incident.rule == "relu_by_max_or_worse"
     assert program.report.rules["relu_by_max_or_worse"] == 2
     assert [n.op_type for n in program.model.graph].count("Max") == 2
+    same(program, source)
+
+
+@pytest.mark.parametrize("level", ["end", "pass", "rewrite"])
+def test_a_wrong_pass_and_a_wrong_rule_are_both_undone(level):
+    source = net()
+    steps = [Careless(), ApplyRules((DROPS_RELU,))]
+    program = compiler.compile(source, steps=steps, proof=level, samples=[{"x": X}])
+    names = {incident.rule for incident in program.proof.incidents}
+    assert names == {"careless_tanh", "drops_relu"}
+    assert program.proof.holds
     same(program, source)
 
 

@@ -85,8 +85,7 @@ class Executor:
         model: ir.Model,
         samples: Sequence[Feeds],
         *,
-        optimised: bool = False,
-        level: str | None = None,
+        level: str = "off",
         provider: str = "cpu",
     ) -> list[list[Array]]:
         """Return what a model computes, for each sample its outputs in order.
@@ -96,8 +95,7 @@ class Executor:
         Args:
             model: A model at stage target; it is changed.
             samples: Inputs by name.
-            optimised: Let ONNX Runtime optimise it.
-            level: How far, "off", "basic", "extended" or "all"; None as `optimised` says.
+            level: How far ONNX Runtime optimises it: "off", "basic", "extended" or "all".
             provider: Where it runs, "cpu" or "cuda".
 
         Raises:
@@ -119,7 +117,7 @@ class Executor:
             "model": str(path),
             "inputs": [str(file) for file in fed],
             "outputs": [str(file) for file in made],
-            "level": level or ("all" if optimised else "off"),
+            "level": level,
             "provider": provider,
             "threads": self.limits.threads,
             "memory": memory + self._store.size if memory is not None else None,

@@ -114,7 +114,7 @@ class Prover:
         if self.proof.unchecked:
             return
         executor, samples = self._plan.executor, self._plan.samples
-        worst = self._check("export", lambda: executor.run(final.clone(), samples, optimised=True))
+        worst = self._check("export", lambda: executor.run(final.clone(), samples, level="all"))
         if worst is not None:
             action = "nothing was undone: the passes keep the answer, the export or ONNX Runtime's"
             self._report_only("export", str(worst), f"{action} own optimisations do not")
@@ -179,11 +179,12 @@ class Prover:
     def _undo(self, worst: Difference) -> PassReport:
         """Find what made the model wrong, and do the passes again without it."""
         quarantined = self._editor.quarantined
-        suspect = first_bad(self._since, self._kept, quarantined, self._is_bad)
-        if suspect is None:
-            self._skip(self._since[-1].name, "", "", worst)
-        else:
+        kept = [each for each in self._since if each.name not in self._skipped]
+        suspect = first_bad(kept, self._kept, quarantined, self._is_bad)
+        if suspect is not None:
             self._quarantine(suspect)
+        elif kept:
+            self._skip(kept[-1].name, "", "", worst)
         self._editor.restore(self._kept)
         report = PassReport()
         for each in self._since:
