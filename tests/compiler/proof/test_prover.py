@@ -58,6 +58,7 @@ def test_each_level_finds_and_undoes(level):
     assert all("Relu" in i.site and "undone" in i.action for i in proof.incidents)
     assert proof.level == level
     assert proof.holds
+    assert proof.worst <= 1 < max(check.ratio for check in proof.checks)
     assert "drops_relu" not in program.report.rules or level == "end"
     same(program, net())
 

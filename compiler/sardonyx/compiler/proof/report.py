@@ -72,8 +72,12 @@ class Proof:
 
     @property
     def worst(self) -> float:
-        """The largest ratio of any check; zero if there was none."""
-        return max((check.ratio for check in self.checks), default=0.0)
+        """The largest ratio of what was kept; zero if there was no check.
+
+        A check that found a change to undo says nothing of the program, unless it is the last one.
+        """
+        kept = [check.ratio for check in self.checks if check.ratio <= 1.0]
+        return max([*kept, *(check.ratio for check in self.checks[-1:])], default=0.0)
 
     @property
     def holds(self) -> bool:
