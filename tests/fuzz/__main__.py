@@ -7,14 +7,18 @@ import os
 import secrets
 import sys
 import time
-from concurrent.futures import Future, ProcessPoolExecutor, as_completed
-from multiprocessing import get_context
+from collections import deque
 from pathlib import Path
+from typing import Any
 
-from tests.fuzz.session import Tally, fuzz
+from tests.fuzz.crew import Crew, Failure
+from tests.fuzz.jobs import Job, Queue, work
+from tests.fuzz.session import Tally
 
-_CHUNK = 10
-_LINE_EVERY = 10
+_LINE_EVERY = 10.0
+_MOST_SECONDS = 240.0
+"""How long a graph may take; seconds are usual."""
+_GRACE = 20.0
 
 
 def main() -> int:
@@ -30,35 +34,42 @@ def main() -> int:
     options = parser.parse_args()
     seed = secrets.randbelow(2**31) if options.seed is None else options.seed
     print(f"seed {seed}, {options.graphs} graphs", flush=True)
-    last = options.first + options.graphs
-    chunks = [range(i, min(i + _CHUNK, last)) for i in range(options.first, last, _CHUNK)]
-    started = time.perf_counter()
-    total = Tally()
-    with ProcessPoolExecutor(options.jobs, mp_context=get_context("spawn")) as pool:
-        shared = (options.found, (), options.routes)
-        jobs = {pool.submit(fuzz, seed, chunk, *shared): chunk for chunk in chunks}
-        for number, job in enumerate(as_completed(jobs), 1):
-            before = len(total.faults)
-            _add(total, job, jobs[job])
-            for fault in total.faults[before:]:
-                print(f"MISMATCH {fault}", flush=True)
-            seconds = time.perf_counter() - started
-            if number % _LINE_EVERY == 0:
-                print(total.line(seconds), flush=True)
-            if seconds > options.seconds:
-                pool.shutdown(wait=False, cancel_futures=True)
-                break
-    print(total.report(time.perf_counter() - started))
+    numbers = range(options.first, options.first + options.graphs)
+    graphs = deque(Job(seed, number, options.routes, options.found) for number in numbers)
+    total = _run(Queue(graphs, max(1, options.jobs // 4)), options.jobs, options.seconds)
     return 1 if total.faults else 0
 
 
-def _add(total: Tally, job: Future[Tally], numbers: range) -> None:
-    try:
-        total.add(job.result())
-    except Exception as error:
-        total.faults.append(f"graphs {numbers.start} to {numbers.stop - 1}: {error!r}")
+def _run(jobs: Queue, size: int, seconds: float) -> Tally:
+    started = told = time.monotonic()
+    total = Tally()
+    with Crew(size, work, _MOST_SECONDS) as crew:
+        for job, made in crew.results(jobs.take, until=started + seconds, grace=_GRACE):
+            if job.is_shrinking:
+                jobs.shrinking -= 1
+                print(f"SHRUNK {job.seed}:{job.number} {_why(made)}", flush=True)
+                continue
+            before = len(total.faults)
+            if isinstance(made, Failure):
+                total.graphs += 1
+                total.faults.append(f"{job.seed}:{job.number} {made.why}")
+            else:
+                total.add(made)
+                if len(total.faults) > before:
+                    jobs.fails(job)
+            for fault in total.faults[before:]:
+                print(f"MISMATCH {fault}", flush=True)
+            if time.monotonic() - told > _LINE_EVERY:
+                told = time.monotonic()
+                print(total.line(told - started), flush=True)
+    print(total.report(time.monotonic() - started), flush=True)
+    return total
+
+
+def _why(made: Any) -> str:
+    return made.why if isinstance(made, Failure) else str(made)
 
 
 if __name__ == "__main__":
-    os.environ["OMP_NUM_THREADS"] = "1"
+    os.environ["OMP_NUM_THREADS"] = os.environ["OPENBLAS_NUM_THREADS"] = "1"
     sys.exit(main())

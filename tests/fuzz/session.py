@@ -94,18 +94,13 @@ def _count(found: dict[str, list[str]]) -> int:
 
 
 def fuzz(
-    seed: int,
-    numbers: Iterable[int],
-    found: Path | None = None,
-    rules: Sequence[Rule] = (),
-    most_routes: int = 3,
+    seed: int, numbers: Iterable[int], rules: Sequence[Rule] = (), most_routes: int = 3
 ) -> Tally:
     """Judge some graphs of a seed.
 
     Args:
         seed: Of the random numbers.
         numbers: Which graphs.
-        found: Folder that takes those that fail, shrunk.
         rules: Rules to compile with besides those of the targets.
         most_routes: For how many targets and opsets each is compiled.
     """
@@ -118,12 +113,9 @@ def fuzz(
             continue
         _count_graph(drawn, tally)
         with Executor(_LIMITS) as executor:
-            runner: Runner = OnnxRuntime(executor) if drawn.needs_kernels else Reference()
-            random = np.random.default_rng([seed, number, 1])
-            routes = routes_of(drawn, random)
-            chosen = random.permutation(len(routes))[:most_routes]
-            routes = [routes[i] for i in sorted(chosen)]
+            runner = _runner(drawn, executor)
             try:
+                routes = _chosen(drawn, most_routes)
                 verdict = judge(drawn.model, drawn.samples, routes, runner, rules)
             except Exception:
                 tally.faults.append(f"{drawn.name} judging: {traceback.format_exc()[-600:]}")
@@ -131,10 +123,60 @@ def fuzz(
             _count_verdict(drawn, verdict, runner, tally)
             for complaint in drawn.notes.complaints:
                 _count_complaint(drawn, complaint, OnnxRuntime(executor), tally)
-            for fault in verdict.faults[:1]:
-                where = _written(drawn, fault, runner, found, rules) if found is not None else ""
-                tally.faults.append(f"{drawn.name} {fault} {where}")
+            tally.faults += [f"{drawn.name} {fault}" for fault in verdict.faults[:1]]
     return tally
+
+
+def shrunk(
+    seed: int,
+    number: int,
+    folder: Path,
+    rules: Sequence[Rule] = (),
+    most_routes: int = 3,
+    seconds: float = 60.0,
+) -> str:
+    """Write a graph that fails to a folder, shrunk; return the path, or why there is none.
+
+    Arguments are those of `fuzz`, and for how long to make it smaller.
+    """
+    drawn = draw(seed, number)
+    with Executor(_LIMITS) as executor:
+        runner = _runner(drawn, executor)
+        routes = _chosen(drawn, most_routes)
+        fault = next(iter(judge(drawn.model, drawn.samples, routes, runner, rules).faults), None)
+        if fault is None:
+            return "computes the same: a node alone has another type than was inferred"
+        model, samples = _smaller(drawn, fault, runner, rules, seconds)
+        faults = judge(model, samples, [fault.route], runner, rules).faults
+    why = f"{drawn.name}\n{faults[0] if faults else fault}"
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"{drawn.name.replace(':', '-')}.txt"
+    path.write_text(cases.write(why, [fault.route], samples, model), encoding="utf-8")
+    return str(path)
+
+
+def _smaller(
+    drawn: Drawn, fault: Fault, runner: Runner, rules: Sequence[Rule], seconds: float
+) -> tuple[ir.Model, list[Sample]]:
+    def is_bad(model: ir.Model, samples: list[Sample]) -> bool:
+        try:
+            verdict = judge(model, samples, [fault.route], runner, rules)
+        except Exception:
+            return False
+        return any(f.kind == fault.kind for f in verdict.faults)
+
+    return shrink(drawn.model, drawn.samples, is_bad, seconds)
+
+
+def _runner(drawn: Drawn, executor: Executor) -> Runner:
+    return OnnxRuntime(executor) if drawn.needs_kernels else Reference()
+
+
+def _chosen(drawn: Drawn, most: int) -> list[Route]:
+    """Some of the routes, always the same ones for a graph."""
+    random = np.random.default_rng([*map(int, drawn.name.split(":")), 1])
+    routes = routes_of(drawn, random)
+    return [routes[i] for i in sorted(random.permutation(len(routes))[:most])]
 
 
 def routes_of(drawn: Drawn, random: np.random.Generator) -> list[Route]:
@@ -189,24 +231,3 @@ def _count_complaint(drawn: Drawn, complaint: Complaint, runner: Runner, tally: 
         )
     else:
         tally.faults.append(f"{drawn.name} inference: {complaint.what}")
-
-
-def _written(
-    drawn: Drawn, fault: Fault, runner: Runner, folder: Path, rules: Sequence[Rule]
-) -> str:
-    """Write a graph that fails, shrunk; return the path."""
-
-    def is_bad(model: ir.Model, samples: list[Sample]) -> bool:
-        try:
-            verdict = judge(model, samples, [fault.route], runner, rules)
-        except Exception:
-            return False
-        return any(f.kind == fault.kind for f in verdict.faults)
-
-    model, samples = shrink(drawn.model, drawn.samples, is_bad)
-    faults = judge(model, samples, [fault.route], runner, rules).faults
-    why = f"{drawn.name}\n{faults[0] if faults else fault}"
-    folder.mkdir(parents=True, exist_ok=True)
-    path = folder / f"{drawn.name.replace(':', '-')}.txt"
-    path.write_text(cases.write(why, [fault.route], samples, model), encoding="utf-8")
-    return str(path)

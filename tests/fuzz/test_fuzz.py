@@ -13,7 +13,7 @@ from tests.fuzz import cases
 from tests.fuzz.generate import draw
 from tests.fuzz.judge import judge
 from tests.fuzz.run import OnnxRuntime
-from tests.fuzz.session import fuzz
+from tests.fuzz.session import fuzz, shrunk
 
 _PARTS, _GRAPHS = 4, 25
 
@@ -51,11 +51,14 @@ def test_a_wrong_rule_is_found_and_shrunk(tmp_path):
     drawn = (draw(11, number) for number in range(200))
     has_it = (d for d in drawn if any(n.op_type == "Sigmoid" for n in d.model.graph))
     for each in itertools.islice(has_it, 5):
-        tally = fuzz(11, [int(each.name.split(":")[1])], tmp_path, [WRONG], most_routes=1)
+        number = int(each.name.split(":")[1])
+        tally = fuzz(11, [number], [WRONG], most_routes=1)
         if tally.faults:
             break
     (fault,) = tally.faults
     assert "answer" in fault
+    written = shrunk(11, number, tmp_path, [WRONG], most_routes=1)
     (path,) = tmp_path.glob("*.txt")
+    assert written == str(path)
     case = cases.read(path.read_text(encoding="utf-8"))
     assert [node.op_type for node in case.model.graph] == ["Sigmoid"]
