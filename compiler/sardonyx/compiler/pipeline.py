@@ -79,15 +79,16 @@ def pipeline(
         precision: Half precision to compute in, "fp16" or "bf16"; None keeps that of the model.
     """
     ordered = [name for name in target.selections if name in AFTER_LAYOUT]
+    recognize = Recognize()
     return (
         LiftConstants(),
         # Recognition and fusion need canonical neighbours.
         CLEAN_UP,
-        Recognize(),
+        recognize,
         # A recognised operator leaves shape arithmetic behind that led to its parts.
         CLEAN_UP,
         # Folded constants may show another activation, and a norm another scale to fold.
-        Repeat((Recognize(), Fuse())),
+        Repeat((recognize, Fuse())),
         # They see what a model computes by its one operator, folded as far as it can be.
         *([ApplyRules(tuple(rules))] if rules else ()),
         # Constants are folded in the precision of the model, and rounded once. Which operators a

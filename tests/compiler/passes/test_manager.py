@@ -15,6 +15,7 @@ from sardonyx.compiler.ir.types import Types
 from sardonyx.compiler.passes.base import Pass, PassReport
 from sardonyx.compiler.passes.dead_code import RemoveDeadCode
 from sardonyx.compiler.passes.fold_constants import FoldConstants
+from sardonyx.compiler.passes.infer_types import InferTypes
 from sardonyx.compiler.passes.inline_if import InlineIf
 from sardonyx.compiler.passes.lift_constants import LiftConstants
 from sardonyx.compiler.passes.manager import PassManager, Repeat
@@ -128,9 +129,20 @@ def test_the_rule_that_broke_the_graph_is_named():
 
 
 def test_a_repeat_ends_when_nothing_changes_any_more():
-    runner = manager()
-    records = runner.run([Repeat((Swap(), Nothing()))])
+    records = manager(2).run([Repeat((Swap(), Nothing()))])
     assert [r.name for r in records] == ["swap", "nothing"] * 2
+
+
+def test_a_pass_that_changed_nothing_is_not_run_again_before_something_changes():
+    nothing = Nothing()
+    records = manager(1).run([nothing, Repeat((Swap(), nothing)), nothing])
+    assert [r.name for r in records] == ["nothing", "swap", "nothing", "swap"]
+
+
+def test_a_pass_that_changed_nothing_is_run_again_when_more_is_known_of_the_types():
+    runner, nothing, swap = manager(1), Nothing(), Swap()
+    records = runner.run([swap, nothing, InferTypes(), nothing, nothing])
+    assert [r.name for r in records] == ["swap", "nothing", "infer_types", "nothing"]
 
 
 def test_passes_that_undo_each_other_are_named():

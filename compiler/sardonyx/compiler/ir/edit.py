@@ -86,6 +86,11 @@ class Editor:
         editor._serial = snapshot.serial
         return editor
 
+    @property
+    def state(self) -> tuple[int, int]:
+        """Something else after each change of the graph, or of what is known of its types."""
+        return self.changes, self._typed_at
+
     def snapshot(self) -> Snapshot:
         """Return the model as it is now."""
         return Snapshot(self.model.clone(), self._serial, tuple(save() for save in self.savers))

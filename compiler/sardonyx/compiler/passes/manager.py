@@ -78,6 +78,9 @@ class PassManager:
         self.records: list[PassRecord] = []
         self._on_pass = on_pass
         self._run_one = run or (lambda each: each.run(editor))
+        self._idle: dict[int, tuple[int, int]] = {}
+        """For each pass (by identity) that changed nothing when it last ran, the state then."""
+        self._print: Fingerprint | None = None
         if level >= 3:
             editor.listeners.append(self._verify_change)
 
@@ -88,6 +91,8 @@ class PassManager:
             RewriteError: A pass broke the graph, or changed it outside the editor, or a Repeat
                 does not end.
         """
+        self._idle.clear()
+        self._print = None
         for step in steps:
             if isinstance(step, Repeat):
                 self._repeat(step)
@@ -109,9 +114,13 @@ class PassManager:
         )
 
     def _run_pass(self, each: Pass) -> None:
+        changes, state = self.editor.changes, self.editor.state
+        if self.level < 2 and self._idle.get(id(each)) == state:
+            # Passes are deterministic: it would change nothing again.
+            return
         self._on_pass(each.name)
-        changes = self.editor.changes
-        print_before = fingerprint(self.editor.model) if self.level >= 2 else None
+        if self.level >= 2 and self._print is None:
+            self._print = fingerprint(self.editor.model)
         nodes_before = (
             self.records[-1].nodes_after if self.records else count_nodes(self.editor.model)
         )
@@ -119,26 +128,33 @@ class PassManager:
         report = self._run_one(each)
         seconds = time.perf_counter() - started
         if self.level >= 2:
-            self._check(each, print_before, self.editor.changes != changes)
+            self._check(each, state)
+        is_idle = self.editor.changes == changes
+        if is_idle:
+            self._idle[id(each)] = self.editor.state
         applied = {name: len(sites) for name, sites in report.applied.items() if sites}
         self.records.append(
             PassRecord(
                 each.name,
                 seconds,
                 nodes_before,
-                count_nodes(self.editor.model),
+                nodes_before if is_idle else count_nodes(self.editor.model),
                 applied,
                 report.misses,
             )
         )
 
-    def _check(self, each: Pass, print_before: Fingerprint | None, says_changed: bool) -> None:
-        is_changed = fingerprint(self.editor.model) != print_before
-        if is_changed and not says_changed:
+    def _check(self, each: Pass, before: tuple[int, int]) -> None:
+        print_before, self._print = self._print, fingerprint(self.editor.model)
+        is_changed = self._print != print_before
+        if is_changed and self.editor.changes == before[0]:
             raise RewriteError(
                 f"Pass {each.name!r} changed the model outside the editor.",
                 remedy="change graphs through sardonyx.compiler.ir.edit.Editor only",
             )
+        if not is_changed and self.editor.state == before and self.records:
+            # It was verified after the pass before.
+            return
         try:
             verify(self.editor.model)
             if self.level >= 3:

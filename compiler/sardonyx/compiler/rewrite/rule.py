@@ -91,10 +91,10 @@ class Rule:
         """How many nodes the longest chain of its patterns has."""
         return max(map(depth_of, self.patterns), default=0)
 
-    @property
-    def roots(self) -> set[tuple[str, str]]:
+    @functools.cached_property
+    def roots(self) -> frozenset[tuple[str, str]]:
         """The operators, as (domain, name), that a match can start at."""
-        return {(p.domain, op_type) for p in self.patterns for op_type in p.op_types}
+        return frozenset((p.domain, op_type) for p in self.patterns for op_type in p.op_types)
 
 
 def rule(
