@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import importlib.metadata
 import json
 from collections.abc import Mapping, Sequence
@@ -48,8 +49,14 @@ def manifest(
         "nodes": count_nodes(exported),
         "pipeline": list(pipeline),
         "rules": dict(sorted((rules or {}).items())),
-        "versions": {name: importlib.metadata.version(name) for name in _PACKAGES},
+        "versions": {name: _version(name) for name in _PACKAGES},
     }
+
+
+@functools.cache
+def _version(package: str) -> str:
+    """The version that is installed; reading it takes longer than some models."""
+    return importlib.metadata.version(package)
 
 
 def note(model: ir.Model, key: str, said: Mapping[str, Any]) -> None:
@@ -66,7 +73,7 @@ def stamp(model: ir.Model, target: Target, made: Mapping[str, Any]) -> None:
     if target.session is not None:
         model.metadata_props[SESSION] = target.session.to_json()
     model.producer_name = _PRODUCER
-    model.producer_version = importlib.metadata.version(_PRODUCER)
+    model.producer_version = _version(_PRODUCER)
 
 
 def count_nodes(model: ir.Model) -> int:

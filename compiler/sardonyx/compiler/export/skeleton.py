@@ -21,6 +21,7 @@ def skeleton(model: ir.Model) -> tuple[onnx.ModelProto, list[Initializer]]:
     bare = model.clone()
     for name, value in bare.graph.initializers.items():
         value.const_value = _stub(held[name])
+    _forget_types(bare)
     proto: onnx.ModelProto = ir.to_proto(bare)
     del proto.graph.initializer[:]
     _tidy_graph(proto.graph)
@@ -28,6 +29,14 @@ def skeleton(model: ir.Model) -> tuple[onnx.ModelProto, list[Initializer]]:
         del function.value_info[:]
         _tidy_nodes(function.node)
     return proto, [_initializer(name, held[name]) for name in order]
+
+
+def _forget_types(model: ir.Model) -> None:
+    """Let no time be spent on writing the types of intermediate values."""
+    for node in model.graph.all_nodes():
+        for value in node.outputs:
+            if not value.is_graph_output():
+                value.type = value.shape = None
 
 
 def _stub(tensor: ir.TensorProtocol | None) -> ir.TensorProtocol | None:
