@@ -162,7 +162,7 @@ def _begin(
         verdict.counts["noise does not run"] += 1
     if not isinstance(runner, Reference):
         try:
-            source.reference = Reference().run(clone(model), usable)
+            source.reference = Reference().run(model, usable)
         except ExecutionError:
             verdict.counts["the reference does not run"] += 1
     if source.reference is not None:
@@ -177,7 +177,7 @@ def _run_each(
 ) -> tuple[list[Sample], Outputs]:
     """The samples that a source runs on, and what it gives."""
     try:
-        return list(samples), runner.run(clone(model), samples)
+        return list(samples), runner.run(model.clone(), samples)
     except ExecutionError:
         pass
     usable: list[Sample] = []
@@ -185,7 +185,7 @@ def _run_each(
     right: Outputs = []
     for sample in samples:
         try:
-            right += runner.run(clone(model), [sample])
+            right += runner.run(model.clone(), [sample])
             usable.append(sample)
         except ExecutionError as error:
             verdict.counts["samples that the source does not run on"] += 1

@@ -234,14 +234,15 @@ class Scope:
         if self.is_total or any(k is not None and k.arrays is None for k in given):
             return tuple(Known(value, None) for value in node.outputs)
         free = self.free_values(node)
-        rows = []
-        for index in range(len(self.lengths)):
-            arrays = evaluate(node, {str(k.value.name): k.arrays[index] for k in free if k.arrays})
-            self._check_worth(node, [k.arrays[index] for k in free if k.arrays], arrays)
-            rows.append(arrays)
-        for index, arrays in enumerate(rows):
-            feeds = {str(k.value.name): k.arrays[index] for k in free if k.arrays}
-            self._check_types(node, arrays, feeds, self.lengths[index])
+        fed = [
+            {str(k.value.name): k.arrays[index] for k in free if k.arrays}
+            for index in range(len(self.lengths))
+        ]
+        rows = evaluate(node, fed)
+        for feeds, arrays in zip(fed, rows, strict=True):
+            self._check_worth(node, list(feeds.values()), arrays)
+        for feeds, arrays, lengths in zip(fed, rows, self.lengths, strict=True):
+            self._check_types(node, arrays, feeds, lengths)
         columns = zip(*rows, strict=True)
         return tuple(Known(v, tuple(c)) for v, c in zip(node.outputs, columns, strict=True))
 
@@ -330,22 +331,22 @@ def alone(node: ir.Node, feeds: dict[str, Array]) -> onnx.ModelProto:
     return onnx.helper.make_model(graph, opset_imports=opsets, ir_version=10)
 
 
-def evaluate(node: ir.Node, feeds: dict[str, Array]) -> list[Array]:
-    """What a node gives, by onnx's reference evaluator.
+def evaluate(node: ir.Node, fed: Sequence[dict[str, Array]]) -> list[list[Array]]:
+    """What a node gives for each sample, by onnx's reference evaluator.
 
     Raises:
         Refused: It gives nothing, or something else than tensors.
     """
-    model = alone(node, feeds)
     try:
         with np.errstate(all="ignore"), warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            made = evaluator(model).run(None, feeds)
+            known = evaluator(alone(node, fed[0]))
+            rows = [known.run(None, feeds) for feeds in fed]
     except Exception as error:
         raise Refused(f"{type(error).__name__}: {error}") from None
-    if any(isinstance(x, (list, tuple, dict)) or x is None for x in made):
+    if any(isinstance(x, (list, tuple, dict)) or x is None for made in rows for x in made):
         raise Refused("no tensor")
-    return [np.asarray(x) for x in made]
+    return [[np.asarray(x) for x in made] for made in rows]
 
 
 def _of_sample(given: Sequence[Known | None], index: int) -> list[Array | None]:

@@ -52,9 +52,10 @@ def add_noise(model: ir.Model, seed: int, rounding: ir.DataType | None = None) -
     places = [
         v for v in (*inputs, *made) if isinstance(v.type, ir.TensorType) and v.dtype in EPSILON
     ]
+    numbers = _Numbers()
     first = next(iter(model.graph), None)
     for index, value in enumerate(places):
-        disturbed = _disturbed(value, seed * len(places) + index, rounding)
+        disturbed = _disturbed(value, seed * len(places) + index, rounding, numbers)
         after = value.producer()
         graph = after.graph if after is not None else model.graph
         assert graph is not None
@@ -65,6 +66,9 @@ def add_noise(model: ir.Model, seed: int, rounding: ir.DataType | None = None) -
         else:
             graph.extend(disturbed)
         _read_instead(graph, value, disturbed)
+    start = next(iter(model.graph), None)
+    if start is not None:
+        model.graph.insert_before(start, numbers.nodes)
     return len(places)
 
 
@@ -73,7 +77,34 @@ def is_exact(node: ir.Node) -> bool:
     return not node.domain and node.op_type in _EXACT
 
 
-def _disturbed(value: ir.Value, seed: int, rounding: ir.DataType | None) -> list[ir.Node]:
+class _Numbers:
+    """Constants that all places share."""
+
+    def __init__(self) -> None:
+        self._made: dict[tuple[ir.DataType, float], ir.Node] = {}
+
+    @property
+    def nodes(self) -> list[ir.Node]:
+        """The nodes that give them."""
+        return list(self._made.values())
+
+    def of(self, dtype: ir.DataType, number: float) -> ir.Value:
+        """A scalar."""
+        key = (dtype, number)
+        if key not in self._made:
+            self._made[key] = _constant(dtype, number, f"noise.{dtype.name}.{number!r}")
+        return self._made[key].outputs[0]
+
+
+def _constant(dtype: ir.DataType, number: float, name: str) -> ir.Node:
+    node = ir.node("Constant", [], {"value": ir.tensor(np.array(number, dtype.numpy()))})
+    node.outputs[0].name = name
+    return node
+
+
+def _disturbed(
+    value: ir.Value, seed: int, rounding: ir.DataType | None, numbers: _Numbers
+) -> list[ir.Node]:
     """Return the nodes that multiply a value by one minus a little; the last one gives it."""
     dtype = value.dtype
     assert dtype is not None
@@ -87,21 +118,16 @@ def _disturbed(value: ir.Value, seed: int, rounding: ir.DataType | None) -> list
         nodes.append(node)
         return node.outputs[0]
 
-    def constant(number: float) -> ir.Value:
-        tensor = ir.tensor(np.array(number, computed.numpy()))
-        node = ir.node("Constant", [], {"value": tensor})
-        node.outputs[0].name = f"{value.name}.noise{len(nodes)}"
-        nodes.append(node)
-        return node.outputs[0]
-
     wide = value if dtype == computed else apply("Cast", value, to=int(computed))
     # The last digits of a number are as good as random, and no operator for random numbers has a
     # kernel at every opset.
-    low, high = constant(-_LARGE), constant(_LARGE)
-    spread = apply("Mul", apply("Clip", wide, low, high), constant(_factor(seed)))
-    drawn = apply("Mod", apply("Abs", spread), constant(1.0), fmod=1)
-    little = apply("Mul", drawn, constant(epsilon))
-    product = apply("Mul", wide, apply("Sub", constant(1.0), little))
+    low, high, one = (numbers.of(computed, number) for number in (-_LARGE, _LARGE, 1.0))
+    nodes.append(_constant(computed, _factor(seed), f"{value.name}.factor"))
+    factor = nodes[-1].outputs[0]
+    spread = apply("Mul", apply("Clip", wide, low, high), factor)
+    drawn = apply("Mod", apply("Abs", spread), one, fmod=1)
+    little = apply("Mul", drawn, numbers.of(computed, epsilon))
+    product = apply("Mul", wide, apply("Sub", one, little))
     if dtype != computed:
         apply("Cast", product, to=int(dtype))
     return nodes
