@@ -3,11 +3,13 @@
 Needs numpy and onnxruntime only; onnxruntime is imported when the first model is loaded.
 """
 
+from .binding import Bound
 from .devices import Provider, providers
 from .errors import (
     InputError,
     IntegrityError,
     LoadError,
+    OutOfMemoryError,
     ProviderError,
     RunError,
     SardonyxError,
@@ -19,9 +21,11 @@ from .settings import Settings
 from .specs import Spec
 
 __all__ = [
+    "Bound",
     "InputError",
     "IntegrityError",
     "LoadError",
+    "OutOfMemoryError",
     "Provider",
     "ProviderError",
     "RunError",

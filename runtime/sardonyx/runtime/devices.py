@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import difflib
+import io
 import os
 import sys
 import warnings
@@ -19,13 +21,16 @@ LIBRARY = {"win32": "{}.dll", "darwin": "lib{}.dylib"}.get(sys.platform, "lib{}.
 NOT_FOUND = ("cannot open shared object", "Could not find module", "Library not loaded")
 REMEDIES = {
     "cuda": "install the CUDA and cuDNN versions this build of onnxruntime-gpu needs and put them "
-    "on the library path; if pip installed them, call onnxruntime.preload_dlls() first",
+    "on the library path, or install their nvidia-* wheels beside onnxruntime-gpu",
     "tensorrt": "install TensorRT and put it on the library path",
     "openvino": "pip install onnxruntime-openvino",
     "dml": "pip install onnxruntime-directml",
     "migraphx": "pip install onnxruntime-migraphx",
     "qnn": "pip install onnxruntime-qnn",
 }
+
+WITH_CUDA = ("cuda", "tensorrt")
+"""Short names of the providers that need CUDA's libraries."""
 
 Requested = str | tuple[str, dict[str, Any]]
 
@@ -53,6 +58,8 @@ def providers() -> tuple[Provider, ...]:
     import onnxruntime
 
     names = onnxruntime.get_available_providers()
+    for name in names:
+        load_wheels_libraries(name)
     return tuple(Provider(short_name(name), name, missing_library(name)) for name in names)
 
 
@@ -81,6 +88,17 @@ def missing_library(ort_name: str) -> str | None:
         text = str(error)
         return text if any(words in text for words in NOT_FOUND) else None
     return None
+
+
+def load_wheels_libraries(ort_name: str) -> None:
+    """Load CUDA and cuDNN from the wheels that pip installed, where the loader finds no others."""
+    import onnxruntime
+
+    if short_name(ort_name) not in WITH_CUDA or missing_library(ort_name) is None:
+        return
+    # It prints what it does not find; whoever asks for the provider gets an error that says so.
+    with contextlib.redirect_stdout(io.StringIO()):
+        onnxruntime.preload_dlls()
 
 
 def resolve(

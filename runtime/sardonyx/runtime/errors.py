@@ -87,3 +87,7 @@ class InputError(SardonyxError):
 
 class RunError(SardonyxError):
     """ONNX Runtime failed while it ran the model; the session stays usable."""
+
+
+class OutOfMemoryError(RunError):
+    """The device, or the limit that was set for it, has no room for this call; smaller ones run."""

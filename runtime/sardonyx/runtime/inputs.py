@@ -17,14 +17,17 @@ class Binder:
     Args:
         specs: The inputs, in positional order.
         where: What to call the model in errors.
+        devices: Where tensors may be besides CPU memory: ``cuda:0``.
     """
 
-    def __init__(self, specs: Sequence[Spec], where: str) -> None:
+    def __init__(
+        self, specs: Sequence[Spec], where: str, devices: frozenset[str] = frozenset()
+    ) -> None:
         self._where = where
         self._specs = {spec.name: spec for spec in specs}
         self._names = tuple(self._specs)
         self._required = frozenset(spec.name for spec in specs if spec.required)
-        self._checks = {spec.name: check_for(spec, where) for spec in specs}
+        self._checks = {spec.name: check_for(spec, where, devices) for spec in specs}
         self._symbols = _shared_symbols(specs)
 
     def __call__(self, args: Sequence[Any], named: Mapping[str, Any]) -> dict[str, Any]:

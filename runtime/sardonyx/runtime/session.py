@@ -10,11 +10,14 @@ import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Protocol, runtime_checkable
 
-from .arrays import describe
+from .arrays import describe, is_torch
+from .binding import NO_GRAPH, Bound, device_of_feed, run_on_device, run_options
+from .device_tensors import to_torch
 from .devices import (
     CPU,
     Requested,
     did_not_start,
+    load_wheels_libraries,
     missing_library,
     report,
     resolve,
@@ -22,7 +25,7 @@ from .devices import (
     unused_problem,
     used_providers,
 )
-from .errors import InputError, LoadError, RunError, SettingsError
+from .errors import InputError, LoadError, OutOfMemoryError, RunError, SettingsError
 from .inputs import Binder
 from .integrity import Weights, check_model
 from .modelfile import Header, open_model, read_header, scalars
@@ -34,6 +37,16 @@ _MOST_TRIES = 50
 """How often a file is read again that another process replaces while it is read."""
 
 PREFIX = re.compile(r"^\[ONNXRuntimeError\] : \d+ : \w+ : ")
+NO_MEMORY = (
+    "Failed to allocate memory",
+    "Available memory of",
+    "bad allocation",
+    "bad_alloc",
+    "out of memory",
+    "CUBLAS_STATUS_ALLOC_FAILED",
+)
+"""How ONNX Runtime says that memory is short."""
+
 # What ONNX Runtime says, from where it becomes readable, and what to do about it.
 REFUSALS = {
     "Unsupported model IR version": "save it with a lower ir_version, or use a newer onnxruntime",
@@ -217,7 +230,10 @@ class Session:
         self.metadata: dict[str, str] = dict(raw.get_modelmeta().custom_metadata_map)
         self._raw = raw
         self._where = where
-        self._bind = Binder(self.inputs, where)
+        accelerators = _accelerators(raw)
+        self._bind = Binder(self.inputs, where, frozenset(accelerators))
+        self._has_graphs = any(map(_captures_graphs, accelerators.values()))
+        self._options = run_options(NO_GRAPH) if self._has_graphs else None
         self._outputs = {spec.name: spec for spec in self.outputs}
         self._names = list(self._outputs)
         self._has_narrow = any(spec.dtype in NARROW for spec in self.outputs)
@@ -226,21 +242,49 @@ class Session:
         """Run the model.
 
         Args:
-            args: Inputs by position: numpy arrays, torch CPU tensors, other DLPack or array-like
+            args: Inputs by position: numpy arrays, torch tensors, other DLPack or array-like
                 objects (all without a copy when contiguous), or Python numbers, strings and
                 lists, which are converted when no value is lost. A list of arrays for a sequence,
-                None for an absent optional.
+                None for an absent optional. Tensors on the session's device stay there.
             named: Inputs by name.
 
         Returns:
             One entry per output, in order: a numpy array, a list of them for a sequence, or None
-            for an absent optional.
+            for an absent optional. When an input is on the session's device the outputs are too:
+            torch tensors when it is one, else ``onnxruntime.OrtValue``, which others read by
+            DLPack.
 
         Raises:
             InputError: The arguments do not fit ``session.inputs``.
+            OutOfMemoryError: The device has no room for this call.
             RunError: ONNX Runtime failed.
         """
-        return self._run(self._names, self._bind(args, named))
+        return self._run(self._names, self._bind(args, named), _wants_torch((args, named.values())))
+
+    def bind(self, /, *args: Any, **named: Any) -> Bound:
+        """Bind memory to inputs and outputs, for a call that is made again and again.
+
+        On CUDA, with ``load(providers=[("cuda", {"enable_cuda_graph": True})])``, the first call
+        of what is returned captures a CUDA graph, and the following ones replay it.
+
+        Args:
+            args: Inputs by position, as for a call: tensors of numbers.
+            named: Inputs by name.
+
+        Raises:
+            InputError: The arguments do not fit, are not tensors of numbers, or are in CPU memory
+                where graphs are captured.
+            RunError: ONNX Runtime failed.
+        """
+        feed = self._bind(args, named)
+        return Bound(
+            self._raw,
+            self.outputs,
+            feed,
+            has_graphs=self._has_graphs,
+            convert=to_torch if _wants_torch((args, named.values())) else lambda value: value,
+            failed=self._failed,
+        )
 
     def run_named(
         self, feed: Mapping[str, Any], outputs: Sequence[str] | None = None
@@ -264,32 +308,63 @@ class Session:
                     where=self._where,
                     expected=", ".join(map(str, self.outputs)),
                 )
-        results = self._run(names, self._bind((), feed))
+        results = self._run(names, self._bind((), feed), _wants_torch([feed.values()]))
         return dict(zip(names, results, strict=True))
 
-    def _run(self, names: list[str], feed: dict[str, Any]) -> list[Any]:
+    def _run(self, names: list[str], feed: dict[str, Any], wants_torch: bool) -> list[Any]:
+        device = device_of_feed(feed)
         try:
+            if device is not None:
+                kept = run_on_device(self._raw, names, feed, device, self._options)
+                return [to_torch(y) for y in kept] if wants_torch else kept
             if self._has_narrow:
                 specs = [self._outputs[name] for name in names]
                 results: list[Any] = run_as_values(self._raw, names, feed, specs)
             else:
-                results = self._raw.run(names, feed)
+                results = self._raw.run(names, feed, self._options)
         except RunError:
             raise
         except Exception as error:
-            values = ", ".join(f"{name}: {describe(value)}" for name, value in feed.items())
-            raise RunError(
-                "ONNX Runtime failed to run the model",
-                where=f"{self._where}, called with {values or 'no inputs'}",
-                found=PREFIX.sub("", str(error)).strip(),
-            ) from error
+            raise self._failed(error, feed) from error
         return results
+
+    def _failed(self, error: Exception, feed: Mapping[str, Any]) -> RunError:
+        """The error to raise for one of ONNX Runtime's."""
+        values = ", ".join(f"{name}: {describe(value)}" for name, value in feed.items())
+        where = f"{self._where}, called with {values or 'no inputs'}"
+        found = PREFIX.sub("", str(error)).strip()
+        if any(words in found for words in NO_MEMORY):
+            return OutOfMemoryError(
+                "there is not enough memory for this call",
+                where=where,
+                found=found,
+                remedy="call it with smaller inputs; the session can be used as before",
+            )
+        return RunError("ONNX Runtime failed to run the model", where=where, found=found)
 
     def __repr__(self) -> str:
         rows = [f"Session({self._where!r}, providers={list(self.providers)})"]
         rows += [f"  {spec}" for spec in self.inputs]
         rows += [f"  -> {spec}" for spec in self.outputs]
         return "\n".join(rows)
+
+
+def _wants_torch(groups: Iterable[Iterable[Any]]) -> bool:
+    return any(is_torch(value) for values in groups for value in values)
+
+
+def _accelerators(raw: Any) -> dict[str, Mapping[str, str]]:
+    """The devices besides the CPU that a session runs on, with the options of their providers."""
+    options = raw.get_provider_options()
+    return {
+        f"{short_name(name)}:{options.get(name, {}).get('device_id', '0')}": options.get(name, {})
+        for name in raw.get_providers()
+        if name != CPU
+    }
+
+
+def _captures_graphs(options: Mapping[str, str]) -> bool:
+    return options.get("enable_cuda_graph", "0") == "1"
 
 
 def _specs(args: Iterable[Any], scalars: set[str]) -> tuple[Spec, ...]:
@@ -333,6 +408,8 @@ def _create(
     import onnxruntime
 
     options = session_options(settings, record_assignment=set(requested) != {CPU})
+    for name in requested:
+        load_wheels_libraries(name)
     try:
         # Without the last argument ORT prints, drops the providers and tries again.
         raw = onnxruntime.InferenceSession(

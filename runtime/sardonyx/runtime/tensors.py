@@ -14,21 +14,28 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .arrays import OnDeviceError, as_array, cast, describe, is_literal, is_torch
+from .device_tensors import device_of, is_ort_value, to_value
 from .errors import InputError
 from .narrow import NARROW, narrow_dtype, to_ort
 from .specs import Spec
 
-FOREIGN_ERRORS = (TypeError, ValueError, RuntimeError, BufferError, OverflowError)
+FOREIGN_ERRORS = (AttributeError, TypeError, ValueError, RuntimeError, BufferError, OverflowError)
 
 Check = Callable[[Any], Any]
 
 
-def check_for(spec: Spec, where: str) -> Check:
-    """The check of an input's values: takes what the caller passed, returns what ORT takes."""
+def check_for(spec: Spec, where: str, devices: frozenset[str] = frozenset()) -> Check:
+    """The check of an input's values: takes what the caller passed, returns what ORT takes.
+
+    Args:
+        spec: The input.
+        where: What to call the model in errors.
+        devices: Where tensors may be besides CPU memory: ``cuda:0``.
+    """
     dtype = _numpy_dtype(spec.dtype)
     if spec.kind in ("sparse", "map"):
         return lambda value: value
-    item = TensorCheck(spec, dtype, where)
+    item = TensorCheck(spec, dtype, where, devices)
     check = SequenceCheck(spec, where, item) if "sequence" in spec.kind else item
     if not spec.kind.startswith("optional"):
         return check
@@ -61,7 +68,7 @@ class SequenceCheck:
 
     def __call__(self, value: Any) -> Any:
         """A list of arrays; an ``OrtValue`` as it is."""
-        if _is_ort_value(value):
+        if is_ort_value(value):
             return value
         if not isinstance(value, list | tuple):
             raise InputError(
@@ -79,8 +86,10 @@ class SequenceCheck:
 class TensorCheck:
     """Checks and normalises the value of a tensor input, or one item of a sequence input."""
 
-    def __init__(self, spec: Spec, dtype: np.dtype[Any], where: str) -> None:
-        self._spec, self._dtype, self._where = spec, dtype, where
+    def __init__(
+        self, spec: Spec, dtype: np.dtype[Any], where: str, devices: frozenset[str]
+    ) -> None:
+        self._spec, self._dtype, self._where, self._devices = spec, dtype, where, devices
         self._is_text = dtype.kind == "O"
         self._is_narrow = spec.dtype in NARROW
         self._rank = None if spec.shape is None else len(spec.shape)
@@ -110,7 +119,12 @@ class TensorCheck:
         return array
 
     def _normalise(self, value: Any) -> Any:
-        if _is_ort_value(value):
+        device = device_of(value)
+        if device in self._devices and not is_literal(value):
+            value = self._shared(value)
+        if is_ort_value(value):
+            if device is not None and device not in self._devices:
+                self._elsewhere(value, f"it is on device {device}")
             if value.data_type() not in self._spec.ort_type:
                 self._fail("dtype", "has the wrong dtype", describe(value))
             return value
@@ -131,10 +145,24 @@ class TensorCheck:
         try:
             return as_array(value)
         except OnDeviceError as error:
-            remedy = "x.cpu(), or pass an onnxruntime.OrtValue that shares its memory"
-            self._fail("device", "is not in CPU memory", f"{describe(value)}; {error}", remedy)
+            self._elsewhere(value, str(error))
         except FOREIGN_ERRORS as error:
             self._fail("type", "is no array", f"{describe(value)}; {error}")
+
+    def _shared(self, value: Any) -> Any:
+        try:
+            return to_value(value)
+        except FOREIGN_ERRORS as error:
+            self._fail("type", "cannot be read where it is", f"{describe(value)}; {error}")
+
+    def _elsewhere(self, value: Any, found: str) -> NoReturn:
+        places = ", ".join(["CPU memory", *sorted(self._devices)])
+        self._fail(
+            "device",
+            "is in memory that the session does not read",
+            f"{describe(value)}; {found}",
+            f"x.cpu(), or load the model for that device; this session reads {places}",
+        )
 
     def _text(self, array: NDArray[Any]) -> NDArray[Any]:
         """Strings as an object array: the binding reads other objects as their ``repr``."""
@@ -186,8 +214,3 @@ class TensorCheck:
             expected=self._spec.type,
             remedy=remedy,
         )
-
-
-def _is_ort_value(value: Any) -> bool:
-    """Whether this is an ``onnxruntime.OrtValue``; duck typed, its import is slow."""
-    return hasattr(value, "data_type") and hasattr(value, "tensor_size_in_bytes")
