@@ -27,15 +27,19 @@ class Settings:
     """How to measure; part of the stored result.
 
     Attributes:
+        precision: What the networks compute in: "fp32" or "fp16".
         seconds: Time spent on one contender in one round.
         timeout: Seconds after which one command of one contender is given up.
+        at_once: How many contenders are prepared and loaded at the same time; timed is one.
     """
 
     threads: int = 1
     device: str = "cpu"
+    precision: str = "fp32"
     rounds: int = 7
     seconds: float = 0.5
     timeout: float = 600.0
+    at_once: int = 1
 
 
 def setup(model: str, contender: str, settings: Settings) -> dict[str, Any]:
@@ -48,17 +52,22 @@ def setup(model: str, contender: str, settings: Settings) -> dict[str, Any]:
         "source": str(folder(model, source, settings)) if source else None,
         "threads": settings.threads,
         "device": settings.device,
+        "precision": settings.precision,
     }
 
 
 def folder(model: str, contender: str, settings: Settings) -> Path:
     """Where a contender keeps what it made of a model."""
-    return WORK / settings.device / model / contender
+    return _place(model, settings) / contender
+
+
+def _place(model: str, settings: Settings) -> Path:
+    return WORK / f"{settings.device}-{settings.precision}" / model
 
 
 def inputs(model: str, settings: Settings) -> Path:
     """The file with the model's example inputs, written now."""
-    path = WORK / settings.device / model / "inputs.npz"
+    path = _place(model, settings) / "inputs.npz"
     path.parent.mkdir(parents=True, exist_ok=True)
     np.savez(path, **{name: x.numpy() for name, x in MODELS[model].example().items()})
     return path
@@ -69,7 +78,7 @@ def key(contender: str) -> dict[str, str]:
     row = CONTENDERS[contender]
     found = {**row.versions(), "transformers": version("transformers")}
     found["harness"] = fingerprint(*(f"benchmarks/{name}" for name in HARNESS))
-    if contender == "sardonyx":
+    if contender.startswith("sardonyx"):
         found["sources"] = fingerprint("compiler", "frontends")
     if row.source:
         found.update({f"{row.source}.{name}": text for name, text in key(row.source).items()})
@@ -100,16 +109,18 @@ def prepare(
             return stored
     tell(f"{model}: {row.title} prepares")
     shutil.rmtree(place, ignore_errors=True)
-    with Child(setup(model, contender, settings), log(model, contender, "prepare")) as child:
+    with Child(
+        setup(model, contender, settings), log(model, contender, settings, "prepare")
+    ) as child:
         facts = child.ask("prepare", settings.timeout)
     facts |= {"key": wanted, "nodes": count_nodes(place / ARTIFACT)}
     facts_file.write_text(json.dumps(facts, indent=1), encoding="utf-8")
     return facts
 
 
-def log(model: str, contender: str, step: str) -> Path:
+def log(model: str, contender: str, settings: Settings, step: str) -> Path:
     """Where the output of a worker goes."""
-    return WORK / "logs" / f"{model}.{contender}.{step}.log"
+    return WORK / "logs" / f"{model}.{contender}.{settings.device}-{settings.precision}.{step}.log"
 
 
 def count_nodes(path: Path) -> int:

@@ -17,6 +17,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 if TYPE_CHECKING:
+    import torch
+    from torch import nn
+
     from benchmarks.models import Model
 
 Arrays = dict[str, np.ndarray]
@@ -32,6 +35,7 @@ class Job:
         folder: The contender's own folder; `prepare` writes there.
         source: The folder of the contender it starts from, if its row names one.
         device: "cpu" or "cuda".
+        precision: "fp32" or "fp16": what the network computes in.
     """
 
     name: str
@@ -39,6 +43,7 @@ class Job:
     source: Path | None
     threads: int
     device: str
+    precision: str = "fp32"
 
     @property
     def model(self) -> Model:
@@ -47,10 +52,28 @@ class Job:
 
         return MODELS[self.name]
 
+    def network(self) -> tuple[nn.Module, dict[str, torch.Tensor]]:
+        """The module and its example inputs, both in the precision."""
+        module, inputs = self.model.module(), self.model.example()
+        if self.precision == "fp32":
+            return module, inputs
+        return module.half(), {
+            name: x.half() if x.is_floating_point() else x for name, x in inputs.items()
+        }
+
+    def cast(self, arrays: Arrays) -> Arrays:
+        """Input arrays in the precision."""
+        if self.precision == "fp32":
+            return arrays
+        return {n: a.astype(np.float16) if a.dtype == np.float32 else a for n, a in arrays.items()}
+
 
 @dataclass(frozen=True)
 class Runner:
-    """Three steps, of which only the second is timed: to its own tensors, run, back to numpy."""
+    """Three steps, of which only the second is timed: to its own tensors, run, back to numpy.
+
+    On a device the tensors of the second step are there, before and after; it ends when they are.
+    """
 
     feed: Callable[[Arrays], Any]
     call: Callable[[Any], Any]
@@ -108,22 +131,34 @@ def load_torch_compile(job: Job) -> Runner:
     return _torch_runner(job, torch.compile)
 
 
+def load_torch_graphs(job: Job) -> Runner:
+    """The module through Inductor with CUDA graphs."""
+    import torch
+
+    os.environ["TORCHINDUCTOR_CACHE_DIR"] = str((job.source or job.folder) / "inductor")
+    return _torch_runner(job, lambda module: torch.compile(module, mode="reduce-overhead"))
+
+
 def _torch_runner(job: Job, transform: Callable[[Any], Any]) -> Runner:
     import torch
 
     torch.set_num_threads(job.threads)
-    network = transform(job.model.module().to(job.device))
+    if job.device == "cuda":
+        # ONNX Runtime multiplies in TF32 by default, and so do PyTorch's convolutions.
+        torch.set_float32_matmul_precision("high")
+    network = transform(job.network()[0].to(job.device))
 
     def call(inputs: list[Any]) -> list[Any]:
         with torch.inference_mode():
-            result = network(*(x.to(job.device) for x in inputs))
-            outputs = result if isinstance(result, tuple) else (result,)
-            return [y.cpu() for y in outputs]
+            result = network(*inputs)
+        if job.device == "cuda":
+            torch.cuda.synchronize()
+        return list(result) if isinstance(result, tuple) else [result]
 
     return Runner(
-        feed=lambda arrays: [torch.from_numpy(a) for a in arrays.values()],
+        feed=lambda x: [torch.from_numpy(a).to(job.device) for a in job.cast(x).values()],
         call=call,
-        fetch=lambda outputs: [y.numpy() for y in outputs],
+        fetch=lambda outputs: [y.cpu().numpy() for y in outputs],
     )
 
 
@@ -135,7 +170,7 @@ def prepare_export(job: Job) -> dict[str, Any]:
     import torch
     from torch.nn.attention import SDPBackend, sdpa_kernel
 
-    module, inputs, notes = job.model.module(), job.model.example(), []
+    (module, inputs), notes = job.network(), []
     arguments = {
         "dynamo": True,
         "verbose": False,
@@ -166,20 +201,62 @@ def _dynamic_shapes(model: Model) -> Any:
 
 
 def load_onnxruntime(job: Job) -> Runner:
-    """An inference session at ENABLE_ALL."""
+    """An inference session at ENABLE_ALL; on a device with inputs and outputs bound there."""
+    return _onnxruntime_runner(job, {})
+
+
+def load_onnxruntime_graphs(job: Job) -> Runner:
+    """The same, replaying a CUDA graph."""
+    return _onnxruntime_runner(job, {"enable_cuda_graph": "1"})
+
+
+def _onnxruntime_runner(job: Job, provider_options: dict[str, str]) -> Runner:
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_ALL
     options.intra_op_num_threads = job.threads
-    wanted = {"cpu": ["CPUExecutionProvider"], "cuda": ["CUDAExecutionProvider"]}[job.device]
-    path = job.folder / ARTIFACT
-    session = onnxruntime.InferenceSession(path, options, providers=wanted)
-    if session.get_providers()[0] != wanted[0]:
-        raise RuntimeError(f"asked for {wanted[0]}, got {session.get_providers()}")
+    wanted = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}[job.device]
+    path = (job.folder if (job.folder / ARTIFACT).exists() else source_file(job).parent) / ARTIFACT
+    session = onnxruntime.InferenceSession(path, options, providers=[(wanted, provider_options)])
+    if session.get_providers()[0] != wanted:
+        raise RuntimeError(f"asked for {wanted}, got {session.get_providers()}")
+    if job.device == "cpu":
+        return Runner(
+            feed=lambda arrays: arrays, call=lambda x: session.run(None, x), fetch=lambda y: y
+        )
+
+    def call(binding: Any) -> Any:
+        session.run_with_iobinding(binding)
+        return binding
+
     return Runner(
-        feed=lambda arrays: arrays, call=lambda x: session.run(None, x), fetch=lambda y: y
+        feed=lambda x: bound(session, job.cast(x), has_graph=bool(provider_options)),
+        call=call,
+        fetch=lambda binding: binding.copy_outputs_to_cpu(),
     )
+
+
+def bound(session: Any, arrays: Arrays, *, has_graph: bool) -> Any:
+    """An IO binding whose inputs and outputs have memory on the device."""
+    import onnxruntime
+
+    values = {n: onnxruntime.OrtValue.ortvalue_from_numpy(a, "cuda", 0) for n, a in arrays.items()}
+    names = [output.name for output in session.get_outputs()]
+    found = session.io_binding()
+    for name, value in values.items():
+        found.bind_ortvalue_input(name, value)
+    for name in names:
+        found.bind_output(name, "cuda")
+    options = onnxruntime.RunOptions()
+    if has_graph:
+        options.add_run_config_entry("gpu_graph_id", "-1")
+    session.run_with_iobinding(found, options)
+    outputs = found.get_outputs()
+    found.clear_binding_outputs()
+    for name, value in zip(names, outputs, strict=True):
+        found.bind_ortvalue_output(name, value)
+    return found
 
 
 def prepare_onnxslim(job: Job) -> dict[str, Any]:
@@ -238,13 +315,24 @@ def _openvino(job: Job, settings: dict[str, Any]) -> Runner:
 
 def prepare_sardonyx(job: Job) -> dict[str, Any]:
     """from_torch, compile, save."""
+    return _compiled(job)
+
+
+def prepare_sardonyx_nhwc(job: Job) -> dict[str, Any]:
+    """The same, asking for channels last."""
+    return _compiled(job, layout="nhwc")
+
+
+def _compiled(job: Job, **options: Any) -> dict[str, Any]:
     from sardonyx import compiler, frontends
 
     module, inputs = job.model.module(), job.model.example()
+    if job.precision != "fp32":
+        options["precision"] = job.precision
     start = time.perf_counter()
     source = frontends.from_torch(module, tuple(inputs.values()), dynamic=job.model.dynamic)
     captured = time.perf_counter()
-    program = compiler.compile(source, target=job.device)
+    program = compiler.compile(source, target=job.device, **options)
     compiled = time.perf_counter()
     program.save(job.folder / ARTIFACT)
     return {
@@ -261,29 +349,62 @@ def prepare_sardonyx(job: Job) -> dict[str, Any]:
 
 
 def load_sardonyx(job: Job) -> Runner:
-    """runtime.load."""
+    """runtime.load; on a device, a bound call."""
+    return _sardonyx_runner(job, {})
+
+
+def load_sardonyx_graphs(job: Job) -> Runner:
+    """The same, replaying a CUDA graph."""
+    return _sardonyx_runner(job, {"enable_cuda_graph": True})
+
+
+def _sardonyx_runner(job: Job, options: dict[str, Any]) -> Runner:
     from sardonyx import runtime
 
-    path = job.folder / ARTIFACT
-    session = runtime.load(path, providers=[job.device], threads=job.threads)
-    return Runner(
-        feed=lambda arrays: list(arrays.values()),
-        call=lambda x: session(*x),
-        fetch=lambda y: [np.asarray(part) for part in y],
-    )
+    path = (job.folder if (job.folder / ARTIFACT).exists() else source_file(job).parent) / ARTIFACT
+    session = runtime.load(path, providers=[(job.device, options)], threads=job.threads)
+    if job.device == "cpu":
+        return Runner(
+            feed=lambda arrays: list(arrays.values()),
+            call=lambda x: session(*x),
+            fetch=lambda y: [np.asarray(part) for part in y],
+        )
+    import onnxruntime
+
+    def feed(arrays: Arrays) -> Any:
+        values = (onnxruntime.OrtValue.ortvalue_from_numpy(x, "cuda") for x in arrays.values())
+        return session.bind(*values)
+
+    return Runner(feed=feed, call=lambda bound: bound(), fetch=lambda y: [z.numpy() for z in y])
 
 
 BASELINE = "export"
 REFERENCE = "eager"
 EVERYWHERE = ("cpu", "cuda")
+DEVICE = ("cuda",)
 _EXPORT = ("torch", "onnx", "onnxscript")
 _ORT = ("onnxruntime",)
+_OURS = ("torch", "onnx-ir", *_ORT)
 
 CONTENDERS = {
     "eager": Contender("PyTorch eager", ("torch",), load_eager, devices=EVERYWHERE),
     "torch_compile": Contender("torch.compile", ("torch",), load_torch_compile, devices=EVERYWHERE),
+    "torch_graphs": Contender(
+        "torch.compile, CUDA graphs",
+        ("torch",),
+        load_torch_graphs,
+        source="torch_compile",
+        devices=DEVICE,
+    ),
     "export": Contender(
         "export + ORT", (*_EXPORT, *_ORT), load_onnxruntime, prepare_export, devices=EVERYWHERE
+    ),
+    "export_graphs": Contender(
+        "export + ORT, CUDA graph",
+        (*_EXPORT, *_ORT),
+        load_onnxruntime_graphs,
+        source="export",
+        devices=DEVICE,
     ),
     "onnxslim": Contender(
         "onnxslim + ORT", ("onnxslim", *_ORT), load_onnxruntime, prepare_onnxslim, source="export"
@@ -295,9 +416,22 @@ CONTENDERS = {
     "openvino": Contender("OpenVINO default", ("openvino",), load_openvino, source="export"),
     "sardonyx": Contender(
         "Sardonyx",
-        ("torch", "onnx-ir", *_ORT),
+        _OURS,
         load_sardonyx,
         prepare_sardonyx,
         devices=EVERYWHERE,
+    ),
+    "sardonyx_graphs": Contender(
+        "Sardonyx, CUDA graph", _OURS, load_sardonyx_graphs, source="sardonyx", devices=DEVICE
+    ),
+    "sardonyx_nhwc": Contender(
+        "Sardonyx, NHWC", _OURS, load_sardonyx, prepare_sardonyx_nhwc, devices=DEVICE
+    ),
+    "sardonyx_nhwc_graphs": Contender(
+        "Sardonyx, NHWC, CUDA graph",
+        _OURS,
+        load_sardonyx_graphs,
+        source="sardonyx_nhwc",
+        devices=DEVICE,
     ),
 }

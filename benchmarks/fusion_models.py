@@ -30,7 +30,7 @@ class Fusion:
         weights: Shape of each weight, by name; `TABLES` has some that are not random.
         selection: With "select": the name in `rules.select.SELECTIONS`.
         optimizer: With "settings": the optimizer of ONNX Runtime that the target switches off.
-        target: What it is compiled for.
+        target: What it is compiled for on the CPU; on a device everything is for "cuda".
         opset: Opset of the file.
     """
 

@@ -11,7 +11,8 @@ import logging
 import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, replace
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,7 @@ from benchmarks.fusion_models import FUSIONS, Fusion
 from benchmarks.machine import describe
 from benchmarks.ratios import ratio, relative_error
 from benchmarks.run import store
+from sardonyx.compiler.errors import SardonyxError
 from sardonyx.compiler.passes.base import Pass, RulePass
 from sardonyx.compiler.passes.fuse import AFFINE, Fuse
 from sardonyx.compiler.passes.lower import Lower
@@ -51,13 +53,13 @@ SIDES = ("before", "after")
 RULE_PASSES = ("recognize", "fuse", "select", "lower")
 
 
-def target_of(fusion: Fusion, side: str) -> Target:
-    """The target of a fusion, with or without what is measured."""
-    target = find_target(fusion.target)
+def target_of(fusion: Fusion, side: str, name: str | None = None) -> Target:
+    """The target of a fusion, or the one of that name, with or without what is measured."""
+    target = find_target(name or fusion.target)
     if fusion.stage == "settings":
         assert target.session is not None
-        left_on = {fusion.optimizer} if side == "before" else set()
-        off = tuple(n for n in target.session.disabled_optimizers if n not in left_on)
+        others = tuple(n for n in target.session.disabled_optimizers if n != fusion.optimizer)
+        off = others if side == "before" else (*others, fusion.optimizer)
         return replace(target, session=replace(target.session, disabled_optimizers=off))
     if fusion.stage != "select":
         return target
@@ -80,16 +82,25 @@ def steps_without(steps: Sequence[Step], stage: str) -> Iterator[Step]:
             yield step
 
 
-def programs(fusion: Fusion) -> dict[str, Program]:
+def programs(
+    fusion: Fusion, target_name: str | None = None, precision: str | None = None
+) -> dict[str, Program]:
     """The model compiled without the fusion and with it."""
     made = {}
     for side in SIDES:
-        target = target_of(fusion, side)
+        target = target_of(fusion, side, target_name)
         steps = pipeline(target, opset=fusion.opset)
         if side == "before":
             steps = tuple(steps_without(steps, fusion.stage))
         # The two programs are compared with each other below.
-        made[side] = compile(fusion.model(), target, opset=fusion.opset, steps=steps, proof="off")
+        made[side] = compile(
+            fusion.model(),
+            target,
+            opset=fusion.opset,
+            precision=precision,
+            steps=steps,
+            proof="off",
+        )
     return made
 
 
@@ -116,7 +127,9 @@ def feeds(model: ir.Model) -> dict[str, np.ndarray]:
 class Race:
     """The two programs of one fusion, each in a process of its own."""
 
-    def __init__(self, name: str, made: dict[str, Program], settings: Settings) -> None:
+    def __init__(
+        self, name: str, made: dict[str, Program], settings: Settings, contender: str
+    ) -> None:
         self.settings = settings
         self._temporary = tempfile.TemporaryDirectory(prefix="fusion-")
         self.folder = Path(self._temporary.name)
@@ -128,11 +141,12 @@ class Race:
             program.save(place / ARTIFACT)
             setup = {
                 "model": name,
-                "contender": "sardonyx",
+                "contender": contender,
                 "folder": str(place),
                 "source": None,
                 "threads": settings.threads,
                 "device": settings.device,
+                "precision": settings.precision,
             }
             self.children[side] = Child(setup, place / "log")
 
@@ -168,28 +182,56 @@ class Race:
         return rounds
 
 
-def measure(name: str, fusion: Fusion, settings: Settings) -> dict[str, Any]:
-    """The record of one fusion: times, ratio, what was applied, nodes, error."""
-    record: dict[str, Any] = {
-        "stage": fusion.stage,
-        "target": fusion.target,
-        "shape": fusion.shape,
-    }
-    try:
-        made = programs(fusion)
-        nodes = {side: sum(1 for _ in made[side].model.graph.all_nodes()) for side in SIDES}
-        record |= {"rules": applied(made), "nodes": [nodes[side] for side in SIDES]}
-        if not record["rules"] and fusion.stage != "settings":
-            return record | {"failure": "no rule was applied"}
-        with Race(name, made, settings) as race:
-            record["relative_error"] = race.error()
-            rounds = race.run()
-        record["median_ms"] = [float(np.median(rounds[side])) for side in SIDES]
+class Trial:
+    """One fusion on its way through the measurement.
+
+    Attributes:
+        record: Times, ratio, what was applied, nodes, error; or the reason why there are none.
+    """
+
+    def __init__(self, name: str, settings: Settings, contender: str) -> None:
+        self.name, self.settings, self.contender = name, settings, contender
+        self.fusion = FUSIONS[name]
+        self.target = "cuda" if settings.device == "cuda" else self.fusion.target
+        self.record: dict[str, Any] = {
+            "stage": self.fusion.stage,
+            "target": self.target,
+            "shape": self.fusion.shape,
+        }
+        self.race: Race | None = None
+
+    def load(self) -> None:
+        """Compile both sides and start their processes."""
+        fusion, record = self.fusion, self.record
+        precision = None if self.settings.precision == "fp32" else self.settings.precision
+        try:
+            made = programs(fusion, self.target, precision)
+            nodes = {side: sum(1 for _ in made[side].model.graph.all_nodes()) for side in SIDES}
+            record |= {"rules": applied(made), "nodes": [nodes[side] for side in SIDES]}
+            if not record["rules"] and fusion.stage != "settings":
+                record["failure"] = "no rule was applied"
+                return
+            self.race = Race(self.name, made, self.settings, self.contender)
+            record["relative_error"] = self.race.error()
+        except (ContenderError, SardonyxError, ValueError) as error:
+            record["failure"] = str(error)[:300]
+
+    def time(self) -> None:
+        """Time both sides, in turn, and end them."""
+        if self.race is None:
+            return
+        with self.race:
+            if "failure" in self.record:
+                return
+            try:
+                rounds = self.race.run()
+            except ContenderError as error:
+                self.record["failure"] = str(error)[:300]
+                return
+        self.record["median_ms"] = [float(np.median(rounds[side])) for side in SIDES]
         found = ratio(rounds["before"], rounds["after"])
         assert found is not None
-        return record | {"ratio": vars(found)}
-    except (ContenderError, ValueError) as error:
-        return record | {"failure": str(error)[:300]}
+        self.record["ratio"] = vars(found)
 
 
 def parse(arguments: list[str] | None = None) -> argparse.Namespace:
@@ -198,6 +240,9 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--names", nargs="+", choices=FUSIONS, metavar="NAME")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
+    parser.add_argument("--precision", choices=["fp32", "fp16"], default="fp32")
+    parser.add_argument("--graphs", action="store_true", help="replay CUDA graphs")
+    parser.add_argument("--at-once", type=int, default=1, help="fusions loaded at the same time")
     parser.add_argument("--rounds", type=int, default=11)
     parser.add_argument("--seconds", type=float, default=0.3, help="per turn")
     parser.add_argument("--timeout", type=float, default=120.0, help="per command")
@@ -208,21 +253,27 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
 
 def run(options: argparse.Namespace, tell: Callable[[str], None]) -> dict[str, Any]:
     """Measure what the options ask for; records of other fusions that are stored stay."""
-    settings = Settings(
-        options.threads, options.device, options.rounds, options.seconds, options.timeout
-    )
-    path = report.RESULTS / f"fusions-{settings.device}.json"
+    settings = Settings(**{field.name: getattr(options, field.name) for field in fields(Settings)})
+    variants = ["fp16"] * (settings.precision == "fp16") + ["graphs"] * options.graphs
+    path = report.RESULTS / f"{'-'.join(['fusions', settings.device, *variants])}.json"
     stored = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
     # Targets that need another device than this are left out.
-    possible = [n for n, f in FUSIONS.items() if (f.target == "cuda") == (options.device == "cuda")]
+    possible = [n for n, row in FUSIONS.items() if options.device in ("cuda", row.target)]
     chosen = options.names or possible
     kept = {n: r for n, r in stored.get("fusions", {}).items() if n in FUSIONS and options.names}
     result = {"settings": asdict(settings), "machine": describe(), "fusions": kept}
-    for name in chosen:
-        tell(name)
-        kept[name] = measure(name, FUSIONS[name], settings)
-        if not options.dry:
-            store(path, result)
+    contender = "sardonyx_graphs" if options.graphs else "sardonyx"
+    trials = [Trial(name, settings, contender) for name in chosen]
+    for start in range(0, len(trials), settings.at_once):
+        together = trials[start : start + settings.at_once]
+        with ThreadPoolExecutor(settings.at_once) as pool:
+            list(pool.map(Trial.load, together))
+        for trial in together:
+            tell(trial.name)
+            trial.time()
+            kept[trial.name] = trial.record
+            if not options.dry:
+                store(path, result)
     return result
 
 

@@ -8,10 +8,12 @@ import sys
 
 from rich.console import Console
 
-from benchmarks.machine import REPOSITORY
+from benchmarks.contenders import CONTENDERS
+from benchmarks.machine import REPOSITORY, usable_cores
 
 NO_TESTS_COLLECTED = 5
-MODELS = ["resnet50", "convnext_tiny", "vit_small", "bert_base", "gpt2", "llama_8_layers"]
+MODELS = ["resnet50", "unet_block", "vit_small", "bert_base", "llama_8_layers"]
+VARIANTS = ([], ["--precision", "fp16"], ["--graphs"], ["--precision", "fp16", "--graphs"])
 console = Console()
 
 
@@ -51,7 +53,7 @@ def main() -> int:
     if problem:
         skip("tests marked gpu, CUDA benchmarks", problem)
         return 0
-    code = subprocess.call([sys.executable, "-m", "pytest", "-m", "gpu"], cwd=REPOSITORY)
+    code = call("pytest", "-m", "gpu")
     if code == NO_TESTS_COLLECTED:
         skip("tests marked gpu", "there are none")
         code = 0
@@ -59,16 +61,24 @@ def main() -> int:
     if problem:
         skip("CUDA benchmarks", problem)
         return code
-    fused = [sys.executable, "-m", "benchmarks.fusions", "--device", "cuda"]
-    code = code or subprocess.call(fused, cwd=REPOSITORY)
-    contenders = ["export", "sardonyx"]
+    at_once = ["--at-once", str(max(1, min(16, usable_cores())))]
+    cuda = ["--device", "cuda", *at_once]
+    for variant in VARIANTS:
+        code = code or call("benchmarks.fusions", *cuda, *variant)
     problem = torch_problem()
+    contenders = [n for n, row in CONTENDERS.items() if "cuda" in row.devices]
     if problem:
         skip("PyTorch as a contender", problem)
-    else:
-        contenders = ["eager", "torch_compile", *contenders]
-    command = [sys.executable, "-m", "benchmarks.run", "--device", "cuda", "--models", *MODELS]
-    return code or subprocess.call([*command, "--contenders", *contenders], cwd=REPOSITORY)
+        contenders = [name for name in contenders if CONTENDERS[name].packages != ("torch",)]
+    for precision in ("fp32", "fp16"):
+        chosen = ["--precision", precision, "--models", *MODELS, "--contenders", *contenders]
+        code = code or call("benchmarks.run", *cuda, *chosen)
+    return code
+
+
+def call(module: str, *arguments: str) -> int:
+    """Run a module of ours; returns its exit code."""
+    return subprocess.call([sys.executable, "-m", module, *arguments], cwd=REPOSITORY)
 
 
 if __name__ == "__main__":

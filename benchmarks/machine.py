@@ -7,6 +7,7 @@ import hashlib
 import os
 import platform
 import re
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,19 @@ def describe() -> dict[str, Any]:
     for name in ("numpy", "transformers", *packages):
         with contextlib.suppress(ModuleNotFoundError):
             versions[name] = version(name)
-    return {"cpu": _cpu(), "memory_gb": _memory_gb(), "os": platform.system(), "versions": versions}
+    found = {"cpu": _cpu(), "memory_gb": _memory_gb(), "os": platform.system()}
+    device = _gpu()
+    return {**found, **({"gpu": device} if device else {}), "versions": versions}
+
+
+def _gpu() -> str | None:
+    """The first NVIDIA device and its driver."""
+    query = ["nvidia-smi", "--query-gpu=name,memory.total,driver_version", "--format=csv,noheader"]
+    with contextlib.suppress(OSError, subprocess.CalledProcessError, IndexError):
+        done = subprocess.run(query, capture_output=True, text=True, check=True)
+        name, memory, driver = done.stdout.splitlines()[0].split(", ")
+        return f"{name}, {memory}, driver {driver}"
+    return None
 
 
 def _cpu() -> dict[str, Any]:

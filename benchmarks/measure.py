@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import importlib.metadata
-from collections.abc import Callable
-from contextlib import ExitStack
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -54,7 +56,7 @@ class Field:
             record["prepare_peak_rss_mb"] = record.pop("peak_rss_mb", None)
             self.tell(f"{self.model}: {row.title} loads")
             setup = artifacts.setup(self.model, contender, self.settings)
-            child = Child(setup, artifacts.log(self.model, contender, "run"))
+            child = Child(setup, artifacts.log(self.model, contender, self.settings, "run"))
             self.children[contender] = self._stack.enter_context(child)
             record |= child.ask("load", self.settings.timeout, inputs=self.inputs)
         except ContenderError as error:
@@ -82,6 +84,19 @@ class Field:
         sent = {"inputs": str(inputs)} if inputs else {}
         if self.ask(contender, "run", outputs=str(place), **sent) is None:
             return None
+        with np.load(place, allow_pickle=False) as stored:
+            return [stored[name] for name in stored.files]
+
+    def reference(self) -> list[np.ndarray] | None:
+        """What PyTorch eager computes in single precision."""
+        if self.settings.precision == "fp32":
+            return self.outputs(REFERENCE) if REFERENCE in self.children else None
+        single = replace(self.settings, precision="fp32")
+        place = artifacts.folder(self.model, REFERENCE, self.settings) / "single.npz"
+        log = artifacts.log(self.model, REFERENCE, self.settings, "single")
+        with Child(artifacts.setup(self.model, REFERENCE, single), log) as child:
+            child.ask("load", self.settings.timeout, inputs=self.inputs)
+            child.ask("run", self.settings.timeout, outputs=str(place))
         with np.load(place, allow_pickle=False) as stored:
             return [stored[name] for name in stored.files]
 
@@ -122,17 +137,44 @@ class Field:
                 record["ratio"] = vars(found) if found else None
 
 
+def prepare_ahead(
+    models: Sequence[str], contenders: Sequence[str], settings: Settings, tell: Tell
+) -> None:
+    """Make the artifacts of all models at once, in as many processes as the settings allow.
+
+    What fails fails again when its model is measured, and is recorded then.
+    """
+
+    def make(job: tuple[str, str]) -> None:
+        model, contender = job
+        with suppress(ContenderError, importlib.metadata.PackageNotFoundError):
+            artifacts.prepare(model, contender, settings, tell)
+            if contender == "torch_compile":
+                # It compiles when it is loaded, into a cache that the next process finds.
+                log = artifacts.log(model, contender, settings, "ahead")
+                with Child(artifacts.setup(model, contender, settings), log) as child:
+                    inputs = str(artifacts.inputs(model, settings))
+                    child.ask("load", settings.timeout, inputs=inputs)
+
+    with ThreadPoolExecutor(settings.at_once) as pool:
+        # What starts from another contender's artifact comes after it.
+        for is_second in (False, True):
+            chosen = [c for c in contenders if bool(CONTENDERS[c].source) == is_second]
+            list(pool.map(make, [(model, c) for c in chosen for model in models]))
+
+
 def measure(
     model: str, contenders: list[str], settings: Settings, tell: Tell
 ) -> dict[str, dict[str, Any]]:
     """The record of each contender on one model: times, ratio, error, nodes, seconds, memory."""
     with Field(model, settings, tell) as field:
-        for contender in dict.fromkeys([REFERENCE, *contenders]):
-            field.enter(contender)
+        with ThreadPoolExecutor(settings.at_once) as pool:
+            list(pool.map(field.enter, dict.fromkeys([REFERENCE, *contenders])))
         tell(f"{model}: compares the outputs")
-        reference = field.outputs(REFERENCE) if REFERENCE in field.children else None
+        reference = field.reference()
+        is_single = settings.precision == "fp32"
         for contender in list(field.children):
-            if reference is not None and contender != REFERENCE:
+            if reference is not None and not (is_single and contender == REFERENCE):
                 field.compare(contender, reference)
         field.race(contenders)
         field.rate()

@@ -127,10 +127,12 @@ def section(name: str, result: Result) -> Iterator[str]:
     yield f"## {name}"
     yield ""
     yield (
-        f"{settings['device']}, {settings['threads']} thread(s), batch 1, "
+        f"{settings['device']}, {settings.get('precision', 'fp32')}, "
+        f"{settings['threads']} thread(s), batch 1, "
         f"{settings['rounds']} rounds of {settings['seconds']} s each; "
         f"{cpu['name']}, {cpu['cores']} usable cores, "
-        f"{', '.join(cpu['features'])}, {machine['memory_gb']} GB. {versions}."
+        f"{', '.join(cpu['features'])}, {machine['memory_gb']} GB. "
+        f"{machine['gpu'] + '. ' if 'gpu' in machine else ''}{versions}."
     )
     parts = {
         "Median latency": latency(result),

@@ -9,7 +9,7 @@ import argparse
 import json
 import os
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,7 @@ from benchmarks import report
 from benchmarks.artifacts import Settings
 from benchmarks.contenders import BASELINE, CONTENDERS
 from benchmarks.machine import describe
-from benchmarks.measure import measure
+from benchmarks.measure import measure, prepare_ahead
 from benchmarks.models import MODELS
 
 console = Console()
@@ -33,15 +33,17 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     every_model = [name for name, model in MODELS.items() if model.by_default]
     parser = argparse.ArgumentParser(description="Contenders side by side, in turn.")
     parser.add_argument("--models", nargs="+", choices=MODELS, default=every_model, metavar="NAME")
-    parser.add_argument(
-        "--contenders", nargs="+", choices=CONTENDERS, default=list(CONTENDERS), metavar="NAME"
-    )
+    parser.add_argument("--contenders", nargs="+", choices=CONTENDERS, metavar="NAME")
     parser.add_argument("--threads", type=int, default=defaults.threads)
     parser.add_argument("--device", choices=["cpu", "cuda"], default=defaults.device)
+    parser.add_argument("--precision", choices=["fp32", "fp16"], default=defaults.precision)
     parser.add_argument("--rounds", type=int, default=defaults.rounds)
     parser.add_argument("--seconds", type=float, default=defaults.seconds, help="per turn")
     parser.add_argument("--timeout", type=float, default=defaults.timeout, help="per command")
-    parser.add_argument("--name", help="of the result; default DEVICE-THREADS")
+    parser.add_argument("--name", help="of the result; default DEVICE-THREADS, cuda-PRECISION")
+    parser.add_argument(
+        "--at-once", type=int, default=defaults.at_once, help="contenders prepared and loaded"
+    )
     parser.add_argument("--resume", action="store_true", help="keep models of the stored result")
     parser.add_argument("--list", action="store_true", help="list models and contenders")
     return parser.parse_args(arguments)
@@ -83,14 +85,15 @@ def with_progress(
 
 def run(options: argparse.Namespace) -> Path:
     """Measure what the options ask for; returns the path of the result."""
-    settings = Settings(
-        options.threads, options.device, options.rounds, options.seconds, options.timeout
-    )
-    path = report.RESULTS / f"{options.name or f'{settings.device}-{settings.threads}'}.json"
+    settings = Settings(**{field.name: getattr(options, field.name) for field in fields(Settings)})
+    detail = settings.threads if settings.device == "cpu" else settings.precision
+    path = report.RESULTS / f"{options.name or f'{settings.device}-{detail}'}.json"
+    possible = [name for name, row in CONTENDERS.items() if settings.device in row.devices]
+    contenders = options.contenders or possible
     result = {
         "settings": asdict(settings),
         "baseline": BASELINE,
-        "contenders": options.contenders,
+        "contenders": contenders,
         "machine": describe(),
         "models": {},
     }
@@ -98,9 +101,12 @@ def run(options: argparse.Namespace) -> Path:
         result["models"] = json.loads(path.read_text(encoding="utf-8"))["models"]
 
     def work(tell: Callable[[str], None], advance: Callable[[], None]) -> None:
+        missing = [model for model in options.models if model not in result["models"]]
+        if settings.at_once > 1:
+            prepare_ahead(missing, contenders, settings, tell)
         for model in options.models:
             if model not in result["models"]:
-                result["models"][model] = measure(model, options.contenders, settings, tell)
+                result["models"][model] = measure(model, contenders, settings, tell)
                 store(path, result)
                 show(model, result["models"][model])
             advance()

@@ -38,6 +38,7 @@ class Worker:
             source=Path(setup["source"]) if setup["source"] else None,
             threads=setup["threads"],
             device=setup["device"],
+            precision=setup["precision"],
         )
 
     def prepare(self) -> dict[str, Any]:
@@ -101,7 +102,8 @@ def main() -> None:
     setup = json.loads(sys.argv[1])
     answers = os.fdopen(os.dup(1), "w", buffering=1)
     os.dup2(2, 1)
-    pin(setup["threads"])
+    if setup["device"] == "cpu":
+        pin(setup["threads"])
     worker: Worker | None = None
     for line in sys.stdin:
         command = json.loads(line)
