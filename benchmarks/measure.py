@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib.metadata
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, suppress
 from dataclasses import replace
@@ -94,9 +94,14 @@ class Field:
         single = replace(self.settings, precision="fp32")
         place = artifacts.folder(self.model, REFERENCE, self.settings) / "single.npz"
         log = artifacts.log(self.model, REFERENCE, self.settings, "single")
-        with Child(artifacts.setup(self.model, REFERENCE, single), log) as child:
+        with (
+            suppress(ContenderError),
+            Child(artifacts.setup(self.model, REFERENCE, single), log) as child,
+        ):
             child.ask("load", self.settings.timeout, inputs=self.inputs)
             child.ask("run", self.settings.timeout, outputs=str(place))
+        if not place.exists():
+            return None
         with np.load(place, allow_pickle=False) as stored:
             return [stored[name] for name in stored.files]
 
@@ -140,21 +145,14 @@ class Field:
 def prepare_ahead(
     models: Sequence[str], contenders: Sequence[str], settings: Settings, tell: Tell
 ) -> None:
-    """Make the artifacts of all models at once, in as many processes as the settings allow.
+    """Make the artifacts of all models, in as many processes as the settings allow.
 
     What fails fails again when its model is measured, and is recorded then.
     """
 
     def make(job: tuple[str, str]) -> None:
-        model, contender = job
         with suppress(ContenderError, importlib.metadata.PackageNotFoundError):
-            artifacts.prepare(model, contender, settings, tell)
-            if contender == "torch_compile":
-                # It compiles when it is loaded, into a cache that the next process finds.
-                log = artifacts.log(model, contender, settings, "ahead")
-                with Child(artifacts.setup(model, contender, settings), log) as child:
-                    inputs = str(artifacts.inputs(model, settings))
-                    child.ask("load", settings.timeout, inputs=inputs)
+            artifacts.prepare(*job, settings, tell)
 
     with ThreadPoolExecutor(settings.at_once) as pool:
         # What starts from another contender's artifact comes after it.
@@ -164,15 +162,34 @@ def prepare_ahead(
 
 
 def measure(
-    model: str, contenders: list[str], settings: Settings, tell: Tell
-) -> dict[str, dict[str, Any]]:
-    """The record of each contender on one model: times, ratio, error, nodes, seconds, memory."""
-    with Field(model, settings, tell) as field:
-        with ThreadPoolExecutor(settings.at_once) as pool:
-            list(pool.map(field.enter, dict.fromkeys([REFERENCE, *contenders])))
-        tell(f"{model}: compares the outputs")
+    models: Sequence[str], contenders: Sequence[str], settings: Settings, tell: Tell
+) -> Iterator[tuple[str, dict[str, dict[str, Any]]]]:
+    """For each model the record of each contender: times, ratio, error, nodes, seconds, memory.
+
+    One model is loaded at a time; when the settings allow several contenders at once, all models
+    are loaded before the first is timed.
+    """
+    everybody = list(dict.fromkeys([REFERENCE, *contenders]))
+    together = len(models) if settings.at_once > 1 else 1
+    for start in range(0, len(models), max(together, 1)):
+        with ExitStack() as stack:
+            chosen = models[start : start + together]
+            fields = [stack.enter_context(Field(model, settings, tell)) for model in chosen]
+            with ThreadPoolExecutor(settings.at_once) as pool:
+                if settings.at_once > 1:
+                    prepare_ahead(chosen, contenders, settings, tell)
+                jobs = [(field, contender) for contender in everybody for field in fields]
+                list(pool.map(lambda job: job[0].enter(job[1]), jobs))
+            for field in fields:
+                yield field.model, finish(field, list(contenders))
+
+
+def finish(field: Field, contenders: list[str]) -> dict[str, dict[str, Any]]:
+    """The records of a model whose contenders are loaded; ends them."""
+    with field:
+        field.tell(f"{field.model}: compares the outputs")
         reference = field.reference()
-        is_single = settings.precision == "fp32"
+        is_single = field.settings.precision == "fp32"
         for contender in list(field.children):
             if reference is not None and not (is_single and contender == REFERENCE):
                 field.compare(contender, reference)

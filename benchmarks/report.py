@@ -187,9 +187,10 @@ def fusions(name: str, result: Result) -> Iterator[str]:
     versions = ", ".join(f"{k} {v}" for k, v in machine["versions"].items() if k in used)
     yield from [f"## {name}", ""]
     yield (
-        f"{settings['device']}, {settings['threads']} thread(s), {settings['rounds']} rounds of "
-        f"{settings['seconds']} s each; {machine['cpu']['name']}, "
-        f"{', '.join(machine['cpu']['features'])}. {versions}."
+        f"{settings['device']}, {settings.get('precision', 'fp32')}, {settings['threads']} "
+        f"thread(s), {settings['rounds']} rounds of {settings['seconds']} s each; "
+        f"{machine['cpu']['name']}, {', '.join(machine['cpu']['features'])}. "
+        f"{machine['gpu'] + '. ' if 'gpu' in machine else ''}{versions}."
     )
     for stage, title in FUSION_STAGES.items():
         rows = [

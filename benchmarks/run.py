@@ -21,7 +21,7 @@ from benchmarks import report
 from benchmarks.artifacts import Settings
 from benchmarks.contenders import BASELINE, CONTENDERS
 from benchmarks.machine import describe
-from benchmarks.measure import measure, prepare_ahead
+from benchmarks.measure import measure
 from benchmarks.models import MODELS
 
 console = Console()
@@ -102,13 +102,10 @@ def run(options: argparse.Namespace) -> Path:
 
     def work(tell: Callable[[str], None], advance: Callable[[], None]) -> None:
         missing = [model for model in options.models if model not in result["models"]]
-        if settings.at_once > 1:
-            prepare_ahead(missing, contenders, settings, tell)
-        for model in options.models:
-            if model not in result["models"]:
-                result["models"][model] = measure(model, contenders, settings, tell)
-                store(path, result)
-                show(model, result["models"][model])
+        for model, records in measure(missing, contenders, settings, tell):
+            result["models"][model] = records
+            store(path, result)
+            show(model, records)
             advance()
 
     with_progress(len(options.models), work)

@@ -40,7 +40,25 @@ def to_value(tensor: Any) -> Any:
         return tensor
     from onnxruntime import OrtValue
 
-    return OrtValue.from_dlpack(tensor.detach().contiguous() if is_torch(tensor) else tensor)
+    if not is_torch(tensor):
+        return OrtValue.from_dlpack(tensor)
+    tensor = tensor.detach().contiguous()
+    torch = sys.modules["torch"]
+    if tensor.dtype != torch.bool:
+        return OrtValue.from_dlpack(tensor)
+    return OrtValue.from_dlpack(_Truth(tensor.view(torch.uint8)))
+
+
+class _Truth:
+    """Bytes that are truth values: ONNX Runtime does not read those of DLPack."""
+
+    dtype = "bool"
+
+    def __init__(self, tensor: Any) -> None:
+        self._tensor = tensor
+
+    def __dlpack__(self) -> Any:
+        return self._tensor.__dlpack__()
 
 
 def to_torch(value: Any) -> Any:

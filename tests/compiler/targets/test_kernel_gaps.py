@@ -6,8 +6,13 @@ import onnx_ir as ir
 import onnxruntime as ort
 import pytest
 
+from sardonyx.compiler import compile
 from sardonyx.compiler.opset import lower_opset, raise_opset
-from sardonyx.compiler.targets.kernel_gaps import ONNXRUNTIME_CPU, highest_opset
+from sardonyx.compiler.targets.kernel_gaps import (
+    ONNXRUNTIME_CPU,
+    ONNXRUNTIME_CUDA,
+    highest_opset,
+)
 from tests.compiler.opset.oracle import model, session
 
 BODIES = {
@@ -45,6 +50,14 @@ def test_the_newest_form_has_no_kernel_and_the_one_before_has(name):
 def test_every_row_is_tested():
     assert set(ONNXRUNTIME_CPU) | {"Bernoulli"} == set(BODIES)
     assert ort.__version__.startswith("1."), "make the table again for the new ONNX Runtime"
+
+
+def test_a_model_for_cuda_is_written_at_an_opset_that_cuda_takes():
+    """MaxPool of opset 22 would run on the CPU, between two copies."""
+    text = ("(float[1,2,8,8] x) => (float[1,2,4,4] y)", "y = MaxPool<kernel_shape=[2,2]>(x)")
+    given = ir.from_proto(model(15, text[0], text[1].replace("[2,2]", "[2,2], strides=[2,2]")))
+    assert compile(given, "cuda").model.graph.opset_imports[""] == ONNXRUNTIME_CUDA["MaxPool"] == 21
+    assert compile(given, "cpu").model.graph.opset_imports[""] == 23
 
 
 def test_models_without_such_operators_keep_their_opset():

@@ -10,7 +10,12 @@ Runtime's own list of kernels (`kernels.py`).
 
 from __future__ import annotations
 
+import importlib.resources
+import json
+
 import onnx_ir as ir
+
+from sardonyx.compiler.ir.signature import CANONICAL_OPSET
 
 ONNXRUNTIME_CPU: dict[str, int] = {
     "GlobalLpPool": 21,
@@ -23,6 +28,20 @@ ONNXRUNTIME_CPU: dict[str, int] = {
     "RoiAlign": 21,
 }
 """Operator -> the newest opset at which ONNX Runtime's CPU provider runs it."""
+
+
+def _cuda() -> dict[str, int]:
+    """Read `placement_cuda.json`, which `python -m benchmarks.placement` writes on a device."""
+    resource = importlib.resources.files(__package__).joinpath("placement_cuda.json")
+    newest = json.loads(resource.read_text(encoding="utf-8"))["newest"]
+    # What CUDA never takes runs on the CPU.
+    known = {op: opset for op, opset in newest.items() if opset is not None}
+    left = {op: opset for op, opset in ONNXRUNTIME_CPU.items() if op not in known}
+    return left | {op: opset for op, opset in known.items() if opset < CANONICAL_OPSET}
+
+
+ONNXRUNTIME_CUDA: dict[str, int] = _cuda()
+"""Operator -> the newest opset at which the CUDA provider takes it; later ones go to the CPU."""
 
 _CALLS = {"Bernoulli": "RandomUniformLike"}
 """Operators that ONNX Runtime runs by their function body -> the operator in it that counts."""
