@@ -130,6 +130,56 @@ def test_a_start_below_zero_counts_from_the_end(less: str):
     assert is_known == (less == "zero")
 
 
+FAR = 2**40
+
+
+@pytest.mark.parametrize(
+    ("start", "end", "step", "is_said"),
+    [
+        (0, FAR, 1, True),
+        (2, FAR, 1, True),
+        (-3, FAR, 1, True),
+        (1, -1, 1, True),
+        (0, FAR, 2, True),
+        (1, FAR, 2, True),
+        (1, FAR, 1, False),
+        (0, 1, 1, False),
+        (-1, FAR, 1, False),
+        (0, -1, 1, False),
+        (1, 5, 1, False),
+    ],
+)
+def test_the_length_of_a_slice_holds_for_an_empty_axis_too(
+    start: int, end: int, step: int, is_said: bool
+):
+    """n - 1, for one, is the length of what is behind the first element of some."""
+    numbers = {"zero": 0, "start": start, "end": end, "step": step}
+    given = model(
+        "g (float[n] x) => (float[k] y) { r = Slice(x, start, end, zero, step) y = Neg(r) }",
+        **{k: np.array([v]) for k, v in numbers.items()},
+    )
+    Types.inferred(given)
+    (length,) = given.graph.node(0).outputs[0].shape
+    for n in (0, 1, 2, 7):
+        found = length.evaluate({"n": n})
+        assert not isinstance(found, int) or found == len(range(n)[start:end:step])
+    assert ({"n"} == length.free_symbols()) == is_said
+
+
+def test_slices_of_the_same_length_are_known_to_be_as_long():
+    given = model(
+        """g (float[n] x, float[n] z) => (float[k] y) {
+            r = Slice(x, one, far) s = Slice(z, one, far) t = Slice(z, zero, one) u = Add(r, s)
+            y = Neg(u)
+        }""",
+        **{k: np.array([v]) for k, v in {"zero": 0, "one": 1, "far": FAR}.items()},
+    )
+    Types.inferred(given)
+    r, s, t, u = (node.outputs[0].shape for node in list(given.graph)[:4])
+    assert r == s == u
+    assert r != t
+
+
 def test_a_multiple_of_a_number_is_divided_by_it():
     text = """g (float[n] x) => (float[4,n] y) {
         t = Concat<axis=0>(x, x, x, x) s = Shape(t) q = Div(s, four) h = Div(s, eight)

@@ -3,7 +3,8 @@
 The functions for single operators are those of onnx-shape-inference, except where
 `inference_rules` and `control_flow` have sounder ones. What is inferred holds for every run in
 which the inputs are as the model declares them and no operator fails. What a file declares of
-intermediate shapes counts for nothing. Named dimensions are taken to be at least 1.
+intermediate shapes counts for nothing. Named dimensions are simplified as if they were at least 1;
+where that makes the length of a slice wrong for an empty axis, the length has a symbol of its own.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Hashable, Iterator, Mapping
 
 import numpy as np
 import onnx_ir as ir
@@ -58,6 +59,7 @@ class Inference(ShapeInferenceContext):  # type: ignore[misc]
         self._loose: set[str] = set()
         # What was seen as a whole dimension, and so cannot be negative.
         self._whole: set[str] = set(names)
+        self._lengths: dict[Hashable, ir.SymbolicDim] = {}
         self.loops = 0
 
     def infer_graph(self, graph: ir.Graph | ir.Function) -> None:
@@ -114,6 +116,12 @@ class Inference(ShapeInferenceContext):  # type: ignore[misc]
         """Return a symbol that nothing else has."""
         symbol: ir.SymbolicDim = super().new_symbolic_dim()
         return symbol
+
+    def length(self, computed: Hashable) -> ir.SymbolicDim:
+        """Return the symbol of a length that no expression says, the same if computed the same."""
+        if computed not in self._lengths:
+            self._lengths[computed] = self.new_symbolic_dim()
+        return self._lengths[computed]
 
     def set_shape(self, value: ir.Value, shape: ir.Shape) -> bool:
         """Set a shape; numbers in the guise of symbols become numbers."""
@@ -179,6 +187,7 @@ class Inference(ShapeInferenceContext):  # type: ignore[misc]
         inner = Inference(body.opset_imports, self._functions, set())
         inner._allocator = self._allocator
         inner._in_shapes, inner._loose, inner._whole = self._in_shapes, self._loose, self._whole
+        inner._lengths = self._lengths
         for formal, given in zip(body.inputs, node.inputs, strict=False):
             if given is None:
                 continue

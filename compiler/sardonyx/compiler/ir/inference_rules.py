@@ -18,6 +18,8 @@ Dim = int | ir.SymbolicDim
 
 _MOST_AXES = 64
 _FAR = 2**31 - 1
+_SOME = 1000
+"""More than most numbers that slices are bounded by."""
 _ENDS = (2**31 - 1, 2**63 - 1)
 """What exporters write for the end of an axis, at least."""
 
@@ -141,6 +143,34 @@ def _extent(
         return None
     if isinstance(dim, int) and isinstance(start, int) and isinstance(end, int):
         return len(_indices(dim, start, end, step))
+    extent = _extent_of_some(types, dim, start, end, step)
+    if extent is None or _holds_when_empty(extent, dim, start, end, step):
+        return extent
+    known: ir.SymbolicDim = types.length(("Slice", dim, start, end, step))
+    return known
+
+
+@functools.lru_cache(maxsize=4096)
+def _holds_when_empty(extent: Dim, dim: Dim, start: Dim, end: Dim, step: int) -> bool:
+    """Say whether an extent is right for symbols that are 0 too; expressions take them for more."""
+    taken = (extent, dim, start, end)
+    symbols = {s for each in taken if isinstance(each, ir.SymbolicDim) for s in each.free_symbols()}
+    cases = [dict.fromkeys(symbols, 0)]
+    cases += [{**dict.fromkeys(symbols, _SOME), symbol: 0} for symbol in symbols]
+    for case in cases:
+        numbers = [e.evaluate(case) if isinstance(e, ir.SymbolicDim) else e for e in taken]
+        if not all(isinstance(number, int) for number in numbers) or numbers[1] < 0:
+            # Nothing is that long.
+            continue
+        if numbers[0] != len(_indices(*numbers[1:], step)):
+            return False
+    return True
+
+
+def _extent_of_some(
+    types: ShapeInferenceContext, dim: Dim, start: Dim, end: Dim, step: int
+) -> Dim | None:
+    """Return an extent where symbols are at least 1."""
     if step < 0:
         return dim if step == -1 and _is_reversal(start, end) else None
     if isinstance(end, int) and end >= _FAR:
