@@ -157,6 +157,15 @@ def test_random_models_are_not_compared():
     assert "RandomNormal gives other numbers each time" in str(proof)
 
 
+@pytest.mark.parametrize(
+    ("operands", "is_compared"), [("x", True), ("x, , no", True), ("x, , yes", False)]
+)
+def test_dropout_is_random_only_where_it_trains(operands: str, is_compared: bool):
+    text = f"g (float[2,4] x) => (float[2,4] y) {{ a = Dropout({operands}) y = Neg(a) }}"
+    source = model(text, no=np.array(False), yes=np.array(True))
+    assert compiler.compile(source, proof="end").proof.holds == is_compared
+
+
 def test_samples_of_the_users_have_to_fit():
     with pytest.raises(UnsupportedError, match="does not name the inputs"):
         compiler.compile(net(), proof="pass", samples=[{"z": X}])

@@ -6,9 +6,11 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
+import numpy as np
 import onnx_ir as ir
 
 from sardonyx.compiler.errors import SardonyxError, UnsupportedError
+from sardonyx.compiler.ir import constants
 from sardonyx.compiler.ir.constants import Array
 from sardonyx.compiler.ir.edit import Editor
 from sardonyx.compiler.ops import Trait, has_trait
@@ -91,7 +93,14 @@ def _made_up(model: ir.Model) -> list[list[dict[str, Array]] | str]:
 
 
 def _random_operator(model: ir.Model) -> str | None:
-    for node in model.graph.all_nodes():
-        if has_trait(node, Trait.RANDOM) and "seed" not in node.attributes:
-            return node.op_type
-    return None
+    return next((n.op_type for n in model.graph.all_nodes() if is_random(n)), None)
+
+
+def is_random(node: ir.Node) -> bool:
+    """Say whether a node gives other numbers each time."""
+    if node.op_type == "Dropout" and not node.domain:
+        mode = node.inputs[2] if len(node.inputs) > 2 else None
+        trains = constants.array(mode) if mode is not None else np.array(False)
+        if trains is not None and not trains.any():
+            return False
+    return has_trait(node, Trait.RANDOM) and "seed" not in node.attributes
