@@ -95,6 +95,18 @@ def test_one_dimension_that_is_computed_is_left_to_the_runtime():
     cleaned(given, SIZES, {"Reshape": 1, "Neg": 1})
 
 
+def test_an_output_that_is_declared_to_be_what_it_cannot_be_is_left_to_the_runtime():
+    given = model(
+        """g (float[3,4] x) => (float[3,1] y) {
+            s = Shape(x) b = Slice(s, i0, i1) n = Neg(rest) u = ConstantOfShape(n)
+            k = Cast<to = 7>(u) c = Concat<axis = 0>(b, k) y = Reshape(x, c)
+        }""",
+        **INDICES,
+    )
+    PassManager(Editor(given, Types.inferred(given)), level=2).run([FOLD])
+    assert counts(given)["Reshape"] == 1
+
+
 def test_expand_as_legacy_exporters_write_it():
     given = model(
         """g (float[b,1,6] x, float[b,s] m) => (float[b,s,6] y) {

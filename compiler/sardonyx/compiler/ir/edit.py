@@ -389,7 +389,7 @@ def _check_replacement(old: Sequence[ir.Value], new: Sequence[ir.Value], rule: s
                 f"{rule} replaces a value that no node makes.", found=describe(before)
             )
         is_same = before.type == after.type or before.type is None or after.type is None
-        if not is_same or not _shapes_agree(before.shape, after.shape):
+        if not is_same or not shapes_agree(before.shape, after.shape):
             raise RewriteError(
                 f"{rule} replaces a value by one of another type.",
                 where=provenance.site(before.producer()),  # type: ignore[arg-type]
@@ -427,7 +427,7 @@ def operands(node: ir.Node) -> list[ir.Value]:
     return read + [v for graph in subgraphs(node) for v in _captured(graph)]
 
 
-def _shapes_agree(a: ir.Shape | None, b: ir.Shape | None) -> bool:
+def shapes_agree(a: ir.Shape | None, b: ir.Shape | None) -> bool:
     """Say whether two shapes can be the same; symbols may stand for any number."""
     if a is None or b is None:
         return True

@@ -13,7 +13,7 @@ import onnx_ir as ir
 
 from sardonyx.compiler.ir import constants
 from sardonyx.compiler.ir.builder import Builder
-from sardonyx.compiler.ir.edit import Editor
+from sardonyx.compiler.ir.edit import Editor, shapes_agree
 from sardonyx.compiler.ir.inference import Dim
 from sardonyx.compiler.ir.scope import graphs_in
 from sardonyx.compiler.ir.signature import Attributes
@@ -180,6 +180,10 @@ def _fold_reshape(node: ir.Node, editor: Editor, declared: set[str], sites: _SIT
     folded = [-1 if t is None else t for t in target]
     built = editor.builder()
     made = built.Reshape(data, np.array(folded, dtype=np.int64))
+    if not shapes_agree(node.outputs[0].shape, made.shape):
+        # An output that is declared to have another shape than it can have.
+        built.discard()
+        return
     editor.replace(node.outputs, [made], built, "fold_shapes")
     sites.setdefault("reshape", []).append(node.op_type)
 
