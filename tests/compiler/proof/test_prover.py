@@ -12,6 +12,7 @@ from sardonyx import compiler
 from sardonyx.compiler import ExecutionError
 from sardonyx.compiler.errors import UnsupportedError
 from sardonyx.compiler.passes.base import ApplyRules, Pass, PassReport
+from sardonyx.compiler.proof import compare, prover
 from sardonyx.compiler.rewrite import rule
 from tests.support.models import model, normal
 from tests.support.run import run_ort
@@ -148,6 +149,24 @@ def test_what_the_source_makes_no_number_of_is_nobodys_fault():
     program = compiler.compile(source, rules=[doubled], proof="pass", samples=[{"x": X}])
     assert program.report.rules["doubled"] == 1
     assert program.proof.holds
+
+
+def test_before_anything_is_blamed_the_noise_is_drawn_more_often(monkeypatch):
+    """exp(x) ** 2 is exp(2 x) but for its rounding, which one draw may hardly move."""
+    squared = rule(
+        "squared",
+        lambda op: op.Mul(op.Exp("x"), op.Exp("x")),
+        lambda op, m: op.Exp(op.Add(m.x, m.x)),
+    )
+    source = model("g (float[2,4] x) => (float[2,4] y) { a = Exp(x) b = Exp(x) y = Mul(a, b) }")
+    monkeypatch.setattr(prover, "_NOISE_RUNS", 0)
+    monkeypatch.setattr(compare, "_FLOOR", 0)
+    program = compiler.compile(source, rules=[squared], proof="pass", samples=[{"x": X}])
+    assert program.proof.holds
+    assert not program.proof.incidents
+    monkeypatch.setattr(prover, "_MORE_NOISE_RUNS", 0)
+    blamed = compiler.compile(source, rules=[squared], proof="pass", samples=[{"x": X}])
+    assert blamed.proof.incidents
 
 
 def test_random_models_are_not_compared():
