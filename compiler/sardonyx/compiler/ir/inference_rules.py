@@ -7,7 +7,7 @@ not being 1 where Squeeze removes ones; and it knows the elements of comparisons
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import onnx_ir as ir
@@ -158,13 +158,18 @@ def _holds_when_empty(extent: Dim, dim: Dim, start: Dim, end: Dim, step: int) ->
     cases = [dict.fromkeys(symbols, 0)]
     cases += [{**dict.fromkeys(symbols, _SOME), symbol: 0} for symbol in symbols]
     for case in cases:
-        numbers = [e.evaluate(case) if isinstance(e, ir.SymbolicDim) else e for e in taken]
-        if not all(isinstance(number, int) for number in numbers) or numbers[1] < 0:
+        found, length, first, last = (_evaluated(each, case) for each in taken)
+        if found is None or length is None or first is None or last is None or length < 0:
             # Nothing is that long.
             continue
-        if numbers[0] != len(_indices(*numbers[1:], step)):
+        if found != len(_indices(length, first, last, step)):
             return False
     return True
+
+
+def _evaluated(dim: Dim, symbols: Mapping[str, int]) -> int | None:
+    found = dim.evaluate(symbols) if isinstance(dim, ir.SymbolicDim) else dim
+    return found if isinstance(found, int) else None
 
 
 def _extent_of_some(
