@@ -133,6 +133,21 @@ def test_the_report_says_how_far_a_rule_came():
     assert report.misses["abs"].why == "e: float[2] comes from Exp, not from Neg"
 
 
+def test_what_is_declared_of_an_output_is_written_again_and_not_counted_on():
+    given = model(
+        """g (float[3,4] x, int64[1] axis) => (float[1,3,4,1] z) {
+            y = Unsqueeze(x, last) z = Unsqueeze(y, axis)
+        }""",
+        last=np.array([2]),
+    )
+    program = compile(given, proof="off")
+    assert program.model.graph.outputs[0].shape == ir.Shape([1, 3, 4, 1])
+    x = normal(3, 4)
+    for axis, shape in ((0, (1, 3, 4, 1)), (2, (3, 4, 1, 1))):
+        (z,) = run_ort(program.model, {"x": x, "axis": np.array([axis])})
+        np.testing.assert_array_equal(z, x.reshape(shape))
+
+
 def test_functions_are_inlined():
     text = """<ir_version: 10, opset_import: ["" : 23, "own" : 1]>
     g (float[n,3] x) => (float[n,3] y) { a = own.f<k = 2.0>(x) y = own.f<k = 3.0>(a) }

@@ -242,7 +242,8 @@ def _editor_of(source: ir.Model, verify_level: int) -> Editor:
         working = raise_opset(working)
     working = _inlined(working)
     _drop_trailing_gaps(working)
-    editor = Editor(working, Types.inferred(working))
+    # Rules count on shapes, and nobody checked those that a file declares of its outputs.
+    editor = Editor(working, Types.inferred(working, keeps_declared=False))
     if verify_level >= 1:
         verify(working)
     return editor

@@ -14,6 +14,7 @@ import onnx_ir as ir
 from sardonyx.compiler import export
 from sardonyx.compiler.explanation import Explanation
 from sardonyx.compiler.ir.text import to_text
+from sardonyx.compiler.ir.types import keep_declared
 from sardonyx.compiler.passes.manager import PassRecord
 from sardonyx.compiler.proof import Proof
 from sardonyx.compiler.rewrite import Miss
@@ -119,8 +120,11 @@ class Program:
             UnsupportedError: The target cannot take it, or it cannot be had at that opset.
         """
         legal = export.legalise(core, target, opset)
+        said = source if source is not None else core
+        for value, declared in zip(legal.graph.outputs, said.graph.outputs, strict=True):
+            keep_declared(value, declared.shape)
         made = export.manifest(
-            source if source is not None else core,
+            said,
             legal,
             target,
             [record.name for record in report.passes],

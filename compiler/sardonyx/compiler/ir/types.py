@@ -23,12 +23,16 @@ class Types:
         self._facts = Inference(model.opset_imports, model.functions, names)
 
     @classmethod
-    def inferred(cls, model: ir.Model) -> Types:
+    def inferred(cls, model: ir.Model, *, keeps_declared: bool = True) -> Types:
         """Infer the types of all values of a model in place, and return the facts.
 
         What a file declares of intermediate shapes is not believed; what it declares of the
         outputs is kept where inference finds less. Names of dimensions that cannot be calculated
         with, such as "batch size", are spelled anew.
+
+        Args:
+            model: The model; its shapes are set.
+            keeps_declared: Keep what is declared of the outputs. It may be wrong.
 
         Raises:
             InvalidModelError: An operator is used with operands that its definition forbids.
@@ -39,8 +43,8 @@ class Types:
         types = cls(model)
         types._facts.reserve(_symbol_names(shape for _, shape in declared))
         types._facts.infer_graph(model.graph)
-        for value, shape in declared:
-            _restore_names(value, shape)
+        for value, shape in declared if keeps_declared else ():
+            keep_declared(value, shape)
         return types
 
     def infer(self, node: ir.Node) -> None:
@@ -130,7 +134,7 @@ def _can_be_calculated_with(dim: ir.SymbolicDim) -> bool:
         return False
 
 
-def _restore_names(value: ir.Value, declared: ir.Shape | None) -> None:
+def keep_declared(value: ir.Value, declared: ir.Shape | None) -> None:
     """Let an output that nobody in the graph reads keep the dimensions that the file declares."""
     if declared is None or value.uses() or value.producer() is None:
         return
