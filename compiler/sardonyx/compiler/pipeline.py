@@ -150,8 +150,8 @@ def compile(
         opset: Opset of the standard domain in the exported file; by default the target's.
         precision: "fp16" or "bf16", where the target computes in it: most of the model is
             converted; inputs and outputs keep their dtypes. By default nothing is.
-        layout: "nhwc", where the target can be asked for it: images are computed with their
-            channels last. By default the target chooses.
+        layout: "nhwc" or "nchw", where the target can be asked for it: images are computed with
+            their channels last, or as they are. By default the target chooses.
         rules: Rewrite rules of your own; the target's pipeline applies them once it has
             recognised and fused what it can, before it looks for what the target prefers.
         steps: The passes, in order, in the place of the target's pipeline.
@@ -176,7 +176,6 @@ def compile(
     """
     plan_level = level_of(proof)
     chosen = find_target(target) if isinstance(target, str) else target
-    chosen = chosen.with_layout(layout)
     chosen.check_opset(opset)
     chosen.check_precision(precision)
     if steps is not None and rules:
@@ -187,6 +186,7 @@ def compile(
     _check_rules(rules)
     started = time.perf_counter()
     source = _source_of(model)
+    chosen = chosen.with_layout(layout, source)
     editor = _editor_of(source, verify_level)
     tracker = Tracker(editor) if explain else None
     if steps is None:

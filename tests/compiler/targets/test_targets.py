@@ -42,6 +42,28 @@ def test_an_operator_of_cuda_that_a_rule_could_make_has_a_row():
         assert op_type in known & TARGETS["cuda"].contrib["com.microsoft"]
 
 
+CONVOLUTIONS = """g (float[1,4,6,6] x, float[4,4,3,3] w) => (float[1,4,%d,%d] y) {
+    c = Conv(x, w) %s }"""
+
+
+@pytest.mark.parametrize(
+    ("size", "second", "layout", "expected"),
+    [
+        (2, "y = Conv(c, w)", None, {"fuse_conv_bias": "1", "prefer_nhwc": "1"}),
+        (2, "y = Conv(c, w)", "nchw", None),
+        # Patches at the start of a transformer.
+        (4, "y = Relu(c)", None, None),
+        (4, "y = Relu(c)", "nhwc", {"fuse_conv_bias": "1", "prefer_nhwc": "1"}),
+    ],
+)
+def test_several_convolutions_are_computed_with_channels_last(size, second, layout, expected):
+    program = compile(model(CONVOLUTIONS % (size, size, second)), "cuda", layout=layout)
+    settings = json.loads(program.model.metadata_props["sardonyx.session"])
+    assert settings.get("provider_options", {}).get("cuda") == expected
+    on_cpu = compile(model(CONVOLUTIONS % (size, size, second)), "cpu")
+    assert "provider_options" not in json.loads(on_cpu.model.metadata_props["sardonyx.session"])
+
+
 def test_a_layout_is_an_option_of_the_provider():
     given = model("g (float[b,3] x) => (float[b,3] y) { y = Relu(x) }")
     program = compile(given, "cuda", layout="nhwc")

@@ -38,5 +38,6 @@ CUDA = Target(
     precisions=("fp16", "bf16"),
     # Converted by ONNX Runtime: its operators in that layout are internal to it. Its bias epilogue
     # pays in this layout only.
-    layouts={"nhwc": {"prefer_nhwc": "1", "fuse_conv_bias": "1"}},
+    layouts={"nchw": {}, "nhwc": {"prefer_nhwc": "1", "fuse_conv_bias": "1"}},
+    image_layout="nhwc",
 )

@@ -66,6 +66,8 @@ class Target:
         precisions: Names of the half precisions that it computes in faster than in single.
         layouts: For each layout of images that it can be asked for, the options of its provider
             that make it compute so: {"nhwc": {"prefer_nhwc": "1"}}.
+        image_layout: The one of these that a model of several convolutions is given when nobody
+            asks for one.
     """
 
     name: str
@@ -80,6 +82,7 @@ class Target:
     session: SessionSettings | None = None
     precisions: tuple[str, ...] = ()
     layouts: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    image_layout: str | None = None
 
     def check_opset(self, opset: int | None) -> None:
         """Check that models can be exported at an opset; None stands for the best one.
@@ -107,12 +110,18 @@ class Target:
                 remedy="leave the precision out, or compile for another target",
             )
 
-    def with_layout(self, layout: str | None) -> Target:
-        """Return the target set up for a layout of images; None leaves the choice to it.
+    def with_layout(self, layout: str | None, model: ir.Model) -> Target:
+        """Return the target set up for a layout of the images in a model.
+
+        Args:
+            layout: Name of the layout; None leaves the choice to the target.
+            model: The model; not changed.
 
         Raises:
             UnsupportedError: It cannot be asked for that layout.
         """
+        if layout is None and _is_of_images(model):
+            layout = self.image_layout
         if layout is None:
             return self
         if layout not in self.layouts:
@@ -120,6 +129,8 @@ class Target:
                 f"Target {self.name!r} cannot be asked for the layout {layout!r}.",
                 expected=", ".join(self.layouts) or "no layout: it takes what is fastest",
             )
+        if not self.layouts[layout]:
+            return self
         session = self.session or SessionSettings()
         before = session.provider_options.get(self.name, {})
         options = {**session.provider_options, self.name: {**before, **self.layouts[layout]}}
@@ -142,3 +153,16 @@ class Target:
         if node.domain in KNOWN_VERSIONS or node.domain == "com.microsoft":
             return f"{node.op_type} is ONNX Runtime's own, not of the ONNX standard"
         return f"{self.name} knows no domain {node.domain!r}"
+
+
+def _is_of_images(model: ir.Model) -> bool:
+    """Say whether a model has several convolutions of images: not just patches at its start."""
+    scopes: list[ir.Graph | ir.Function] = [model.graph, *model.functions.values()]
+    kernels = (
+        node.inputs[1]
+        for scope in scopes
+        for node in scope.all_nodes()
+        if node.op_type in ("Conv", "ConvTranspose") and not node.domain and len(node.inputs) > 1
+    )
+    shapes = (weight.shape for weight in kernels if weight is not None)
+    return sum(shape is not None and len(shape) == 4 for shape in shapes) > 1
