@@ -192,6 +192,25 @@ def test_a_multiple_of_a_number_is_divided_by_it():
     assert [str(dim) for dim in values["y"].shape] == ["4", "n"]
 
 
+@pytest.mark.parametrize(
+    ("attributes", "shapes"),
+    [
+        ("", ["[_d0]", "[_d0]", "[_d1]", "[_d0]"]),
+        ("<axis = 1>", ["[n,_d0,2]", "[_d0]", "[3]", "[_d0]"]),
+        ("<axis = -3>", ["[_d0,3,2]", "[_d0]", "[n]", "[_d0]"]),
+    ],
+)
+def test_unique_keeps_all_axes_but_one(attributes: str, shapes: list[str]):
+    given = model(
+        f"""g (float[n,3,2] x) => (float[k] y, int64[i] j, int64[a] b, int64[c] d) {{
+            u, f, g, h = Unique{attributes}(x)
+            y = Neg(u) j = Neg(f) b = Neg(g) d = Neg(h)
+        }}"""
+    )
+    Types.inferred(given)
+    assert [str(v.shape) for v in given.graph.node(0).outputs] == shapes
+
+
 def test_a_mel_matrix_has_a_row_for_each_frequency_and_a_column_for_each_bin():
     given = model(
         "g (float low) => (float[r, c] y) { y = MelWeightMatrix(bins, length, rate, low, high) }",

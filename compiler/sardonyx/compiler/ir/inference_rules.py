@@ -37,6 +37,7 @@ def register() -> None:
     registry.register("", "Reshape", since_version=5)(_with_few_axes(reshape))
     squeeze = registry.get("", "Squeeze", 23)
     registry.register("", "Squeeze", since_version=1)(_with_all_axes_known(squeeze))
+    registry.register("", "Unique", since_version=11)(_infer_unique)
     mel = registry.get("", "MelWeightMatrix", 23)
     registry.register("", "MelWeightMatrix", since_version=17)(_with_its_sizes(mel))
     cast_like = registry.get("", "CastLike", 23)
@@ -291,6 +292,28 @@ def _infer_constant_of_shape(types: ShapeInferenceContext, node: ir.Node) -> Non
     if dims is None and isinstance(rank, int) and rank <= _MOST_AXES:
         dims = [types.new_symbolic_dim() for _ in range(rank)]
     types.set_shape_and_dtype(node.outputs[0], None if dims is None else ir.Shape(dims), dtype)
+
+
+def _infer_unique(types: ShapeInferenceContext, node: ir.Node) -> None:
+    """Along an axis it keeps the others; the library then says one axis."""
+    data = node.inputs[0]
+    if data is None:
+        raise OpUsageError(node, "an operand is required")
+    found, axis = types.new_symbolic_dim(), node.attributes.get_int("axis", None)
+    given: Dim = types.new_symbolic_dim()
+    shape = None
+    if axis is None:
+        shape = ir.Shape([found])
+    elif data.shape is not None:
+        rank = len(data.shape)
+        if not -rank <= axis < rank:
+            raise OpUsageError(node, f"axis={axis} is out of range for rank {rank}")
+        given = data.shape[axis]
+        shape = ir.Shape([found if i == axis % rank else d for i, d in enumerate(data.shape)])
+    shapes = (shape, *(ir.Shape([length]) for length in (found, given, found)))
+    dtypes = (data.dtype, *[ir.DataType.INT64] * 3)
+    for output, shape, dtype in zip(node.outputs, shapes, dtypes, strict=False):
+        types.set_shape_and_dtype(output, shape, dtype)
 
 
 def _with_exact_quotients(infer: Any) -> Any:
