@@ -232,3 +232,11 @@ def test_a_target_that_does_not_exist_is_refused():
     with pytest.raises(UnsupportedError, match="There is no such target") as caught:
         find_target("tpu")
     assert (caught.value.found, caught.value.expected) == ("'tpu'", "portable, cpu, cuda")
+
+
+def test_axes_that_the_checker_misses_are_written():
+    """onnx's checker does not know the default axes of opset 13 and newer."""
+    given = core("g (float[2,3,4,5] x) => (float[2,3,4,5] y) { y = MeanVarianceNormalization(x) }")
+    made = legalise(given, PORTABLE)
+    onnx.checker.check_model(ir.to_proto(made), full_check=True)
+    assert made.graph.node(0).attributes.get_ints("axes") == (0, 2, 3)

@@ -59,6 +59,7 @@ def legalise(model: ir.Model, target: Target, opset: int | None = None) -> ir.Mo
     legal = _at_opset(model, target, opset)
     ir.passes.common.RemoveUnusedNodesPass()(legal)
     _restore_caches(legal)
+    _write_defaults(legal)
     _add_bodies(legal, target)
     _inline_refused(legal, target)
     everywhere = list(scopes(legal))
@@ -70,6 +71,13 @@ def legalise(model: ir.Model, target: Target, opset: int | None = None) -> ir.Mo
     legal.metadata_props[STAGE] = "target"
     verify(legal, "target", target)
     return legal
+
+
+def _write_defaults(model: ir.Model) -> None:
+    """Write an attribute that onnx's checker misses, although it may be left out."""
+    for node in model.graph.all_nodes():
+        if node.op_type == "MeanVarianceNormalization" and not node.domain:
+            node.attributes.setdefault("axes", ir.AttrInt64s("axes", [0, 2, 3]))
 
 
 def _restore_caches(model: ir.Model) -> None:
