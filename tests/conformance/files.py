@@ -22,7 +22,7 @@ import onnx_ir as ir
 
 from sardonyx import frontends
 from sardonyx.compiler import compile
-from sardonyx.compiler.errors import RewriteError, SardonyxError
+from sardonyx.compiler.errors import RewriteError, SardonyxError, UnsupportedError
 from sardonyx.compiler.ir.types import Types
 from sardonyx.compiler.proof import Executor, Limits
 from sardonyx.compiler.proof.begin import is_random
@@ -83,7 +83,9 @@ def judge(job: Job) -> Outcome:
             try:
                 program = compile(model, target, proof="off").model
             except Exception as error:
-                return _refusal(target, error, is_run)
+                # What is ONNX Runtime's own has no place in a file for every runtime.
+                is_own = target == "portable" and isinstance(error, UnsupportedError)
+                return _refusal(target, error, is_run and not is_own)
             found = _fault(original, program, ran, executor)
             if found is None and is_run and job.is_proven:
                 found = _unproven(model, target, ran)

@@ -9,7 +9,7 @@ import onnx
 from onnx import helper, numpy_helper
 
 from tests.frontends.hostile.case import model
-from tests.frontends.hostile.graphs import branches, calling, chain, in_branches
+from tests.frontends.hostile.graphs import branches, calling, chain, imports, in_branches
 from tests.frontends.hostile.outside import PLACEMENTS, placed, tensor
 
 WEIGHT = np.arange(6, dtype=np.float32).reshape(2, 3)
@@ -113,6 +113,7 @@ CONTROLS = {
     "names in other letters": lambda f: stored(f, odd_names()),
     "tensor of nothing": lambda f: stored(f, empty()),
     "sparse weight": lambda f: stored(f, sparse_weight()),
+    "opset said twice": lambda f: stored(f, imports(("", 17), ("ai.onnx", 17))()),
     "symbols": lambda f: stored(f, model(("Relu", ["x"], ["y"]), inputs={"x": ["batch", "2*n"]})),
     "cache of Hugging Face": cached,
     "link to a model": linked,

@@ -116,7 +116,7 @@ GRAPHS = {
     "opset -1": wrong(imports(("", -1)), "Opset -1"),
     "opset 9999": wrong(imports(("", 9999)), "Opset 9999"),
     "opset 2**63-1": wrong(imports(("", (1 << 63) - 1)), "Opset 9223372036854775807"),
-    "opset given twice": wrong(imports(("", 17), ("", 17)), "imported twice"),
+    "opset given twice": wrong(imports(("", 17), ("", 18)), "imported twice"),
     "opset under both its names": wrong(imports(("", 17), ("ai.onnx", 13)), "imported twice"),
     "IR version 0": wrong(versioned(0), "found: 0"),
     "IR version -5": wrong(versioned(-5), "found: -5"),
