@@ -95,6 +95,13 @@ def test_near_misses(lines, result, reason):
     check_miss(PART_OF_PROJECTION, part(*lines, result=result), reason)
 
 
+def test_the_only_part_of_a_reshaped_scalar():
+    given = model(
+        "g (float x) => (float y) { r = Reshape(x, one) y = Gather<axis=0>(r, first) }", **NUMBERS
+    )
+    check_miss(PART_OF_PROJECTION, given, "do not lie one after the other on the last axis")
+
+
 UNFLATTENED = "u = Unsqueeze(r, zero) t = Transpose<perm=[3,1,2,0,4]>(u) y = Squeeze(t, three)"
 
 

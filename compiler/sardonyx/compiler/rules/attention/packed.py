@@ -98,7 +98,7 @@ def _whole(found: Taken) -> ir.Value | None:
     """Return the projection whose last axis begins with the axis of parts, if it does."""
     node = made_by(found.parts, "Reshape")
     value = node.inputs[0] if node is not None else None
-    if value is None or value.shape is None or found.parts.shape is None:
+    if value is None or not value.shape or found.parts.shape is None:
         return None
     outer, parts = list(value.shape)[:-1], list(found.parts.shape)
     is_last = has_same_dims(outer, parts[: found.axis]) and len(outer) == found.axis
