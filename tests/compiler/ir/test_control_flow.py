@@ -174,3 +174,20 @@ def test_inferred_shapes_hold_when_a_growing_loop_runs():
         feeds = {"m": np.array(passes), "x": np.ones((2, 3), np.float32)}
         (got,) = run_ort(given, feeds)
         assert got.tolist() == [-2 - passes, -3]
+
+
+def test_the_tensors_of_a_sequence_map_have_the_dtype_of_the_sequence():
+    given = ir.from_onnx_text(
+        """<ir_version: 10, opset_import: ["" : 23]>
+        g (float[n,3] x) => (float[m] y) <int64[1] flat = {-1}, int64 first = {0}> {
+            s = SequenceConstruct(x)
+            f = SequenceMap(s) <body = b (a) => (e) { e = Reshape(a, flat) }>
+            y = SequenceAt(f, first)
+        }"""
+    )
+    Types.inferred(given)
+    body = next(n for n in given.graph if n.op_type == "SequenceMap").attributes["body"].as_graph()
+    assert [v.type for v in (*body.inputs, *body.outputs)] == [ir.TensorType(ir.DataType.FLOAT)] * 2
+    # ONNX Runtime refuses such a body without types where it reads values from outside.
+    x = np.ones((2, 3), np.float32)
+    assert run_ort(given, {"x": x})[0].shape == (6,)

@@ -120,9 +120,12 @@ def _infer_scan(types: Infers, node: ir.Node) -> None:
 
 
 def _infer_sequence_map(types: Infers, node: ir.Node) -> None:
-    """The tensors of a sequence may differ in shape."""
+    """The tensors of a sequence may differ in shape, not in dtype."""
     body = node.attributes["body"].as_graph()
     for formal, value in zip(body.inputs, node.inputs, strict=False):
+        if formal.type is None and value is not None:
+            whole = value.type
+            formal.type = whole.elem_type if isinstance(whole, ir.SequenceType) else whole
         is_tensor = value is not None and isinstance(value.type, ir.TensorType)
         formal.shape = value.shape if value is not None and is_tensor else None
     types.infer_graph(body)
