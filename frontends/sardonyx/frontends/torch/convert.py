@@ -34,7 +34,8 @@ def from_torch(
     Inputs are named after the parameters of ``forward``; tensors inside dicts, tuples, lists,
     dataclasses and Hugging Face caches after the path to them (``past.0.key``). Outputs are named
     after the keys and fields of what the module returns; ``output``, or ``output_0``, ``output_1``
-    where there are none. Arguments that are no tensors become constants of the model.
+    where there are none. Arguments that are no tensors become constants of the model. Complex
+    results are given as real ones with a last axis of two: real and imaginary part.
 
     The weights are shared with the module, not copied: save or compile the model before the module
     is trained on. The module itself is left as it was.

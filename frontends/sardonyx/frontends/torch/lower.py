@@ -12,7 +12,9 @@ from onnx_ir.passes import common as passes
 from onnxscript import opset18 as op
 from torch.export import ExportedProgram
 
-from sardonyx.frontends.torch.translations import translations
+from sardonyx.frontends.torch.decompositions import decompositions
+from sardonyx.frontends.torch.tables import tables_kept
+from sardonyx.frontends.torch.translations import complex_translations, translations
 
 OPSET = 23
 MOST_MISSING = 20  # of the missing operators that one report lists
@@ -30,19 +32,37 @@ def lower(
         program: What ``torch.export`` captured.
         extra: Lowerings beside `translations`, by operator.
     """
-    exported = torch.onnx.export(
-        program,
-        opset_version=OPSET,
-        optimize=False,
-        verify=False,
-        verbose=False,
-        custom_translation_table={**translations(), **(extra or {})},
-    )
+    ours = decompositions()
+    with tables_kept(ours, complex_translations()) as are_known:
+        if not are_known:
+            program = program.run_decompositions(dict(ours))
+        exported = torch.onnx.export(
+            program,
+            opset_version=OPSET,
+            optimize=False,
+            verify=False,
+            verbose=False,
+            custom_translation_table={**translations(), **(extra or {})},
+        )
     assert exported is not None  # only the TorchScript exporter returns nothing
     model = exported.model
     if model.functions:
         passes.InlinePass()(model)
+    _forget_lost_readers(model)
     return model
+
+
+def _forget_lost_readers(model: ir.Model) -> None:
+    """Detach nodes that are in the model no longer from the values they read.
+
+    The exporter removes nodes nobody needs, and leaves what was in their branches attached.
+    """
+    present = set(model.graph.all_nodes())
+    read = [v for node in present for v in (*node.inputs, *node.outputs) if v is not None]
+    for value in dict.fromkeys([*model.graph.inputs, *model.graph.initializers.values(), *read]):
+        for reader, index in list(value.uses()):
+            if reader not in present:
+                reader.replace_input_with(index, None)
 
 
 def missing_operator(error: BaseException) -> torch._ops.OpOverload | None:
@@ -64,6 +84,8 @@ def missing_operators(
     missing: dict[Callable[..., Any], Callable[..., Any]] = {}
     operators = []
     while (operator := missing_operator(error)) and len(missing) < MOST_MISSING:
+        if operator in missing:  # it has no lowering for complex numbers, whatever stands in for it
+            break
         operators.append(operator)
         missing[operator] = _stand_in(len(operator._schema.returns))
         try:

@@ -9,6 +9,7 @@ import onnx_ir as ir
 import torch
 from onnxscript import opset23
 
+from sardonyx.frontends.torch import fourier
 from sardonyx.frontends.torch.attention import scaled_dot_product_attention
 
 Table = dict[Callable[..., Any], Callable[..., Any]]
@@ -28,12 +29,78 @@ def translations() -> Table:
         aten.conv3d.default: conv3d,
         # The exporter has none for these.
         aten._cdist_forward.default: pairwise_distance,
+        # The exporter's is off by a digit for each that a number is less than one.
+        aten.log1p.default: log_of_one_plus,
+        aten.grid_sampler_3d.default: grid_sampler,
         torch.sym_sqrt: square_root_of_size,
+        aten.masked_select.default: masked_select,
+        # The exporter's gives a scalar an axis.
+        aten.nonzero.default: nonzero,
+        # ONNX Runtime's DFT is less exact than float32.
+        aten._fft_r2c.default: fourier.real_to_complex,
     }
     # An operator of Hugging Face's mixtures of experts, known once transformers has defined it.
     if hasattr(torch.ops.transformers, "grouped_mm_fallback"):
         table[torch.ops.transformers.grouped_mm_fallback.default] = grouped_matmul
     return table
+
+
+def complex_translations() -> Table:
+    """The lowerings of operators whose operands are complex numbers, as pairs in a last axis."""
+    return {
+        aten._conj_physical.default: fourier.conjugate,
+        aten._fft_c2c.default: fourier.complex_to_complex,
+        aten._fft_c2r.default: fourier.complex_to_real,
+        aten.constant_pad_nd.default: fourier.pad_with_zeros,
+    }
+
+
+def masked_select(self: Any, mask: Any) -> Any:
+    """The numbers where the mask is true, in one row; the two are broadcast."""
+    chosen = op.Expand(mask, op.Shape(self))
+    return op.Compress(
+        op.Expand(self, op.Shape(mask)), op.Reshape(chosen, op.Constant(value_ints=[-1]))
+    )
+
+
+def grid_sampler(
+    input: Any, grid: Any, interpolation_mode: int, padding_mode: int, align_corners: bool
+) -> Any:
+    """Numbers of a volume at places of a grid, with ATen's codes for the modes."""
+    return op.GridSample(
+        input,
+        grid,
+        mode=("linear", "nearest", "cubic")[interpolation_mode],
+        padding_mode=("zeros", "border", "reflection")[padding_mode],
+        align_corners=int(align_corners),
+    )
+
+
+def log_of_one_plus(self: Any) -> Any:
+    """log(1 + x), by the inverse hyperbolic tangent where x is small.
+
+    Of an exponential it stays as it is: that is Softplus, and becomes one operator.
+    """
+    one, two, half = (_scalar(number, self.dtype) for number in (1.0, 2.0, 0.5))
+    plain = op.Log(op.Add(self, one))
+    node = self.producer()
+    if node is not None and node.op_type == "Exp":
+        return plain
+    is_small = op.Less(op.Abs(self), half)
+    small = op.Where(is_small, self, _scalar(0.0, self.dtype))
+    return op.Where(is_small, op.Mul(two, op.Atanh(op.Div(small, op.Add(two, small)))), plain)
+
+
+def nonzero(self: Any) -> Any:
+    """The places of numbers that are not zero, a row for each; a scalar has none to tell."""
+    if len(self.shape) == 0:
+        flags = op.Reshape(op.Cast(self, to=ir.DataType.BOOL), op.Constant(value_ints=[1]))
+        count = op.Cast(flags, to=ir.DataType.INT64)
+        return op.ConstantOfShape(
+            op.Concat(count, op.Constant(value_ints=[0]), axis=0),
+            value=ir.tensor([0], dtype=ir.DataType.INT64),
+        )
+    return op.Transpose(op.NonZero(self), perm=[1, 0])
 
 
 def subtract_from_scalar(self: Any, other: Any, alpha: Any = 1) -> Any:

@@ -1,0 +1,85 @@
+"""Reductions, and scans along an axis."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from sardonyx.frontends.torch.decompositions.left import LEFT
+
+
+def largest(x: Tensor, dim: list[int] | None = None, keepdim: bool = False) -> Tensor:
+    """Amax over all axes, which the exporter wants named."""
+    if dim:
+        return LEFT
+    return torch.amax(x, _all_axes(x), keepdim) if x.dim() else x.clone()
+
+
+def smallest(x: Tensor, dim: list[int] | None = None, keepdim: bool = False) -> Tensor:
+    """Amin over all axes, which the exporter wants named."""
+    if dim:
+        return LEFT
+    return torch.amin(x, _all_axes(x), keepdim) if x.dim() else x.clone()
+
+
+def _all_axes(x: Tensor) -> list[int]:
+    return list(range(x.dim()))
+
+
+def cumulative_product(x: Tensor, dim: int, *, dtype: torch.dtype | None = None) -> Tensor:
+    """The products of all numbers up to each, in about log2 steps along the axis."""
+    whole = torch.int64 if not (x.is_floating_point() or x.is_complex()) else x.dtype
+    x = x.to(dtype or whole)
+    if x.dim() == 0:
+        return x.clone()
+    step, length = 1, x.shape[dim]
+    while step < length:
+        later = x.narrow(dim, step, length - step) * x.narrow(dim, 0, length - step)
+        x = torch.cat([x.narrow(dim, 0, step), later], dim)
+        step *= 2
+    return x
+
+
+def cumulative_largest(x: Tensor, dim: int) -> tuple[Tensor, Tensor]:
+    """Cummax: the largest number up to each, and where its last one is."""
+    return _cumulative(x, dim, torch.ge)
+
+
+def cumulative_smallest(x: Tensor, dim: int) -> tuple[Tensor, Tensor]:
+    """Cummin: the smallest number up to each, and where its last one is."""
+    return _cumulative(x, dim, torch.le)
+
+
+def _cumulative(x: Tensor, dim: int, beats: Callable[..., Tensor]) -> tuple[Tensor, Tensor]:
+    if x.dim() == 0:
+        return x.clone(), torch.zeros_like(x, dtype=torch.int64)
+    length = x.shape[dim]
+    sizes = [1] * x.dim()
+    sizes[dim] = length
+    at = torch.arange(length, device=x.device).reshape(sizes).expand(x.shape)
+    step = 1
+    while step < length:
+        rest = length - step
+        before, now = x.narrow(dim, 0, rest), x.narrow(dim, step, rest)
+        is_now = beats(now, before)
+        if x.is_floating_point():
+            is_now = is_now | torch.isnan(now)
+        later = torch.where(is_now, now, before)
+        later_at = torch.where(is_now, at.narrow(dim, step, rest), at.narrow(dim, 0, rest))
+        x = torch.cat([x.narrow(dim, 0, step), later], dim)
+        at = torch.cat([at.narrow(dim, 0, step), later_at], dim)
+        step *= 2
+    return x.clone() if length <= 1 else x, at.clone() if length <= 1 else at
+
+
+aten = torch.ops.aten
+
+TABLE = {
+    aten.amax.default: largest,
+    aten.amin.default: smallest,
+    aten.cummax.default: cumulative_largest,
+    aten.cummin.default: cumulative_smallest,
+    aten.cumprod.default: cumulative_product,
+}

@@ -1,0 +1,134 @@
+"""Operators that the exporter gets wrong, or has no lowering for, come out right."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch.nn import functional as F
+
+from tests.frontends.torch_compare import check
+
+F32 = 2e-6
+BATCH = {0: {0: "batch"}}
+IMAGES = (torch.randn(2, 3, 8, 9), torch.randn(1, 3, 8, 9))
+ROWS = (torch.randn(2, 10), torch.randn(5, 10))
+
+
+class Function(torch.nn.Module):
+    def __init__(self, function):
+        super().__init__()
+        self.function = function
+
+    def forward(self, *args):
+        return self.function(*args)
+
+
+def as_pairs(transform, **options):
+    """Complex results as pairs, which is how the model gives them."""
+    return Function(lambda x: torch.view_as_real(transform(x, **options).resolve_conj()))
+
+
+FUNCTIONS = {
+    "divided-by-a-count": lambda x: torch.divide(
+        x, torch.ones_like(x, dtype=torch.int64).sum(1)[0]
+    ),
+    "subtracted": lambda x: torch.subtract(x, torch.arange(10)),
+    "log1p-of-little": lambda x: torch.log1p(x * 1e-6),
+    "logsigmoid": lambda x: F.logsigmoid(x * 1e-3 + 15),
+    "log-softmax-in-double": lambda x: F.log_softmax(x, 1, dtype=torch.float64),
+    "cumulative": lambda x: [*x.cummax(1), *x.cummin(1), x.cumprod(1)],
+    "median": lambda x: [*x.median(1), *x.kthvalue(3, 1)],
+    "searched": lambda x: torch.searchsorted(x.sort(1).values, x * 0.9),
+    "signs": lambda x: [torch.copysign(x, x.flip(1)), torch.hypot(x, x.flip(1)), x.signbit()],
+    "largest": lambda x: [x.amax(), x.amin(), torch.fmax(x, x.flip(1))],
+    "scattered-means": lambda x: torch.scatter_reduce(
+        x, 1, torch.tensor([[1, 1, 4]]).expand(x.shape[0], 3), x[:, 3:6], "mean"
+    ),
+    "stacked": lambda x: [torch.hstack([x, x[:, :3]]), torch.vstack([x[0], x])],
+}
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_functions(name):
+    check(Function(FUNCTIONS[name]), ROWS[:1], ROWS[1:], rtol=F32, dynamic=BATCH)
+
+
+TRANSFORMS = {
+    "fft": as_pairs(torch.fft.fft),
+    "fft-orthogonal": as_pairs(torch.fft.fft, norm="ortho"),
+    "rfft": as_pairs(torch.fft.rfft),
+    "rfft-odd": as_pairs(torch.fft.rfft, n=7),
+    "ifft": as_pairs(torch.fft.ifft),
+    "ihfft": as_pairs(torch.fft.ihfft),
+    "there-and-back": Function(lambda x: torch.fft.irfft(torch.fft.rfft(x), n=10)),
+    "odd-back": Function(lambda x: torch.fft.irfft(torch.fft.rfft(x, n=9), n=9)),
+    "hfft": Function(lambda x: torch.fft.hfft(x.to(torch.complex64), n=12)),
+    "of-windows": as_pairs(
+        torch.stft, n_fft=6, hop_length=2, window=torch.hann_window(6), return_complex=True,
+        center=False,
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", TRANSFORMS)
+def test_fourier_transforms_are_exact_to_the_last_digits(name):
+    check(TRANSFORMS[name], ROWS[:1], ROWS[1:], rtol=4e-7, dynamic=BATCH)
+
+
+IMAGE_FUNCTIONS = {
+    "average-over-a-divisor": lambda x: F.avg_pool2d(x, 3, 2, 1, True, False, 2),
+    "adaptive-maximum": lambda x: F.adaptive_max_pool2d(x, (3, 4), return_indices=True),
+    "norm-of-the-batch": lambda x: F.batch_norm(x, None, None, training=True),
+    "norm-of-the-batch-with-statistics": lambda x: F.batch_norm(
+        x, torch.ones(3), torch.ones(3), torch.arange(3.0), torch.ones(3), training=True
+    ),
+    "padded-transform": lambda x: torch.view_as_real(torch.fft.fft2(x, s=(10, 5))),
+    "edges-and-cuts": lambda x: F.pad(x, (-2, 3, 1, -1), "replicate"),
+    "squeezed": lambda x: x.mean((2, 3), keepdim=True).squeeze((2, 3)),
+}
+
+
+@pytest.mark.parametrize("name", IMAGE_FUNCTIONS)
+def test_functions_of_images(name):
+    # Three means that are nearly zero make 1e-5 of the largest number.
+    check(Function(IMAGE_FUNCTIONS[name]), IMAGES[:1], IMAGES[1:], rtol=1e-5, dynamic=BATCH)
+
+
+def test_volumes_are_sampled_at_the_places_of_a_grid():
+    volume, grid = torch.randn(2, 3, 4, 5, 6), torch.rand(2, 3, 2, 4, 3) * 2 - 1
+    for mode in ("bilinear", "nearest"):
+        sample = Function(lambda x, g, m=mode: F.grid_sample(x, g, m, align_corners=False))
+        check(sample, (volume, grid), rtol=F32)
+
+
+def test_numbers_that_a_mask_selects():
+    rows, mask = torch.randn(3, 4), torch.tensor([True, False, True, True])
+    check(Function(torch.masked_select), (rows, mask), (rows, ~mask), rtol=0)
+
+
+@pytest.mark.parametrize("number", [0.0, 2.0])
+def test_a_scalar_that_is_not_zero_has_an_empty_place(number):
+    check(Function(torch.nonzero), (torch.tensor(number),), rtol=0)
+
+
+def test_a_bag_of_embeddings_leaves_no_readers_behind():
+    table, ids = torch.randn(10, 5), torch.tensor([5, 1, 6, 5, 6])
+    weights, starts = torch.randn(5), torch.tensor([0, 3])
+    bag = Function(lambda i, t, s, w: F.embedding_bag(i, t, s, mode="sum", per_sample_weights=w))
+    model = check(bag, (ids, table, starts, weights), rtol=F32)
+    present = set(model.graph.all_nodes())
+    values = [v for node in present for v in (*node.inputs, *node.outputs) if v is not None]
+    assert all(reader in present for value in values for reader, _ in value.uses())
+
+
+def test_linear_algebra_of_small_matrices():
+    a = torch.randn(2, 5, 5, generator=torch.Generator().manual_seed(4))
+    functions = [
+        torch.linalg.inv,
+        lambda x: torch.linalg.solve(x, x[..., :2] + 1),
+        lambda x: torch.linalg.cholesky(x @ x.mT + torch.eye(5)),
+        lambda x: [*torch.linalg.qr(x), *torch.linalg.slogdet(x)],
+        torch.linalg.lu_factor,
+    ]
+    for function in functions:
+        check(Function(function), (a,), rtol=1e-4)
