@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Iterable
 from pathlib import Path
 
 from tests.meta.imports import REPOSITORY, imports_of, module_name
 from tests.mutation.mutants import COMPILER, RULES
 
 TESTS = REPOSITORY / "tests" / "compiler" / "rules"
-BROAD = ("tests/compiler/passes", "tests/compiler/explanation", "tests/convergence")
 
 
 @functools.cache
-def _rule_modules() -> dict[str, Path]:
+def rule_modules() -> dict[str, Path]:
+    """The files of the modules of rules, by name."""
     return {module_name(COMPILER, path): path for path in sorted(RULES.rglob("*.py"))}
 
 
@@ -25,7 +26,7 @@ def _read(path: Path, module: str) -> set[str]:
         is_package=path.name == "__init__.py",
         file=str(path),
     )
-    known = _rule_modules()
+    known = rule_modules()
     targets = {item.target for item in found}
     return {t for t in targets if t in known} | {
         t.rpartition(".")[0] for t in targets if t.rpartition(".")[0] in known
@@ -34,7 +35,7 @@ def _read(path: Path, module: str) -> set[str]:
 
 @functools.cache
 def _imports() -> dict[str, set[str]]:
-    return {name: _read(path, name) for name, path in _rule_modules().items()}
+    return {name: _read(path, name) for name, path in rule_modules().items()}
 
 
 @functools.cache
@@ -51,11 +52,11 @@ def _tests() -> dict[Path, dict[str, int]]:
     return reached
 
 
-def stages(module: str, broad: bool = False) -> list[list[str]]:
+def stages(module: str) -> list[list[str]]:
     """The tests to run after each other until one of them fails.
 
     First those that import the module and the one that is named after it; then all other tests of
-    rules that reach it; then, if asked, tests of what rules are a part of.
+    rules that reach it.
     """
     found = {path: far[module] for path, far in _tests().items() if module in far}
     stem = module.rpartition(".")[2]
@@ -63,4 +64,9 @@ def stages(module: str, broad: bool = False) -> list[list[str]]:
     near = [p for p, far in found.items() if far == least or p.stem == f"test_{stem}"]
     rest = [p for p in found if p not in near]
     files = [[str(p.relative_to(REPOSITORY)) for p in paths] for paths in (near, rest)]
-    return [stage for stage in (*files, list(BROAD) if broad else []) if stage]
+    return [stage for stage in files if stage]
+
+
+def tests_of(modules: Iterable[str]) -> list[str]:
+    """The test files that reach any of the modules."""
+    return sorted({test for module in modules for stage in stages(module) for test in stage})

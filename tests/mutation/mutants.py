@@ -27,6 +27,7 @@ class Mutant:
         kind: What was done.
         function: Where: the function or constant, `module` for neither.
         line: The line there.
+        statement: The line where the innermost statement around it begins.
         before: What is written there.
         after: What the mutant has instead.
         occurrence: Which of the defects of the function that read the same, from 1.
@@ -37,6 +38,7 @@ class Mutant:
     kind: str
     function: str
     line: int
+    statement: int
     before: str
     after: str
     occurrence: int = 1
@@ -70,8 +72,8 @@ def mutants_of(path: Path) -> list[Mutant]:
         says = (place.kind, place.function, _text(place.old), _text(place.new))
         alike[says] += 1
         kind, function, before, after = says
-        line = place.old.lineno
-        found.append(Mutant(path, index, kind, function, line, before, after, alike[says]))
+        at = (place.old.lineno, place.statement)
+        found.append(Mutant(path, index, kind, function, *at, before, after, alike[says]))
     return found
 
 
@@ -81,6 +83,7 @@ class _Place:
 
     kind: str
     function: str
+    statement: int
     parent: ast.AST
     field: str
     position: int | None
@@ -97,22 +100,23 @@ class _Place:
 
 
 def _places(tree: ast.Module) -> Iterator[_Place]:
-    yield from _below(tree, "module")
+    yield from _below(tree, "module", 0)
 
 
-def _below(parent: ast.AST, function: str) -> Iterator[_Place]:
+def _below(parent: ast.AST, function: str, statement: int) -> Iterator[_Place]:
     for field, held in ast.iter_fields(parent):
         nodes = held if isinstance(held, list) else [held]
         for position, node in enumerate(nodes):
             if not isinstance(node, ast.AST) or _is_left_alone(node, parent, field):
                 continue
             here = _name(node, function)
+            line = node.lineno if isinstance(node, ast.stmt) else statement
             if isinstance(node, ast.expr | ast.stmt):
                 at = position if isinstance(held, list) else None
                 for kind, defects in KINDS.items():
                     for new in defects(node):
-                        yield _Place(kind, function, parent, field, at, node, new)
-            yield from _below(node, here)
+                        yield _Place(kind, function, line, parent, field, at, node, new)
+            yield from _below(node, here, line)
 
 
 def _name(node: ast.AST, outside: str) -> str:

@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import ast
+import json
 import multiprocessing
+import subprocess
+import sys
 import textwrap
 
 import pytest
 
+from tests.meta.imports import REPOSITORY
 from tests.mutation import equivalent
-from tests.mutation.__main__ import Verdict, kill_rate, report
+from tests.mutation.__main__ import kill_rate, report
 from tests.mutation.coverage import stages
 from tests.mutation.defects import KINDS
 from tests.mutation.mutants import RULES, Mutant, mutants_of
 from tests.mutation.run import KILLED, SURVIVED, TIMEOUT, run
 from tests.mutation.sample import all_mutants, sample
+from tests.mutation.worker import Verdict
 
 CASES = [
     ("accept_all", "return x or no('why')", ["return True"]),
@@ -132,6 +137,20 @@ def test_a_defect_is_found_and_the_file_stays():
     assert mutant.path.read_bytes() == before
 
 
+@pytest.mark.slow
+def test_the_command(tmp_path):
+    """Defects of what runs at import are imported, others swapped in; the tests see both."""
+    command = [sys.executable, "-W", "ignore", "-m", "tests.mutation", "pad_conv", "-n", "0"]
+    given = ["--jobs", "1", "--json", str(tmp_path / "verdicts.json")]
+    done = subprocess.run(
+        [*command, *given], cwd=REPOSITORY, capture_output=True, text=True, timeout=300, check=True
+    )
+    verdicts = json.loads((tmp_path / "verdicts.json").read_text())
+    assert [v["outcome"] for v in verdicts] == [KILLED] * len(all_mutants(["pad_conv"])[0])
+    assert "tests pass without a defect" in done.stdout
+    assert "100.0% of those that are defects were found" in done.stdout
+
+
 def test_equivalents_are_mutants_that_exist_and_have_reasons(tmp_path, monkeypatch):
     known = equivalent.equivalents()
     keys = [m.key for mutants in all_mutants() for m in mutants]
@@ -151,7 +170,7 @@ def test_equivalents_are_mutants_that_exist_and_have_reasons(tmp_path, monkeypat
 def test_the_kill_rate_leaves_out_what_is_no_defect():
     mutant = planted("change_comparison", "pad_value(m) != 0")
     outcomes = [KILLED] * 6 + [TIMEOUT] + [SURVIVED] + ["equivalent"] * 4
-    verdicts = [Verdict(mutant, outcome, 0, 1.0) for outcome in outcomes]
+    verdicts = [Verdict(mutant, outcome, 1.0) for outcome in outcomes]
     assert kill_rate(verdicts) == 7 / 8
     text = report(verdicts, 4)
     assert "seed 4: 87.5% of those that are defects were found" in text
