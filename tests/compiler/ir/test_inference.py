@@ -221,3 +221,19 @@ def test_a_mel_matrix_has_a_row_for_each_frequency_and_a_column_for_each_bin():
     )
     Types.inferred(given)
     assert given.graph.outputs[0].shape == ir.Shape([9, 4])
+
+
+@pytest.mark.parametrize(
+    ("node", "known"), [("Squeeze(x, axes)", None), ("Pad(x, both, , axes)", 3)]
+)
+def test_axes_that_are_computed_are_not_taken_for_left_out(node: str, known: int | None):
+    """One axis of length 1 of two goes, or another one than the first is padded."""
+    text = f"g (float[1,1,4] x, int64[1] axes) => (float[n] y) {{ y = {node} }}"
+    given = model(text, both=np.array([1, 2]))
+    (result,) = given.graph.outputs
+    result.shape = None
+    Types.inferred(given)
+    assert (None if result.shape is None else len(result.shape)) == known
+    assert not any(isinstance(dim, int) for dim in result.shape or ())
+    (found,) = run_ort(given, {"x": np.zeros((1, 1, 4), np.float32), "axes": np.array([1])})
+    assert found.shape == ((1, 4) if known is None else (1, 4, 4))

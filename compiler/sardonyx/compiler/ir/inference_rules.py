@@ -1,7 +1,8 @@
 """Sound inference for single operators, where onnx-shape-inference 0.4 guesses.
 
-It takes different symbols that are broadcast for equal, slices for being in range, and symbols for
-not being 1 where Squeeze removes ones; and it knows the elements of comparisons of shapes not.
+It takes different symbols that are broadcast for equal, slices for being in range, symbols for not
+being 1 where Squeeze removes ones, and axes that are computed for left out; and it knows the
+elements of comparisons of shapes not.
 """
 
 from __future__ import annotations
@@ -38,6 +39,8 @@ def register() -> None:
     squeeze = registry.get("", "Squeeze", 23)
     registry.register("", "Squeeze", since_version=1)(_with_all_axes_known(squeeze))
     registry.register("", "Unique", since_version=11)(_infer_unique)
+    pad = registry.get("", "Pad", 23)
+    registry.register("", "Pad", since_version=11)(_with_axes_known(pad))
     mel = registry.get("", "MelWeightMatrix", 23)
     registry.register("", "MelWeightMatrix", since_version=17)(_with_its_sizes(mel))
     cast_like = registry.get("", "CastLike", 23)
@@ -388,17 +391,45 @@ def _with_few_axes(infer: Any) -> Any:
 
 
 def _with_all_axes_known(infer: Any) -> Any:
-    """Squeeze without axes removes the ones: unknown dimensions may be among them."""
+    """Squeeze without axes removes the ones: unknown dimensions may be among them.
+
+    The library takes axes that are computed for none.
+    """
 
     def infer_squeeze(types: ShapeInferenceContext, node: ir.Node) -> None:
         data = node.inputs[0]
         names_axes = "axes" in node.attributes or any(v is not None for v in node.inputs[1:])
-        if data is None or names_axes or data.shape is None or data.shape.is_static():
+        is_sure = not _is_computed(node, 1) if names_axes else data is None or _is_static(data)
+        if data is None or is_sure:
             infer(types, node)
         else:
             types.set_shape_and_dtype(node.outputs[0], None, data.dtype)
 
     return infer_squeeze
+
+
+def _is_static(data: ir.Value) -> bool:
+    return data.shape is None or data.shape.is_static()
+
+
+def _with_axes_known(infer: Any) -> Any:
+    """The library takes axes of Pad that are computed for all."""
+
+    def infer_pad(types: ShapeInferenceContext, node: ir.Node) -> None:
+        data = node.inputs[0]
+        if data is None or data.shape is None or not _is_computed(node, 3):
+            infer(types, node)
+        else:
+            shape = ir.Shape([types.new_symbolic_dim() for _ in data.shape])
+            types.set_shape_and_dtype(node.outputs[0], shape, data.dtype)
+
+    return infer_pad
+
+
+def _is_computed(node: ir.Node, index: int) -> bool:
+    """Say whether an optional operand is there and no constant."""
+    value = node.inputs[index] if index < len(node.inputs) else None
+    return value is not None and ir.convenience.get_const_tensor(value) is None
 
 
 def _with_elements(infer: Any) -> Any:
