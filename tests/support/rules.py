@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Iterable, Mapping
+
+import onnx_ir as ir
 
 from sardonyx.compiler import testing
 from sardonyx.compiler.testing import apply, check_miss, check_unchanged, counts
+from tests.support.neighbours import check_neighbours
 from tests.support.run import run_ort
 
 __all__ = [
     "apply",
     "check_miss",
+    "check_neighbours",
     "check_rewrite",
     "check_rule",
     "check_same",
@@ -19,7 +24,39 @@ __all__ = [
     "counts",
 ]
 
-check_rewrite = functools.partial(testing.check_rewrite, run=run_ort)
 check_rule = functools.partial(testing.check_match, run=run_ort)
-check_shared = functools.partial(testing.check_shared, run=run_ort)
 check_same = functools.partial(testing.check_same, run=run_ort)
+
+
+def check_shared(
+    subject: testing.Subject,
+    model: ir.Model,
+    *,
+    atol: float,
+    rtol: float,
+    dims: testing.Dims | Iterable[testing.Dims] = (),
+) -> None:
+    """Demand right results where values inside have other readers, and for neighbours."""
+    every = [dims] if isinstance(dims, Mapping) else list(dims)
+    testing.check_shared(subject, model, atol=atol, rtol=rtol, dims=every, run=run_ort)
+    check_neighbours(subject, model, atol=atol, rtol=rtol, dims=every[0] if every else {})
+
+
+def check_rewrite(
+    subject: testing.Subject,
+    model: ir.Model,
+    expected: Mapping[str, int],
+    misses: Iterable[tuple[ir.Model, str]] = (),
+    *,
+    atol: float,
+    rtol: float,
+    dims: testing.Dims | Iterable[testing.Dims] = (),
+) -> ir.Model:
+    """`sardonyx.compiler.testing.check_rewrite`, and right results for neighbours."""
+    every = [dims] if isinstance(dims, Mapping) else list(dims)
+    close = {"atol": atol, "rtol": rtol}
+    after = testing.check_rewrite(
+        subject, model, expected, misses, **close, dims=every, run=run_ort
+    )
+    check_neighbours(subject, model, **close, dims=every[0] if every else {})
+    return after

@@ -108,6 +108,27 @@ def test_gather_nd_of_ranges_of_another_length():
     check_rule(BY_NAME["gather_nd_of_window"], given, made | kept, dims=sizes, **EXACT)
 
 
+def test_gather_nd_of_ranges_of_other_columns():
+    given = model(COUNTED.replace("[ROWS,s]", "[b,c]"), **PLACES)
+    kept = {"Shape": 4, "Squeeze": 3, "Range": 3, "Add": 1, "Expand": 2, "Concat": 1}
+    kept |= {"Neg": 1, "Gather": 1, "Unsqueeze": 5, "Abs": 1}
+    sizes = [{"b": 2, "s": 3, "c": 5}, *SIZES[1:]]
+    check_rule(BY_NAME["gather_nd_of_window"], given, kept, dims=sizes, **EXACT)
+
+
+@pytest.mark.parametrize(
+    ("made", "result"),
+    [
+        ("r = Range(zero, step, step) at = Concat<axis = -1>(r)", "float[4]"),
+        ("e = Expand(step, none) f = Expand(two, both) at = Concat<axis = -1>(e, f)", "float"),
+    ],
+)
+def test_gather_nd_of_pieces_that_are_no_columns(made: str, result: str):
+    text = f"g (float[3,4] x) => ({result} y) {{ {made} z = GatherND(x, at) y = Abs(z) }}"
+    given = model(text, **PLACES, none=np.array([0]), both=np.array([2]), two=np.array(2))
+    check_miss(BY_NAME["gather_nd_of_window"], given, "do not count along their axes")
+
+
 @pytest.mark.parametrize(
     ("change", "reason"),
     [
@@ -144,6 +165,20 @@ def test_gather_of_all():
 def test_gather_of_some(change: tuple[str, str], at: np.ndarray, reason: str):
     text = "g (float[b,6,3] x) => (float[b,2,3,3] y) { z = Gather<axis = 1>(x, at) y = Abs(z) }"
     check_miss(BY_NAME["gather_of_all"], model(text.replace(*change), at=at), reason)
+
+
+def test_gather_before_an_axis_of_unknown_length():
+    text = "g (float[6,3,s] x) => (float[2,3,3,s] y) { z = Gather(x, at) y = Abs(z) }"
+    given = model(text, at=np.arange(6).reshape(2, 3))
+    check_miss(BY_NAME["gather_of_all"], given, "the shape of what is gathered is not known")
+
+
+def test_gather_of_the_one_element_of_an_axis():
+    text = "g (float[b,1] x) => (float[b,1] y) { z = Gather<axis = 1>(x, at) y = Abs(z) }"
+    given = model(text, at=np.array([0]))
+    check_rule(BY_NAME["gather_of_whole_axis"], given, {"Abs": 1}, dims=SIZES, **EXACT)
+    near = model(text.replace("[b,1]", "[b,2]"), at=np.array([0, 0]))
+    check_miss(BY_NAME["gather_of_whole_axis"], near, "not known to be all there are")
 
 
 WHOLE = """g (float[b,s] x, float[b,s] like) => (float[b,s] y) { n = Shape<start = 1, end = 2>(like)
@@ -206,6 +241,22 @@ def test_gather_of_a_flat_matrix_otherwise(change: tuple[str, str], reason: str)
     check_miss(BY_NAME["gather_of_flat_matrix"], given, reason)
 
 
+def test_gather_of_a_flat_matrix_of_one_axis():
+    text = FLAT.replace("Flatten<axis = 2>(n)", "Reshape(n, all)").replace("s,1] y", "s] y")
+    made = {"Neg": 1, "Unsqueeze": 1, "Abs": 1}
+    given = model(text, **PLACES, all=np.array([-1]))
+    check_rule(BY_NAME["gather_of_flat_matrix"], given, made, dims=SIZES, **EXACT)
+
+
+def test_gather_of_a_diagonal_of_a_flat_matrix():
+    text = """g (float[s,s] x) => (float[s,1] y) {
+        n = Neg(x) f = Flatten<axis = 2>(n) ns = Shape<start = 1>(x) ks = Squeeze(ns)
+        rs = Range(zero, ks, step) skip = Mul(rs, ns) at = Add(rs, skip) z = Gather(f, at)
+        y = Abs(z) }"""
+    reason = "not known to be all there are"
+    check_miss(BY_NAME["gather_of_flat_matrix"], model(text, **PLACES), reason)
+
+
 def test_gather_elements_of_equal_ones():
     text = """g (bool[b,s] odd) => (int64[b,s] y) {
         at = Cast<to = 7>(odd) z = GatherElements<axis = 1>(t, at) y = Neg(z) }"""
@@ -264,6 +315,7 @@ AXES = {"zeros": np.array([0]), "ones": np.array([1]), "minus": np.array([-1])}
     [
         (np.array([[4, 0, 1, 3, 2, 0]]), "ones", "the indices are more than the rows"),
         (np.array([[4, 0, 1, 3, 9]]), "ones", "an index is outside of the table"),
+        (np.zeros((1, 0), np.int64), "ones", "an index is outside of the table"),
         (np.array([[4, 0, 1, 3, 2]]), "minus", "are not counted from the first"),
     ],
 )

@@ -19,6 +19,7 @@ from sardonyx.compiler.rules.attention.packed import PART_OF_PROJECTION
 from sardonyx.compiler.rules.attention.scaled_dot_product import SCALED_DOT_PRODUCT
 from sardonyx.compiler.rules.linear_shift import CONV_SHIFT
 from sardonyx.compiler.rules.lower.attention import ATTENTION
+from sardonyx.compiler.rules.lower.rms_norm import RMS_NORM
 from sardonyx.compiler.rules.norm.layer_norm import LAYER_NORM
 from sardonyx.compiler.rules.norm.norm_affine import NORM_AFFINE
 from sardonyx.compiler.rules.pad_pool import PAD_MAX_POOL
@@ -97,6 +98,7 @@ CASES = [
     ),
     (SCALED_DOT_PRODUCT, "p = Softmax(u) y = MatMul(p, w)", "the rank of the scores is not known"),
     (ATTENTION, "y = Attention(u, x, x)", "the rank of query, key or value is not known"),
+    (RMS_NORM, "y = RMSNormalization(u, gain)", "its rank is not known"),
     ("reduction_axes", "y = ReduceMean(u, last)", "the rank of the input is not known"),
     (
         "piece_of_split",

@@ -43,7 +43,7 @@ def _windows(m: Match) -> list[_Window] | No:
     if m.gather.batch_dims:
         return no("the gather has batch axes", m.x)
     shape = _dims_of_indices(m)
-    if m.x.shape is None or not shape or m.root.outputs[0].shape is None:
+    if m.x.shape is None or not shape:
         return no("the shapes of data and indices are not known", m.x)
     found = _components(m)
     if found is None or shape[-1] != len(found) or len(found) > len(m.x.shape):
@@ -60,8 +60,7 @@ def _components(m: Match) -> list[Position] | None:
         return None if None in known else [at for at in known if at is not None]
     for piece in m.pieces:
         whole = position(piece)
-        is_one = piece.shape is not None and piece.shape[-1] == 1
-        if whole is None or not is_one or whole.axis == -1:
+        if whole is None or piece.shape[-1] != 1 or whole.axis == -1:
             return None
         found.append(Position(whole.axis and whole.axis + 1, whole.start))
     return found
@@ -103,7 +102,9 @@ def _as_window(op: Builder, m: Match) -> ir.Value:
     made: ir.Value = m.x
     for axis, window in enumerate(windows):
         made = _cut(op, made, axis, window, m)
-    before, after = list(made.shape or ()), list(m.root.outputs[0].shape or ())
+    before, after = made.shape, m.root.outputs[0].shape
+    assert before is not None
+    assert after is not None
     gone = [axis for axis, window in enumerate(windows) if window.axis is None]
     kept = {window.axis for window in windows}
     new = [axis for axis in range(len(_dims_of_indices(m)) - 1) if axis not in kept]
@@ -144,18 +145,22 @@ def _is_window(m: Match) -> bool | No:
 
 def _as_reshape(op: Builder, m: Match) -> ir.Value:
     """A Gather of all elements of an axis, in order, is a Reshape."""
-    axis = m.gather.axis % len(m.x.shape)
-    inner = list(m.x.shape)[axis + 1 :]
+    axis, inner = _inner_dims(m)
     target = [*[0] * axis, *m.indices.shape, *inner]
     made: ir.Value = op.Reshape(m.x, np.array(target, dtype=np.int64))
     return made
 
 
+def _inner_dims(m: Match) -> tuple[int, list[_Dim]]:
+    """Return the axis that is gathered from, and the dimensions after it."""
+    axis = m.gather.axis % len(m.x.shape)
+    return axis, list(m.x.shape)[axis + 1 :]
+
+
 def _counts_all(m: Match) -> bool | No:
     if m.x.shape is None:
         return no("the rank of what is gathered from is not known", m.x)
-    axis = m.gather.axis % len(m.x.shape)
-    inner = list(m.x.shape)[axis + 1 :]
+    axis, inner = _inner_dims(m)
     if not all(isinstance(dim, int) and dim > 0 for dim in inner) or m.indices.ndim == 0:
         return no("the shape of what is gathered is not known", m.x)
     length = m.x.shape[axis]
@@ -187,14 +192,14 @@ def _unflattened(op: Builder, m: Match) -> ir.Value:
     assert columns is not None
     rank = len(_dims_of_indices(m))
     kept = {(rows.axis or 0) + rank, (columns.axis or 0) + rank}
-    new = [axis for axis in range(len(m.root.outputs[0].shape or ())) if axis not in kept]
+    new = [axis for axis in range(rank + len(m.flat.shape) - 1) if axis not in kept]
     made: ir.Value = op.Unsqueeze(m.x, np.array(new, dtype=np.int64)) if new else m.x
     return made
 
 
 def _counts_rows_and_columns(m: Match) -> bool | No:
     rows, columns, indices = position(m.rows), position(m.columns), _dims_of_indices(m)
-    if rows is None or columns is None or m.x.shape is None or m.root.outputs[0].shape is None:
+    if rows is None or columns is None or m.x.shape is None:
         return no("the indices do not count along their axes", m.root.inputs[1])
     is_counting = rows.axis is not None and columns.axis is not None
     if not is_counting or rows.start or columns.start or len(m.x.shape) != 2:

@@ -10,6 +10,7 @@ import onnx_ir as ir
 from sardonyx.compiler.ir.builder import Builder
 from sardonyx.compiler.ir.constants import Array
 from sardonyx.compiler.rewrite import Match, No, any_of, const, maybe, no, rest, rule
+from sardonyx.compiler.rules.producers import is_operator
 
 Dims = ir.Shape | Sequence[int | ir.SymbolicDim]
 
@@ -89,7 +90,7 @@ def _restores_split(m: Match) -> bool | No:
     pieces = m.pieces
     split = pieces[0].producer()
     rank = len(pieces[0].shape) if pieces[0].shape is not None else None
-    if split is None or split.op_type != "Split" or tuple(split.outputs) != tuple(pieces):
+    if not is_operator(split, "Split") or tuple(split.outputs) != tuple(pieces):
         return no("its operands are not all the outputs of one Split in order")
     axis = split.attributes["axis"].as_int() if "axis" in split.attributes else 0
     if rank is None or axis % rank != m.concat.axis % rank:

@@ -10,6 +10,7 @@ import onnx_ir as ir
 from sardonyx.compiler.ir.builder import Builder
 from sardonyx.compiler.rewrite import Match, No, any_of, const, maybe, no, rest, rule
 from sardonyx.compiler.rules.canonical_identity import has_same_dims
+from sardonyx.compiler.rules.producers import is_operator
 
 _FLOATS = ("FLOAT16", "FLOAT", "DOUBLE")
 _SIGNED = ("INT8", "INT16", "INT32", "INT64")
@@ -122,7 +123,7 @@ def _flat_concat(op: Builder, m: Match) -> ir.Value:
 
 def _is_same_concat(piece: ir.Value, m: Match) -> bool:
     inner = piece.producer()
-    if inner is None or inner.op_type != "Concat" or len(piece.uses()) != 1:
+    if not is_operator(inner, "Concat") or len(piece.uses()) != 1:
         return False
     if piece.is_graph_output() or piece.shape is None or inner.graph is not m.root.graph:
         return False

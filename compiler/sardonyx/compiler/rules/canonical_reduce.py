@@ -16,6 +16,7 @@ from sardonyx.compiler.ir.builder import Builder
 from sardonyx.compiler.rewrite import Match, No, any_of, const, no, rule
 from sardonyx.compiler.rules.affine import FLOATS
 from sardonyx.compiler.rules.canonical_identity import has_same_dims
+from sardonyx.compiler.rules.producers import made_by
 
 _REDUCTIONS = ("ReduceMean", "ReduceSum", "ReduceMax", "ReduceMin", "ReduceSumSquare", "ReduceL2")
 _RESHAPES = ("Reshape", "Unsqueeze")
@@ -104,11 +105,12 @@ def _scale_after(op: Builder, m: Match) -> ir.Value:
 
 
 def _is_of_reduction(m: Match) -> bool | No:
-    node = m.reduced.producer()
-    while node is not None and node.op_type in _SCALINGS and constants.is_constant(node.inputs[1]):
-        node = node.inputs[0].producer()
-    is_reduction = node is not None and node.op_type in _REDUCTIONS and not node.domain
-    return is_reduction or no("what is reshaped comes from no reduction", m.reduced)
+    value: ir.Value | None = m.reduced
+    while (step := made_by(value, *_SCALINGS)) and constants.is_constant(step.inputs[1]):
+        value = step.inputs[0]
+    return made_by(value, *_REDUCTIONS) is not None or no(
+        "what is reshaped comes from no reduction", m.reduced
+    )
 
 
 _SCALINGS = ("Mul", "Div")

@@ -8,6 +8,7 @@ import onnx_ir as ir
 from sardonyx.compiler.ir.builder import Builder
 from sardonyx.compiler.rewrite import Match, No, no, rule
 from sardonyx.compiler.rules.padding import pad, pad_value, spatial_pads, total_pads
+from sardonyx.compiler.rules.producers import made_by
 
 
 def _fold_average(op: Builder, m: Match) -> ir.Value:
@@ -46,8 +47,7 @@ def _can_fold_max(m: Match) -> bool | No:
 
 
 def _is_never_negative(value: ir.Value) -> bool:
-    node = value.producer()
-    return node is not None and (node.domain, node.op_type) in {("", "Relu"), ("", "Sigmoid")}
+    return made_by(value, "Relu", "Sigmoid") is not None
 
 
 def _lowest(dtype: ir.DataType) -> float:

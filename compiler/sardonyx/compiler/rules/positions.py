@@ -10,6 +10,7 @@ import onnx_ir as ir
 from sardonyx.compiler.ir import constants
 from sardonyx.compiler.ir.constants import Array
 from sardonyx.compiler.ir.signature import Attributes
+from sardonyx.compiler.rules.producers import made_by
 
 _LARGEST = 1 << 20
 """Bytes of the largest constant that is read to see whether it counts."""
@@ -30,15 +31,13 @@ class Position:
 
 def position(value: ir.Value | None) -> Position | None:
     """Return how a tensor of integers counts, or None where that is not known."""
-    if value is None or value.shape is None or value.dtype is None or not _is_integer(value):
+    if value is None or value.shape is None or not _is_integer(value):
         return None
     known = constants.array(value, _LARGEST)
     if known is not None:
         return position_of(known)
-    node = value.producer()
-    if node is None or node.domain or node.op_type not in _READERS:
-        return None
-    return _READERS[node.op_type](node, value.shape)
+    node = made_by(value, *_READERS)
+    return _READERS[node.op_type](node, value.shape) if node is not None else None
 
 
 def _is_integer(value: ir.Value) -> bool:
@@ -62,15 +61,17 @@ def position_of(array: Array) -> Position | None:
 
 def _range(node: ir.Node, _: ir.Shape) -> Position | None:
     start, step = (constants.array(node.inputs[i], 8) for i in (0, 2))
-    if start is None or step is None or step != 1:
+    if start is None or start.size != 1 or step is None or step.size != 1 or step.item() != 1:
         return None
-    return Position(-1, int(start))
+    return Position(-1, int(start.item()))
 
 
 def _unsqueeze(node: ir.Node, after: ir.Shape) -> Position | None:
     found, axes = position(node.inputs[0]), constants.array(node.inputs[1])
-    if found is None or found.axis is None or axes is None:
-        return found if axes is not None else None
+    if found is None or found.axis is None:
+        return found
+    if axes is None:
+        return None
     inserted = {int(a) % len(after) for a in axes.reshape(-1)}
     kept = [axis for axis in range(len(after)) if axis not in inserted]
     return Position(kept[found.axis] - len(after), found.start)
@@ -101,14 +102,11 @@ def is_at_least(value: ir.Value | None, bound: int) -> bool:
 
 def length_read(value: ir.Value | None) -> int | ir.SymbolicDim | None:
     """Return the dimension that a tensor of one element holds, if it is read off a shape."""
-    node = value.producer() if value is not None else None
-    while node is not None and not node.domain and node.op_type in {"Squeeze", "Reshape", "Cast"}:
-        operand = node.inputs[0]
-        node = operand.producer() if operand is not None else None
-    if node is None or node.domain or node.op_type != "Shape":
-        return None
-    operand, read = node.inputs[0], node.outputs[0].shape
-    if operand is None or operand.shape is None or read is None or list(read) != [1]:
+    while (step := made_by(value, "Squeeze", "Reshape", "Cast")) is not None:
+        value = step.inputs[0]
+    node = made_by(value, "Shape")
+    operand = node.inputs[0] if node is not None else None
+    if node is None or operand is None or operand.shape is None or node.outputs[0].shape != [1]:
         return None
     dim: int | ir.SymbolicDim = operand.shape[Attributes(node).start]
     return dim

@@ -28,6 +28,9 @@ REPEATS = {
     "inserted": INSERTED,
     "tiled": INSERTED.replace("Expand", "Tile"),
     "joined": INSERTED.replace("Expand({0}u, by3)", "Concat<axis = 2>({0}u, {0}u, {0}u)"),
+    "joined, counted from the last axis": INSERTED.replace(
+        "Expand({0}u, by3)", "Concat<axis = -3>({0}u, {0}u, {0}u)"
+    ),
     "inserted by a reshape": INSERTED.replace("Unsqueeze({0}, two)", "Reshape({0}, column)"),
     "gathered": "{0}r = Gather<axis = 1>({0}, order) ",
 }
@@ -73,11 +76,35 @@ def test_keys_that_were_transposed_with_their_heads_folded():
             "",
             "the key heads are not repeated ones",
         ),
+        (
+            INSERTED.replace("Expand({0}u, by3)", "Concat<axis = 2>({0}u, {0}n, {0}u)").replace(
+                "{0}e =", "{0}n = Neg({0}u) {0}e ="
+            ),
+            "",
+            "the key heads are not repeated ones",
+        ),
         (INSERTED, "{0}r = Gather<axis = 1>({0}, other) ", "but not the value heads"),
     ],
 )
 def test_other_heads(repeat: str, of_values: str, reason: str):
     check_miss(GROUPED_QUERIES, attention(repeat, of_values), reason)
+
+
+def test_an_unknown_number_of_heads():
+    given = attention(INSERTED, key="b,h,t,4")
+    check_miss(GROUPED_QUERIES, given, "the key heads are not repeated ones")
+
+
+@pytest.mark.parametrize("swaps", [("[0,2,1]", "[0,1,2,3]"), ("[0,1,2]", "[0,1,3,2]")])
+def test_keys_whose_rows_are_transposed_once(swaps):
+    key = """ku = Unsqueeze(k, two) ke = Expand(ku, by3) kf = Reshape(ke, square)
+        kt = Transpose<perm = {}>(kf) kx = Reshape(kt, squares)
+        kr = Transpose<perm = {}>(kx) """.format(*swaps)
+    text = f"""g (float[2,6,3,4] q, float[2,2,4,4] k, float[2,2,4,4] v, float[3,4] m)
+        => (float[2,6,3,4] y) {{ {key} {INSERTED.format("v")} {ATTEND} }}"""
+    squares = {"square": np.int64([-1, 4, 4]), "squares": np.int64([2, 6, 4, 4])}
+    given = model(text, **NUMBERS, **squares)
+    check_miss(GROUPED_QUERIES, given, "the key heads are not repeated ones")
 
 
 def test_keys_and_values_of_different_groups():

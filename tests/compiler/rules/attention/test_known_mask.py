@@ -81,6 +81,7 @@ def test_a_causal_mask_of_three_axes():
         ~SEEN,
         np.where(SEEN, 0, -5).astype(np.float32),
         np.where(SEEN, 1, -np.inf).astype(np.float32),
+        np.where(SEEN, np.eye(5), -np.inf).astype(np.float32),
         np.stack([SEEN, np.ones_like(SEEN)]),
     ],
 )
@@ -99,6 +100,11 @@ def test_causal_masks_that_stay():
         y = Attention(q, k, v, m) }"""
     reason = "queries and keys are not known to be as many as the mask says"
     check_miss(CAUSAL, model(text, m=SEEN), reason)
+    check_miss(CAUSAL, model(text, m=np.float32([0])), reason)
+    text = text.replace("float[b,2,s,4] q", "float[b,2,5,4] q").replace(
+        "float[b,2,s,3] y", "float[b,2,5,3] y"
+    )
+    check_miss(CAUSAL, model(text.replace("b,2,s", "b,2,4"), m=np.tri(5, 4, dtype=bool)), reason)
 
 
 def test_a_mask_repeated_for_each_sequence_and_head():
@@ -109,6 +115,9 @@ def test_a_mask_repeated_for_each_sequence_and_head():
     mask = np.broadcast_to(normal(3, 1, 5, 5), (3, 2, 5, 5))
     after = check_rule(ONCE, attention(mask, heads="3,2,"), {"Attention": 1}, **CLOSE)
     assert list(after.graph[0].inputs[3].shape) == [3, 1, 5, 5]
+    mask = np.broadcast_to(normal(5), (3, 2, 5, 5))
+    after = check_rule(ONCE, attention(mask, heads="3,2,"), {"Attention": 1}, **CLOSE)
+    assert list(after.graph[0].inputs[3].shape) == [1, 1, 5, 5]
 
 
 def test_a_mask_that_differs():

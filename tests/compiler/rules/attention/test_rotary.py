@@ -216,6 +216,7 @@ def test_first_part_with_positions_before_heads():
     [
         (PART.replace("(t, c)", "(t, a)"), "it is not the first part of a head that is turned"),
         (PART.replace("(x, four, far", "(x, two, four"), "it is not the first part"),
+        (PART.replace("four", "half"), "it is not the first part"),
         (
             PART.replace("RotaryEmbedding", "RotaryEmbedding<rotary_embedding_dim = 4>"),
             "a part of the part is rotated already",

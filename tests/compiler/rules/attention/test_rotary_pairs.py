@@ -120,6 +120,27 @@ def test_a_table_that_is_cut_to_the_length():
             "what is turned is not two pieces of one size",
         ),
         (
+            EVERY_OTHER
+            + TURN
+            + STACK.replace("(l, end)", "(l, one)").replace("(m, end)", "(m, one)")
+            + "y = Reshape(t, size)",
+            "2,5,4,6",
+            (1, 5, 1, 3),
+            "what is turned is not put together as it was taken apart",
+        ),
+        (
+            SQUEEZED.replace("one, two, end", "zero, one, end") + TURN + STACK + FOLD,
+            "2,5,4,6",
+            (1, 5, 1, 3),
+            "what is turned is not put together as it was taken apart",
+        ),
+        (
+            COMPLEX + TURN + "t = Concat<axis = -1>(l, m) " + FOLD,
+            "b,5,4,6",
+            (1, 5, 1, 1, 1),
+            "the angles are not one for each pair of a head",
+        ),
+        (
             CUT + TURN + "y = Concat<axis = -1>(l, m)",
             "2,4,5,6",
             (4, 5, 3),

@@ -8,7 +8,7 @@ import pytest
 
 from sardonyx.compiler.rules.lower.attention import ATTENTION
 from tests.support.models import clone, model, normal
-from tests.support.rules import apply, check_miss, check_rule, check_same, counts
+from tests.support.rules import apply, check_miss, check_neighbours, check_rule, check_same, counts
 
 NOISE = {"atol": 1e-5, "rtol": 1e-4}
 SIZES = [{"b": 2, "s": 4, "t": 5}, {"b": 1, "s": 1, "t": 3}, {"b": 3, "s": 3, "t": 3}]
@@ -202,6 +202,51 @@ def test_a_constant_mask_that_leaves_each_query_a_key_needs_no_guard(mask):
     is_bool = mask["m"].dtype == bool
     expected = total(BASE, {"Add": 1}, {"Where": 1} if is_bool else {})
     check_rule(ATTENTION, given, expected, dims={"b": 2}, **NOISE)
+
+
+@pytest.mark.parametrize("axis", [0, 1])
+def test_a_constant_mask_that_leaves_a_query_no_key_needs_a_guard(axis):
+    """Only a row without any key does, no column."""
+    mask = np.zeros((4, 5), np.float32)
+    mask[1 if axis else slice(None), slice(None) if axis else 1] = -np.inf
+    given = attention(
+        "float[b,3,4,8] q", "float[b,3,5,8] k", "float[b,3,5,6] v", "float[b,3,4,6] y",
+        names=", m", m=mask,
+    )  # fmt: skip
+    expected = total(BASE, {"Add": 1}, GUARD if axis else {})
+    check_rule(ATTENTION, given, expected, dims={"b": 2}, **NOISE)
+
+
+@pytest.mark.parametrize("mask", ["float[3,s,t] m", "float[b,6,4,t] m", "float[1,1,s,t] m"])
+def test_grouped_queries_with_a_mask_per_head(mask):
+    mask = mask.replace("float[3,s", "float[6,4")
+    length = "4" if "4" in mask else "s"
+    given = attention(
+        f"float[b,6,{length},8] q", y=f"float[b,6,{length},6] y", more=f", {mask}", names=", m"
+    )
+    check_neighbours(ATTENTION, given, dims=SIZES[0], **NOISE)
+    after = clone(given)
+    apply(ATTENTION, after)
+    assert "Attention" not in counts(after)
+    check_same(given, after, dims=SIZES, **NOISE)
+
+
+@pytest.mark.parametrize("name", ["plain", "float mask", "causal and boolean mask"])
+def test_neighbours_of_a_form(name):
+    check_neighbours(ATTENTION, CASES[name][0], dims=SIZES[0], **NOISE)
+
+
+def test_a_mask_that_chooses_minus_infinity_needs_a_guard():
+    given = model(
+        f"""g ({Q}, {K}, {V}, bool[b,1,s,t] m) => ({Y}) {{
+            w = Where(m, zero, low) y = Attention(q, k, v, w) }}""",
+        zero=np.float32(0),
+        low=np.float32(-np.inf),
+    )
+    expected = total(BASE, {"Where": 1, "Add": 1}, GUARD)
+    after = clone(given)
+    apply(ATTENTION, after)
+    assert counts(after) == expected
 
 
 def test_a_finite_mask_that_is_computed_needs_no_guard():

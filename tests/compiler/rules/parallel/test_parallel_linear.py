@@ -46,6 +46,7 @@ def linears(body: str, head: str = HEAD, **others: np.ndarray) -> ir.Model:
         ("a = MatMul(x, q) c = MatMul(x, k) z = Add(kb, c) y = Add(qb, a)", {**MERGED, "Add": 1}),
         ("a = MatMul(x, q) y = Add(a, qb) z = MatMul(x, k)", {**MERGED, "Add": 1}),
         ("y = MatMul(x, q) c = MatMul(x, k) z = Add(c, vb)", {**MERGED, "Add": 1}),
+        ("a = MatMul(x, q) y = Add(a, qb) c = MatMul(x, k) z = Add(c, vb)", {**MERGED, "Add": 1}),
     ],
 )
 def test_two_layers_are_one(body, left):
@@ -80,6 +81,13 @@ def test_a_sum_with_no_bias_vector_stays(term):
     head = HEAD.replace("x)", "x, float[b,s,8] x8)")
     body = f"a = MatMul(x, q) y = Add(a, {term}) z = MatMul(x, k)"
     check_rule(PARALLEL_LINEAR, linears(body, head), {**MERGED, "Add": 1}, dims=SIZES, **CLOSE)
+
+
+def test_a_column_that_is_added_is_no_bias():
+    head = "g (float[8,6] x) => (float[8,8] y, float[8,4] z) "
+    body = "a = MatMul(x, q) y = Add(a, column) z = MatMul(x, k)"
+    given = linears(body, head, column=normal(8, 1))
+    check_rule(PARALLEL_LINEAR, given, {**MERGED, "Add": 1}, **CLOSE)
 
 
 @pytest.mark.parametrize(
@@ -146,6 +154,11 @@ def test_layers_in_a_branch_merge_with_each_other_only():
             "the Gemm scales, or transposes its input",
         ),
         (
+            "y = Gemm <beta=2.0> (x, q, qb) z = Gemm <beta=2.0> (x, k, kb)",
+            MATRIX,
+            "the Gemm scales, or transposes its input",
+        ),
+        (
             "r = Relu(qb) y = Gemm(x, q, r) s = Relu(kb) z = Gemm(x, k, s)",
             MATRIX,
             "the bias is computed when the model runs",
@@ -203,6 +216,8 @@ def test_a_large_weight_is_not_copied_for_one_of_its_readers(monkeypatch):
     body = "y = MatMul(x, q) c = MatMul(x, k) z = Identity(c) w = Transpose(q)"
     head = HEAD.replace("z)", "z, float[8,6] w)")
     left = {**MERGED, "Identity": 1, "Transpose": 1}
+    check_rule(PARALLEL_LINEAR, linears(body, head), left, dims=SIZES, **CLOSE)
+    monkeypatch.setattr(linear, "_LARGE", 6 * 8 * 4)
     check_rule(PARALLEL_LINEAR, linears(body, head), left, dims=SIZES, **CLOSE)
     monkeypatch.setattr(linear, "_LARGE", 6 * 8 * 4 - 1)
     reason = "others read the weight too, a copy would take 0 MB (q: float[6, 8])"

@@ -46,3 +46,6 @@ def test_refuses_with_a_reason():
     check_miss(RULE, net("b,6,4", dtype="float16", **half), "not float32")
     check_miss(RULE, net("b,6", groups=3), "no known rank")
     check_miss(RULE, net("b,c,4", groups=3), "number of channels")
+    reason = "its scale and bias are not known to be of each channel (r: float[b, 6, 4])"
+    check_miss(RULE, net("b,6,4", groups=3, c=normal(1, 6)), reason)
+    check_miss(RULE, net("b,6,4", groups=3, s=positive(1, 6)), reason)

@@ -46,3 +46,10 @@ def test_half_precision_is_left_alone():
     )
     reason = "it does not compute in single precision (x: float16[b, 4, h, 5])"
     check_miss(PRELU_BY_RELU, given, reason)
+
+
+def test_slopes_of_more_axes_than_the_input():
+    """They are no slopes by the specification, but ONNX Runtime takes them."""
+    text = HEAD + "{ y = PRelu(x, a) }"
+    reason = "its slope has more axes than its input (x: float[b, 4, h, 5])"
+    check_miss(PRELU_BY_RELU, model(text, a=normal(1, 1, 4, 1, 1)), reason)

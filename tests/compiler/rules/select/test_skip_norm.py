@@ -19,6 +19,7 @@ WEIGHTS = {
     "one": normal(1, seed=6),
     "table": positive(3, 4, seed=7),
     "single": positive(1, seed=8),
+    "wide": normal(1, 4, seed=9),
 }
 HEAD = "g (float[n,s,4] a, float[n,s,4] b) => (float[n,s,4] y) "
 LAYER = "LayerNormalization<epsilon=0.01>(u, scale, beta)"
@@ -132,3 +133,8 @@ def test_double_precision_stays():
     text = HEAD.replace("float[", "double[") + f"{{ {SUM} y = {RMS} }}"
     given = model(text, scale=positive(4, dtype="float64"))
     check_miss(SKIP_NORM, given, "the kernel is for floats of 16 and 32 bits", "skip_norm")
+
+
+def test_a_shift_with_another_axis_stays():
+    given = net(norm="LayerNormalization(u, scale, wide)")
+    check_miss(SKIP_NORM, given, "the scale of the norm is not one of each channel", "skip_norm")

@@ -12,8 +12,9 @@ from sardonyx.compiler.ir import constants
 from sardonyx.compiler.ir.builder import Builder
 from sardonyx.compiler.ir.signature import Attributes
 from sardonyx.compiler.rewrite import Match, No, no, rest, rule
-from sardonyx.compiler.rules.attention.reading import is_same_dim, made_by
+from sardonyx.compiler.rules.attention.reading import is_same_dim
 from sardonyx.compiler.rules.canonical_identity import has_same_dims
+from sardonyx.compiler.rules.producers import made_by
 
 
 def repeated(value: ir.Value) -> ir.Value | None:
@@ -25,7 +26,7 @@ def repeated(value: ir.Value) -> ir.Value | None:
     if len(before) != 4 or len(after) != 4:
         return None
     heads, repeats = before[1], after[1]
-    if not isinstance(heads, int) or not isinstance(repeats, int) or repeats % heads:
+    if not isinstance(heads, int) or not isinstance(repeats, int):
         return None
     is_same = is_same_dim(before[0], after[0]) and has_same_dims(before[2:], after[2:])
     return source if is_same else None

@@ -12,8 +12,9 @@ from sardonyx.compiler.ir import constants
 from sardonyx.compiler.ir.builder import Builder
 from sardonyx.compiler.ir.signature import Attributes
 from sardonyx.compiler.rewrite import Match, No, no, rest, rule
-from sardonyx.compiler.rules.attention.reading import is_same_dim, made_by, only_read_by
+from sardonyx.compiler.rules.attention.reading import is_same_dim, only_read_by
 from sardonyx.compiler.rules.canonical_identity import has_same_dims
+from sardonyx.compiler.rules.producers import made_by, operator
 
 _PARTING = {(0, 2, 1, 3): False, (1, 2, 0, 3): True}
 """Transposes to [batch, heads, length, size], and whether length is first before them."""
@@ -53,8 +54,8 @@ def _dims(value: ir.Value) -> list[int | ir.SymbolicDim]:
 
 def _parted(value: ir.Value) -> Parted | None:
     """Find what heads were parted of; only data was moved since."""
-    node = value.producer()
-    if node is None or node.domain:
+    node = operator(value)
+    if node is None:
         return None
     if node.op_type == "Transpose":
         source, perm = node.inputs[0], Attributes(node).perm
@@ -154,8 +155,8 @@ def _is_parted(m: Match) -> bool | No:
     for what, value in (("query", m.query), ("key", m.key), ("value", m.content)):
         if _parted(value) is None:
             return no(f"the {what} does not come from a split of heads alone", value)
-        _, heads, _, size = _dims(value)
-        if not isinstance(heads, int) or not isinstance(size, int):
+        dims = _dims(value)
+        if len(dims) != 4 or not isinstance(dims[1], int) or not isinstance(dims[3], int):
             return no(f"the heads of the {what} and their size are not known", value)
     return _joins_heads(m)
 

@@ -52,7 +52,7 @@ def _is_causal(m: Match) -> bool | No:
     if _has_cache(m):
         return no("it has a cache of past keys", m.value("mask"))
     lengths = [v.shape[-2] if v.shape is not None else None for v in (m.query, m.key)]
-    if m.mask.ndim < 2 or lengths != list(m.mask.shape[-2:]) or lengths[0] != lengths[1]:
+    if lengths != list(m.mask.shape[-2:]) or lengths[0] != lengths[1]:
         return no("queries and keys are not known to be as many as the mask says", m.value("mask"))
     seen = np.tri(m.mask.shape[-1], dtype=bool)
     is_plain = _shows(m.mask, seen) and _hides(m.mask, ~seen)

@@ -10,7 +10,8 @@ import onnx_ir as ir
 
 from sardonyx.compiler.ir import constants
 from sardonyx.compiler.ir.builder import Builder
-from sardonyx.compiler.rules.attention.reading import Dims, made_by
+from sardonyx.compiler.rules.attention.reading import Dims
+from sardonyx.compiler.rules.producers import made_by
 
 LARGE = 1_000.0
 """A score this far below the others has no weight, in any precision."""

@@ -9,8 +9,9 @@ import onnx_ir as ir
 from sardonyx.compiler.ir.builder import Builder
 from sardonyx.compiler.ir.signature import Attributes
 from sardonyx.compiler.rewrite import No, no
-from sardonyx.compiler.rules.attention.reading import Dims, is_same_dim, made_by, number
+from sardonyx.compiler.rules.attention.reading import Dims, is_same_dim, number
 from sardonyx.compiler.rules.canonical_identity import has_same_dims
+from sardonyx.compiler.rules.producers import made_by
 
 
 @dataclass(frozen=True)

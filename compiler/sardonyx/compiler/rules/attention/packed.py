@@ -11,8 +11,8 @@ from sardonyx.compiler.ir import constants
 from sardonyx.compiler.ir.builder import Builder
 from sardonyx.compiler.ir.signature import Attributes
 from sardonyx.compiler.rewrite import Match, No, any_of, const, no, rule
-from sardonyx.compiler.rules.attention.reading import made_by
 from sardonyx.compiler.rules.canonical_identity import has_same_dims
+from sardonyx.compiler.rules.producers import is_operator, made_by
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ def _index(m: Match) -> Taken | No:
             return no("more than one part is taken", m.data)
         return Taken(m.data, m.gather.axis, int(m.index))
     node = m.data.producer()
-    if node is None or node.domain or node.op_type not in {"Slice", "Split"} or m.axes.size != 1:
+    if not is_operator(node, "Slice", "Split") or m.axes.size != 1:
         return no("what is squeezed is no single part", m.data)
     whole, axis = node.inputs[0], int(m.axes.flat[0])
     if whole is None or whole.shape is None:

@@ -8,6 +8,7 @@ import onnx_ir as ir
 
 from sardonyx.compiler.ir import constants
 from sardonyx.compiler.ir.signature import Attributes
+from sardonyx.compiler.rules.producers import is_operator, operator
 
 
 @dataclass(frozen=True)
@@ -34,19 +35,15 @@ def last_dim(value: ir.Value | None) -> int | None:
 
 def part(value: ir.Value) -> Part | None:
     """Return what a value is a part of; by itself it is the whole of itself."""
-    length, node = last_dim(value), value.producer()
+    length, node = last_dim(value), operator(value)
     if length is None:
         return None
-    cut = _CUTS[node.op_type](node, value) if node is not None and _is_cut(node) else None
+    cut = _CUTS[node.op_type](node, value) if is_operator(node, *_CUTS) else None
     if node is None or cut is None:
         return Part(value, 0, length)
     operand = node.inputs[0]
     outer = part(operand) if operand is not None else None
     return outer.cut(*cut) if outer is not None else None
-
-
-def _is_cut(node: ir.Node) -> bool:
-    return not node.domain and node.op_type in _CUTS
 
 
 def _slice(node: ir.Node, value: ir.Value) -> tuple[int, int, int] | None:

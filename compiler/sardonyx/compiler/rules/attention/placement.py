@@ -12,8 +12,9 @@ from sardonyx.compiler.ir.builder import Builder
 from sardonyx.compiler.ir.signature import Attributes
 from sardonyx.compiler.rewrite import No, no
 from sardonyx.compiler.rules.attention.operands import Operand
-from sardonyx.compiler.rules.attention.reading import Dims, is_same_dim, made_by
+from sardonyx.compiler.rules.attention.reading import Dims, is_same_dim
 from sardonyx.compiler.rules.canonical_identity import has_same_dims
+from sardonyx.compiler.rules.producers import made_by
 
 _MOVES = ("Reshape", "Expand", "Unsqueeze", "Squeeze", "Transpose")
 

@@ -9,19 +9,12 @@ import onnx_ir as ir
 
 from sardonyx.compiler.ir import constants, provenance
 from sardonyx.compiler.rewrite import No, no
+from sardonyx.compiler.rules.producers import made_by
 
 Dims = Sequence[int | ir.SymbolicDim]
 
 _SMALL = 4_096
 """Bytes of the largest constant that is read to see whether it is one number."""
-
-
-def made_by(value: ir.Value | None, *op_types: str) -> ir.Node | None:
-    """Return the node that makes a value as its first output, if it is one of these operators."""
-    node = value.producer() if value is not None else None
-    if node is None or node.domain or node.op_type not in op_types:
-        return None
-    return node if value is node.outputs[0] else None
 
 
 def number(value: ir.Value | None) -> float | None:

@@ -133,7 +133,7 @@ def _takes_pairs(m: Match, size: int) -> bool | No:
         wanted, joined, last = (whole.cut(0, half, 2), whole.cut(1, half, 2)), m.pairs, 4
     if (part(m.first), part(m.second)) != wanted:
         return no("what is rotated is not the halves of a head or its neighbours", m.first)
-    if joined.axis not in (-1, last):
+    if joined.axis not in {-1, last}:
         return no("what is rotated is not put together along the last axis", m.first)
     if m.pairs is None:
         return True

@@ -18,9 +18,9 @@ from sardonyx.compiler.ir.signature import Attributes
 from sardonyx.compiler.rewrite import Match, No, any_of, no, rule
 from sardonyx.compiler.rewrite.pattern import Pattern, PatternBuilder
 from sardonyx.compiler.rules.attention.parts import last_dim, part
-from sardonyx.compiler.rules.attention.reading import made_by
 from sardonyx.compiler.rules.attention.rotary import TURNED, head_axis, turned
 from sardonyx.compiler.rules.canonical_identity import has_same_dims
+from sardonyx.compiler.rules.producers import made_by
 
 
 def _pairs(op: PatternBuilder) -> Pattern:
@@ -70,7 +70,7 @@ def _read(m: Match) -> _Turn | No:
     x = _neighbours(m)
     if x is not None:
         return _Turn(x, True, (m.cos, m.sin))
-    if m.two is not None or len(m.a.shape) != 4 or m.joined.axis not in (-1, 3):
+    if m.two is not None or len(m.a.shape) != 4 or m.joined.axis not in {-1, 3}:
         return no("what is turned is not put together as it was taken apart", m.a)
     if m.b.shape is None or not has_same_dims(list(m.a.shape), list(m.b.shape)):
         return no("what is turned is not two pieces of one size", m.b)
@@ -94,7 +94,7 @@ def _neighbours(m: Match) -> ir.Value | None:
         return None
     if result.shape is None or len(result.shape) != 5 or last_dim(result) != 2:
         return None
-    if m.joined.axis not in (-1, 4):
+    if m.joined.axis not in {-1, 4}:
         return None
     real, imaginary = _component(m.a, 0), _component(m.b, 1)
     if real is not None and real is imaginary:
@@ -115,12 +115,12 @@ def _component(value: ir.Value, index: int) -> ir.Value | None:
     if gather is not None:
         at = constants.array(gather.inputs[1], 64)
         source = gather.inputs[0]
-        is_last = source is not None and last_dim(source) == 2 and _is_last(gather, source)
+        is_last = source is not None and _is_last(gather, source)
         return source if is_last and at is not None and at.tolist() in (index, [index]) else None
     squeeze = made_by(value, "Squeeze", "Reshape")
     piece = squeeze.inputs[0] if squeeze is not None else value
     found = part(piece) if piece is not None else None
-    if found is None or found.length != 1 or last_dim(found.source) != 2:
+    if found is None or found.length != 1:
         return None
     return found.source if found.start == index else None
 
@@ -151,17 +151,25 @@ def _turn(op: Builder, m: Match) -> ir.Value | No:
 
 
 def _half(m: Match, found: _Turn) -> int | None:
-    dims = list(m.a.shape or ())
-    last = dims[3] if len(dims) >= 4 else None
+    last = m.a.shape[3] if len(m.a.shape) > 3 else None
     return last if isinstance(last, int) else None
 
 
 def _flat(op: Builder, table: ir.Value, piece: ir.Value) -> ir.Value:
     """Return a table of angles without the axis of the pair, if there is one."""
-    if len(piece.shape or ()) == 5:
+    if piece.shape is not None and len(piece.shape) == 5:
         made: ir.Value = op.Squeeze(table, np.array([-1], dtype=np.int64))
         return made
     return table
+
+
+def _dims_of_angles(m: Match, table: ir.Value) -> list[int | ir.SymbolicDim]:
+    """Return the dimensions of a table; that of the pair, if there is one, must be 1."""
+    assert table.shape is not None  # The guard asked for it.
+    dims = list(table.shape)
+    if len(m.a.shape) < 5:
+        return dims
+    return dims[:-1] if dims[-1:] == [1] else []
 
 
 def _is_rotation(m: Match) -> bool | No:
@@ -176,9 +184,8 @@ def _is_rotation(m: Match) -> bool | No:
     if half is None:
         return no("the size of a head is not known", m.a)
     for table in found.tables:
-        dims = list(table.shape or ())
-        dims = dims[:-1] if len(m.a.shape) == 5 and dims and dims[-1] == 1 else dims
-        if not dims or dims[-1] != half or len(dims) == len(table.shape or ()) > 4:
+        dims = _dims_of_angles(m, table)
+        if dims[-1:] != [half] or len(dims) > 4:
             return no("the angles are not one for each pair of a head", table)
     return _are_for_positions(m, found, half)
 
@@ -188,9 +195,7 @@ def _are_for_positions(m: Match, found: _Turn, half: int) -> bool | No:
     x = ir.Value(shape=ir.Shape([*heads, 2 * half]))
     axes = []
     for table in found.tables:
-        dims = list(table.shape or ())
-        flat = dims[:-1] if len(m.a.shape) == 5 else dims
-        axes.append(head_axis(x, ir.Value(shape=ir.Shape(flat))))
+        axes.append(head_axis(x, ir.Value(shape=ir.Shape(_dims_of_angles(m, table)))))
     if axes[0] is None or axes[0] != axes[1]:
         return no("the angles are not one row for each position, the same for all heads", m.cos)
     return True

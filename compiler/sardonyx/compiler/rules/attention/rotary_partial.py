@@ -32,7 +32,7 @@ def _whole(m: Match) -> ir.Value | None:
     if x is None or last_dim(x) != last_dim(m.root.outputs[0]):
         return None
     whole, turned, kept = part(x), part(m.turned), part(m.kept)
-    if whole is None or turned is None or kept is None:
+    if whole is None or turned is None or kept is None or turned.length % 2:
         return None
     parts = (whole.cut(0, turned.length), whole.cut(turned.length, kept.length))
     return x if (turned, kept) == parts else None
@@ -41,7 +41,7 @@ def _whole(m: Match) -> ir.Value | None:
 def _is_start(m: Match) -> bool | No:
     if m.rotary.rotary_embedding_dim:
         return no("a part of the part is rotated already", m.turned)
-    if m.joined.axis not in (-1, 3):
+    if m.joined.axis not in {-1, 3}:
         return no("the parts are not those of a head", m.turned)
     return _whole(m) is not None or no("it is not the first part of a head that is turned", m.kept)
 

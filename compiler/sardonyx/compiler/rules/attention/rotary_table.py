@@ -14,6 +14,7 @@ from sardonyx.compiler.ops import Trait, has_trait
 from sardonyx.compiler.rewrite import No, no
 from sardonyx.compiler.rules.attention.parts import last_dim
 from sardonyx.compiler.rules.canonical_identity import has_same_dims
+from sardonyx.compiler.rules.producers import made_by, operator
 
 
 def half_table(op: Builder, table: ir.Value, *, interleaved: bool) -> ir.Value | No:
@@ -40,8 +41,8 @@ class _Halver:
             return no("the table of angles has no known, even length", table)
         if known is not None:
             return self._half_of(known, table)
-        node = table.producer()
-        if node is None or node.domain:
+        node = operator(table)
+        if node is None:
             return no("the angles of the two halves of a head are not known to be equal", table)
         doubled = self._doubled(node)
         if doubled is not None:
@@ -100,8 +101,8 @@ def _side_by_side(node: ir.Node) -> ir.Value | None:
 def _neighbours(op: Builder, node: ir.Node) -> ir.Value | None:
     """Return `f` where a node folds `[f0, f0], [f1, f1], ...` into one axis."""
     pairs = node.inputs[0] if node.op_type == "Reshape" else None
-    doubling = pairs.producer() if pairs is not None and last_dim(pairs) == 2 else None
-    if doubling is None or doubling.op_type not in ("Concat", "Expand", "Tile"):
+    doubling = made_by(pairs, "Concat", "Expand", "Tile") if last_dim(pairs) == 2 else None
+    if doubling is None:
         return None
     if doubling.op_type == "Concat" and len(set(doubling.inputs)) != 1:
         return None
@@ -113,10 +114,8 @@ def _neighbours(op: Builder, node: ir.Node) -> ir.Value | None:
 
 def _without_last_axis(op: Builder, column: ir.Value | None) -> ir.Value | None:
     """Return a value whose last axis was inserted, of length 1, without it."""
-    inserting = column.producer() if column is not None and last_dim(column) == 1 else None
+    inserting = made_by(column, "Unsqueeze")
     if column is None or column.shape is None or inserting is None:
-        return None
-    if inserting.op_type != "Unsqueeze":
         return None
     axes, rank = _operand(1)(inserting), len(column.shape)
     others = sorted(axis % rank for axis in axes or ())

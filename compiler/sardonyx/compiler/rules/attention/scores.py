@@ -13,6 +13,7 @@ from sardonyx.compiler.rules.affine import FLOATS
 from sardonyx.compiler.rules.attention.masks import LARGE, Bias, Choice, Floor, Mask
 from sardonyx.compiler.rules.attention.reading import Dims, is_same_dim, number, only_read_by
 from sardonyx.compiler.rules.canonical_identity import has_same_dims
+from sardonyx.compiler.rules.producers import is_operator, operator
 
 
 @dataclass(frozen=True)
@@ -72,12 +73,12 @@ def read_scores(top: ir.Value, reader: ir.Node) -> Scores | No:
         verdict = only_read_by(value, {reader}, "the scores")
         if isinstance(verdict, No):
             return verdict
-        node = value.producer()
+        node = operator(value)
         if value.shape is None or len(value.shape) < 2:
             return no("the rank of the scores is not known", value)
-        if node is not None and node.op_type == "MatMul" and not node.domain:
+        if is_operator(node, "MatMul"):
             return state.scores(node, top)
-        if node is None or node.domain or node.op_type not in _STEPS:
+        if node is None or node.op_type not in _STEPS:
             made = node.op_type if node is not None else "an input"
             return no(f"the scores come from {made}, not from query times key", value)
         step = _STEPS[node.op_type](state, node)
@@ -245,8 +246,8 @@ _STEPS: dict[str, Callable[[_Reader, ir.Node], ir.Value | No]] = {
 
 def _leads(value: ir.Value | None) -> bool:
     """Say whether a value is made of a matrix product by the operators of scores alone."""
-    node = value.producer() if value is not None else None
-    if node is None or node.domain:
+    node = operator(value)
+    if node is None:
         return False
     if node.op_type == "MatMul":
         return not any(constants.is_constant(v) for v in node.inputs)

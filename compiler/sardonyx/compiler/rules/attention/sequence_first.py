@@ -8,19 +8,19 @@ from sardonyx.compiler.ir import constants
 from sardonyx.compiler.ir.builder import Builder
 from sardonyx.compiler.ir.signature import Attributes
 from sardonyx.compiler.rewrite import Match, No, any_of, no, rest, rule
-from sardonyx.compiler.rules.attention.reading import made_by
+from sardonyx.compiler.rules.producers import is_operator, made_by, operator
 
 _SWAP = (1, 0, 2)
 
 
 def _is_swap(node: ir.Node | None) -> bool:
-    return node is not None and node.op_type == "Transpose" and Attributes(node).perm == _SWAP
+    return is_operator(node, "Transpose") and Attributes(node).perm == _SWAP
 
 
 def _step(value: ir.Value) -> tuple[ir.Node, int] | None:
     """Return the node that treats each row of its operand alike, and which operand that is."""
-    node = value.producer()
-    if node is None or node.domain:
+    node = operator(value)
+    if node is None:
         return None
     if node.op_type == "Split":
         return (node, 0) if Attributes(node).axis in {-1, 2} else None

@@ -15,6 +15,7 @@ import onnx_ir as ir
 from sardonyx.compiler.ir import constants
 from sardonyx.compiler.ir.builder import Builder
 from sardonyx.compiler.rewrite import Match, No, maybe, no, rule
+from sardonyx.compiler.rules.producers import made_by
 
 _INF = float("inf")
 
@@ -134,7 +135,7 @@ def _softmax(op: Builder, m: Match, scores: ir.Value) -> ir.Value:
     wanted = m.attention.softmax_precision
     precision = ir.DataType(wanted) if wanted else m.q.dtype
     wide = scores if precision == m.q.dtype else op.Cast(scores, to=precision)
-    made: ir.Value = op.Softmax(wide, axis=-1)
+    made: ir.Value = op.Softmax(wide)
     return made if precision == m.q.dtype else op.Cast(made, to=m.q.dtype)
 
 
@@ -206,10 +207,10 @@ def _may_exclude_all(mask: ir.Value | None) -> bool:
     if array is not None:
         visible = array if array.dtype == np.bool_ else array > -_INF
         return not visible.any(axis=-1).all()
-    maker = mask.producer()
-    while maker is not None and maker.op_type in _KEEPS_NUMBERS and maker.inputs[0] is not None:
-        mask, maker = maker.inputs[0], maker.inputs[0].producer()
-    if maker is None or maker.op_type != "Where" or mask.dtype == ir.DataType.BOOL:
+    while (step := made_by(mask, *_KEEPS_NUMBERS)) is not None:
+        mask = step.inputs[0]
+    maker = made_by(mask, "Where")
+    if maker is None or maker.outputs[0].dtype == ir.DataType.BOOL:
         return True
     branches = [constants.array(value) for value in maker.inputs[1:]]
     return not all(b is not None and np.isfinite(b).all() for b in branches)
@@ -224,7 +225,7 @@ def _is_known(m: Match) -> bool | No:
         return no("its scores are an output of their own")
     if len(outputs) > 1 and m.past_key is None:
         return no("its keys are an output, without any of before")
-    if any(x.shape is None or len(x.shape) not in (3, 4) for x in (m.q, m.k, m.v)):
+    if any(x.shape is None or len(x.shape) not in {3, 4} for x in (m.q, m.k, m.v)):
         return no("the rank of query, key or value is not known", m.q)
     if 0 in _head_counts(m):
         return no("its number of heads is not known", m.q)

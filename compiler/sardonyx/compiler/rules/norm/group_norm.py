@@ -12,6 +12,7 @@ import onnx_ir as ir
 from sardonyx.compiler.ir.builder import Builder
 from sardonyx.compiler.rewrite import Match, No, const, no, rule
 from sardonyx.compiler.rules.norm.spelling import NORMED
+from sardonyx.compiler.rules.producers import made_by
 
 
 def _fuse(op: Builder, m: Match) -> ir.Value:
@@ -42,8 +43,8 @@ def _can_fuse(m: Match) -> bool | No:
 
 def _is_unfolded(m: Match) -> bool | No:
     """Demand that the last Reshape gives the input's shape again."""
-    producer = m.shape.producer()
-    if producer is not None and producer.op_type == "Shape" and producer.inputs[0] is m.x:
+    producer = made_by(m.shape, "Shape")
+    if producer is not None and producer.inputs[0] is m.x:
         whole = not producer.attributes.get_int("start", 0) and "end" not in producer.attributes
         return whole or no("the result is not known to have the shape of the input", m.shape)
     result = m.root.outputs[0].shape

@@ -11,6 +11,7 @@ import onnx_ir as ir
 from sardonyx.compiler.ir.builder import Builder
 from sardonyx.compiler.ir.constants import Array
 from sardonyx.compiler.rewrite import Match, No, any_of, const, maybe, no, rule
+from sardonyx.compiler.rules.producers import made_by
 
 _HALVES = {ir.DataType.FLOAT16, ir.DataType.BFLOAT16}
 
@@ -31,8 +32,8 @@ def _input(m: Match) -> ir.Value:
 
 
 def _can_fuse(m: Match) -> bool | No:
-    producer, result = m.x.producer(), m.root.outputs[0]
-    if m.x.dtype != ir.DataType.FLOAT or producer is None or producer.op_type != "Cast":
+    result = m.root.outputs[0]
+    if m.x.dtype != ir.DataType.FLOAT or made_by(m.x, "Cast") is None:
         return no("its input is no Cast to single precision", m.x)
     half = _input(m)
     if half.dtype not in _HALVES or half.dtype != result.dtype:

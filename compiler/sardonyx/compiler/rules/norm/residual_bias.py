@@ -20,6 +20,7 @@ from sardonyx.compiler.ir.builder import Builder
 from sardonyx.compiler.rewrite import Match, No, const, maybe, no, rule
 from sardonyx.compiler.rewrite.pattern import Operator, PatternBuilder
 from sardonyx.compiler.rules.affine import Vector, is_per_channel, rounded, vector
+from sardonyx.compiler.rules.producers import is_operator, made_by
 
 _AT_ONCE = 1024
 """Rows of a weight that are widened to double precision at a time."""
@@ -61,7 +62,7 @@ def _can_shift(m: Match) -> bool | No:
 def _residual_biases(r: ir.Value) -> Iterator[ir.Value]:
     """Yield the biases of the linear layers that `r` is added to."""
     for reader, _ in r.uses():
-        if reader.op_type == "Add":
+        if is_operator(reader, "Add"):
             for other in reader.inputs:
                 bias = _bias_of(other) if other is not r else None
                 if bias is not None:
@@ -70,19 +71,14 @@ def _residual_biases(r: ir.Value) -> Iterator[ir.Value]:
 
 def _bias_of(biased: ir.Value | None) -> ir.Value | None:
     """Return b where a value is `a @ w + b` and read once, and the product is too."""
-    node = biased.producer() if biased is not None else None
-    if node is None or node.op_type != "Add" or not _is_read_once(biased):
+    node = made_by(biased, "Add")
+    if node is None or not _is_read_once(biased):
         return None
     for product, bias in (node.inputs, node.inputs[::-1]):
-        is_product = product is not None and _made_by(product) == "MatMul"
+        is_product = made_by(product, "MatMul") is not None
         if is_product and constants.is_constant(bias) and _is_read_once(product):
             return bias
     return None
-
-
-def _made_by(value: ir.Value) -> str:
-    producer = value.producer()
-    return producer.op_type if producer is not None else ""
 
 
 def _is_read_once(value: ir.Value | None) -> bool:
@@ -92,13 +88,15 @@ def _is_read_once(value: ir.Value | None) -> bool:
 def _others_are_linear(r: ir.Value) -> bool | No:
     """Demand that what reads a norm, but for sums, can take a shift of it into a bias it has."""
     for reader, index in r.uses():
-        if reader.op_type == "Add":
+        if is_operator(reader, "Add"):
             continue
-        if reader.op_type != "MatMul" or index != 0 or not _is_matrix(reader.inputs[1]):
+        if not is_operator(reader, "MatMul") or index != 0 or not _is_matrix(reader.inputs[1]):
             return no(f"the norm is read by a {reader.op_type} that is no linear layer", r)
         if not _has_bias(reader):
             return no("a linear layer that reads the norm has no bias", reader.outputs[0])
-    return len([u for u, _ in r.uses() if u.op_type == "Add"]) == 1 or no("other sums read it", r)
+    return len([u for u, _ in r.uses() if is_operator(u, "Add")]) == 1 or no(
+        "other sums read it", r
+    )
 
 
 def _is_matrix(weight: ir.Value | None) -> bool:
@@ -113,7 +111,7 @@ def _has_bias(linear: ir.Node) -> bool:
         return False
     ((reader, _),) = product.uses()
     (bias,) = [v for v in reader.inputs if v is not product] or [None]
-    if reader.op_type != "Add" or bias is None or not constants.is_constant(bias):
+    if not is_operator(reader, "Add") or bias is None or not constants.is_constant(bias):
         return False
     assert weight.shape is not None
     rank = len(product.shape)

@@ -13,6 +13,7 @@ from sardonyx.compiler.ir.constants import Array
 from sardonyx.compiler.ir.signature import Attributes
 from sardonyx.compiler.rewrite import Match, No, const, maybe, no, rule
 from sardonyx.compiler.rules.affine import is_float
+from sardonyx.compiler.rules.producers import is_operator
 
 _MOST = 4
 """More layers, such as those of all experts or all cross-attentions, would hold much at once."""
@@ -129,8 +130,8 @@ def _layer(node: ir.Node) -> _Layer | None:
         bias = node.inputs[2] if len(node.inputs) > 2 else None
         return _Layer(node, weight, bias, output)
     uses = list(output.uses())
-    if len(uses) == 1 and not output.is_graph_output() and uses[0].node.op_type == "Add":
-        added = uses[0].node
+    added = uses[0].node if len(uses) == 1 and not output.is_graph_output() else None
+    if is_operator(added, "Add"):
         bias = added.inputs[1 - uses[0].idx]
         if added.graph is node.graph and _is_bias(bias, weight):
             return _Layer(node, weight, bias, added.outputs[0])
@@ -142,17 +143,18 @@ def _is_bias(value: ir.Value | None, weight: ir.Value) -> bool:
     if not constants.is_constant(value) or value is None or value.shape is None:
         return False
     assert weight.shape is not None
-    return bool(len(value.shape) == 1 and value.shape[0] in (1, weight.shape[-1]))
+    return bool(len(value.shape) == 1 and value.shape[0] in {1, weight.shape[1]})
 
 
 def _is_plain(node: ir.Node) -> bool | No:
     """Accept a product with a constant matrix that may be copied, and with a vector as its bias."""
     weight = node.inputs[1]
     held = constants.tensor(weight)
-    if weight is None or held is None:
+    if held is None:
         return no("the weight is computed when the model runs", weight)
     if len(held.shape) != 2:
         return no("the weight is no matrix", weight)
+    assert weight is not None
     if held.nbytes > _LARGE and len(weight.uses()) > 1:
         return no(f"others read the weight too, a copy would take {held.nbytes >> 20} MB", weight)
     return node.op_type != "Gemm" or _is_plain_gemm(node)

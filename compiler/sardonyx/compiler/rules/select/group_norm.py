@@ -21,7 +21,7 @@ def _by_instance_norm(op: Builder, m: Match) -> ir.Value:
     normal = op.InstanceNormalization(folded, ones, zeros, epsilon=m.norm.epsilon)
     unfolded = op.Reshape(normal, _shape(op, m.x))
     outer = np.arange(1, len(m.x.shape) - 1, dtype=np.int64)
-    scale, bias = op.Unsqueeze(m.value("scale"), outer), op.Unsqueeze(m.value("bias"), outer)
+    scale, bias = op.Unsqueeze(m.scale, outer), op.Unsqueeze(m.bias, outer)
     made: ir.Value = op.Add(op.Mul(unfolded, scale), bias)
     return made
 
@@ -41,8 +41,11 @@ def _is_plain(m: Match) -> bool | No:
         return no("it is not float32", m.x)
     if m.x.shape is None or len(m.x.shape) < 3:
         return no("it has no known rank of 3 or more", m.x)
-    is_static = all(isinstance(d, int) for d in m.x.shape[1:2])
-    return is_static or no("its number of channels is not known", m.x)
+    channels = m.x.shape[1]
+    if not isinstance(channels, int):
+        return no("its number of channels is not known", m.x)
+    is_vector = all(value.shape == [channels] for value in (m.scale, m.bias))
+    return is_vector or no("its scale and bias are not known to be of each channel", m.x)
 
 
 GROUP_NORM_BY_INSTANCE_NORM = rule(

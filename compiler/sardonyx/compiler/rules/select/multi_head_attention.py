@@ -41,7 +41,7 @@ def _has_many_keys(m: Match) -> bool | No:
         return no("it has a mask or a cache, which the kernel has no fast path for", query)
     if m.attention.is_causal:
         return no("it is causal, which the kernel has no fast path for", query)
-    if m.attention.softcap or m.attention.softmax_precision not in (None, ir.DataType.FLOAT):
+    if m.attention.softcap or m.attention.softmax_precision not in {None, ir.DataType.FLOAT}:
         return no("its scores are capped, or their softmax is in another precision", query)
     if m.attention.q_num_heads != m.attention.kv_num_heads:
         return no("several queries share a key", key)

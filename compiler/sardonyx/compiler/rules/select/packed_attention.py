@@ -14,8 +14,9 @@ from sardonyx.compiler.ir import constants
 from sardonyx.compiler.ir.builder import Builder
 from sardonyx.compiler.ir.signature import Attributes
 from sardonyx.compiler.rewrite import Match, No, no, rest, rule
-from sardonyx.compiler.rules.attention.reading import made_by, number
+from sardonyx.compiler.rules.attention.reading import number
 from sardonyx.compiler.rules.canonical_identity import has_same_dims
+from sardonyx.compiler.rules.producers import is_operator, made_by
 
 _MOVES = ("Reshape", "Expand", "Unsqueeze", "Squeeze", "Transpose", "Slice", "Gather")
 
@@ -97,7 +98,7 @@ def _hidden_keys(mask: ir.Value | None, query: ir.Value) -> _HiddenKeys | None:
 
 def _projection(m: Match) -> _Projection | No:
     split = m.query.producer()
-    if split is None or split.op_type != "Split" or split.domain:
+    if not is_operator(split, "Split"):
         return no("query, key and value are not pieces of one linear layer", m.query)
     if list(split.outputs) != [m.query, m.key, m.content]:
         return no("query, key and value are not the three pieces of one linear layer", m.query)
@@ -145,7 +146,7 @@ def _can_pack(m: Match) -> bool | No:
         return no("the kernel computes in single precision", query)
     if attention.is_causal or any(v is not None for v in m.more[1:]):
         return no("it is causal, or has a cache", query)
-    if attention.softcap or attention.softmax_precision not in (None, ir.DataType.FLOAT):
+    if attention.softcap or attention.softmax_precision not in {None, ir.DataType.FLOAT}:
         return no("its scores are capped, or their softmax is in another precision", query)
     if attention.q_num_heads != attention.kv_num_heads:
         return no("several queries share a key", m.key)

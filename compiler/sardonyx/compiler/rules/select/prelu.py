@@ -30,7 +30,9 @@ def _by_relu(op: Builder, m: Match) -> ir.Value:
 def _has_known_rank(m: Match) -> bool | No:
     if m.x.dtype != ir.DataType.FLOAT:
         return no("it does not compute in single precision", m.x)
-    return m.x.shape is not None or no("the rank is not known", m.x)
+    if m.x.shape is None:
+        return no("the rank is not known", m.x)
+    return m.slope.ndim <= len(m.x.shape) or no("its slope has more axes than its input", m.x)
 
 
 PRELU_BY_RELU = rule(

@@ -17,6 +17,7 @@ from sardonyx.compiler.rewrite import Match, No, Rule, any_of, const, maybe, no,
 from sardonyx.compiler.rewrite.pattern import Operator, Pattern, PatternBuilder
 from sardonyx.compiler.rules.affine import is_per_channel
 from sardonyx.compiler.rules.norm.spelling import NORMED
+from sardonyx.compiler.rules.producers import is_operator
 
 _NORMS = ("LayerNormalization", "RMSNormalization")
 _KERNELS = {
@@ -74,7 +75,7 @@ def _fits(m: Match, norm: ir.Node) -> bool | No:
         return no("the sum is not known to be of two sequences of one shape", m.sum)
     if scale is None or scale.shape is None or len(scale.shape) != 1 or scale.dtype != a.dtype:
         return no("the norm is over more than the last axis", norm.outputs[0])
-    if scale.shape[0] != a.shape[2]:
+    if any(vector is not None and vector.shape != [a.shape[2]] for vector in norm.inputs[1:]):
         return no("the scale of the norm is not one of each channel", scale)
     bias = m.value("bias")
     return bias is None or _is_bias(m, bias)
@@ -91,7 +92,7 @@ def _fits_alone(m: Match) -> bool | No:
 
 def _fits_with_sum(m: Match) -> bool | No:
     readers = [reader for reader, _ in m.sum.uses()]
-    norms = [r for r in readers if r.op_type in _NORMS and r.inputs[0] is m.sum and not r.domain]
+    norms = [r for r in readers if is_operator(r, *_NORMS) and r.inputs[0] is m.sum]
     if len(norms) != 1 or len(norms[0].outputs) != 1:
         return no(f"{len(norms)} norms read the sum, not one", m.sum)
     if len(readers) == 1 and not m.sum.is_graph_output():
@@ -110,7 +111,7 @@ def _alone(op: Builder, m: Match) -> ir.Value:
 
 def _with_sum(op: Builder, m: Match) -> ir.Value:
     """The sum that a norm and others read is a result of SkipNorm."""
-    (norm,) = [reader for reader, _ in m.sum.uses() if reader.op_type in _NORMS]
+    (norm,) = [reader for reader, _ in m.sum.uses() if is_operator(reader, *_NORMS)]
     made: ir.Value = _kernel(op, m, norm, _SUM + 1)[_SUM]
     return made
 
