@@ -8,9 +8,11 @@ A WORD chooses the files whose path contains it; -n 0 takes every mutant.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import multiprocessing
 import os
+import signal
 import sys
 import time
 from collections import Counter
@@ -44,15 +46,19 @@ def judge_all(mutants: Sequence[Mutant], noted: Trace, jobs: int) -> Iterable[Ve
         return 0
 
     workers = [fork(lambda part=left[job::jobs]: work(part)) for job in range(jobs)]
-    for count in range(1, len(left) + 1):
-        verdict = said.get()
-        print(f"\r{count} of {len(left)}", end="", file=sys.stderr, flush=True)
-        if verdict.outcome == SURVIVED:
-            print(f"\n{where(verdict.mutant)}", file=sys.stderr)
-        yield verdict
-    print(file=sys.stderr)
-    for worker in workers:
-        os.waitpid(worker, 0)
+    try:
+        for count in range(1, len(left) + 1):
+            verdict = said.get()
+            print(f"\r{count} of {len(left)}", end="", file=sys.stderr, flush=True)
+            if verdict.outcome == SURVIVED:
+                print(f"\n{where(verdict.mutant)}", file=sys.stderr)
+            yield verdict
+        print(file=sys.stderr)
+    finally:
+        for worker in workers:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(worker, signal.SIGKILL)
+            os.waitpid(worker, 0)
 
 
 def where(mutant: Mutant) -> str:
