@@ -139,7 +139,8 @@ def clip(s: Scope) -> None:
 def prelu(s: Scope) -> None:
     """PRelu with a slope that broadcasts one way."""
     x = s.of(NUMBERS, least=1)
-    s.PRelu(x, constant_like(s.random, x.dtype, broadcast_shape(s, x)))
+    slope = constant_like(s.random, x.dtype, broadcast_shape(s, x)[-len(x.dims) :])
+    s.PRelu(x, slope)
 
 
 def same_twice(s: Scope) -> None:

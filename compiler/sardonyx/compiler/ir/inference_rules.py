@@ -8,6 +8,7 @@ elements of comparisons of shapes not.
 from __future__ import annotations
 
 import functools
+import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -76,13 +77,13 @@ def _broadcast_dim(a: Dim, b: Dim) -> Dim | None:
     if isinstance(a, int) or isinstance(b, int):
         # The other one is 1 or the same.
         return a if isinstance(a, int) else b
-    return _larger(a, b)
+    return _either(a, b)
 
 
-@functools.lru_cache(maxsize=4096)
-def _larger(a: ir.SymbolicDim, b: ir.SymbolicDim) -> Dim | None:
-    larger: Dim | None = max_dim(a, b)
-    return larger
+def _either(a: ir.SymbolicDim, b: ir.SymbolicDim) -> ir.SymbolicDim:
+    """Return what two lengths give that are equal, or of which one is 1: not the larger, if 0."""
+    pair = ",".join(sorted((str(a), str(b))))
+    return ir.SymbolicDim(f"_broadcast_{hashlib.sha256(pair.encode()).hexdigest()[:12]}")
 
 
 def _infer_slice(types: ShapeInferenceContext, node: ir.Node) -> None:

@@ -64,10 +64,16 @@ def _head_counts(m: Match) -> tuple[int, int]:
 
 def _split(op: Builder, x: ir.Value, heads: tuple[int, ...]) -> ir.Value:
     """[B, S, heads * size] -> [B, *heads, S, size]."""
-    apart = op.Reshape(x, np.array([0, 0, *heads, -1], np.int64))
+    apart = op.Reshape(x, np.array([0, 0, *heads, _of_each(x, heads)], np.int64))
     inner = range(2, 2 + len(heads))
     made: ir.Value = op.Transpose(apart, perm=[0, *inner, 1, 2 + len(heads)])
     return made
+
+
+def _of_each(x: ir.Value, heads: tuple[int, ...]) -> int:
+    """Return the last axis of a value divided among heads; -1, which wants elements, if unknown."""
+    last, count = x.shape[-1] if x.shape is not None else None, math.prod(heads)
+    return last // count if isinstance(last, int) and count > 0 else -1
 
 
 def _grouped(op: Builder, x: ir.Value, heads: tuple[int, ...]) -> ir.Value:
@@ -108,7 +114,9 @@ def _joined(op: Builder, m: Match, y: ir.Value, heads: tuple[int, ...]) -> ir.Va
         inner = range(1, 1 + len(heads))
         last = 1 + len(heads)
         rows = op.Transpose(y, perm=[0, last, *inner, last + 1])
-        made = op.Reshape(rows, np.array([0, 0, -1], np.int64))
+        size = _of_each(m.v, heads[:1])
+        width = size * math.prod(heads) if size > 0 else -1
+        made = op.Reshape(rows, np.array([0, 0, width], np.int64))
     elif len(heads) == 2:
         made = op.Reshape(y, np.array([0, math.prod(heads), -1, m.v.shape[-1]], np.int64))
     return made
