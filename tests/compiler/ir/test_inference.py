@@ -97,6 +97,15 @@ def test_metadata_of_a_file_is_no_fact():
     assert [str(e) for e in types.elements(shape)] == ["n"]
 
 
+def test_what_two_lengths_broadcast_to_is_not_the_larger_one():
+    """Of 0 and 1 it is 0; the same two give the same again, whichever comes first."""
+    given = model("g (float[n] x, float[m] z) => (y, w) { y = Add(x, z) w = Sub(z, x) }")
+    Types.inferred(given)
+    (first,), (second,) = (v.shape for v in given.graph.outputs)
+    assert first == second
+    assert not first.free_symbols() & {"m", "n"}
+
+
 def test_the_larger_and_the_smaller_of_numbers_and_dimensions():
     text = """g (float[n] x, float[m] z) => (float[k] y) {
         s = Shape(x) t = Shape(z) less = Sub(one, s) none = Max(less, zero) w = Sub(ten, s)

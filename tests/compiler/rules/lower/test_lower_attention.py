@@ -9,6 +9,7 @@ import pytest
 from sardonyx.compiler.rules.lower.attention import ATTENTION
 from tests.support.models import clone, model, normal
 from tests.support.rules import apply, check_miss, check_neighbours, check_rule, check_same, counts
+from tests.support.run import run_ort
 
 NOISE = {"atol": 1e-5, "rtol": 1e-4}
 SIZES = [{"b": 2, "s": 4, "t": 5}, {"b": 1, "s": 1, "t": 3}, {"b": 3, "s": 3, "t": 3}]
@@ -319,3 +320,12 @@ def test_the_scale_goes_into_a_linear_before_it():
     made = compile(given, "portable", opset=18, verify_level=2)
     assert "Mul" not in counts(made.model)
     check_same(given, made.model, dims=[{"b": 2, "s": 3}], atol=1e-4, rtol=1e-4)
+
+
+def test_heads_of_no_elements():
+    """A Reshape to -1 would not know what to make of them."""
+    after = attention(*FLAT, attributes=FLAT_HEADS)
+    apply(ATTENTION, after)
+    feed = {"q": (0, 4, 24), "k": (0, 5, 24), "v": (0, 5, 18)}
+    (y,) = run_ort(after, {name: np.zeros(shape, np.float32) for name, shape in feed.items()})
+    assert y.shape == (0, 4, 18)
