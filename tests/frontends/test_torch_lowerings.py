@@ -121,14 +121,14 @@ def test_a_bag_of_embeddings_leaves_no_readers_behind():
     assert all(reader in present for value in values for reader, _ in value.uses())
 
 
-def test_linear_algebra_of_small_matrices():
-    a = torch.randn(2, 5, 5, generator=torch.Generator().manual_seed(4))
-    functions = [
+@pytest.mark.parametrize(
+    "function",
+    [
         torch.linalg.inv,
         lambda x: torch.linalg.solve(x, x[..., :2] + 1),
-        lambda x: torch.linalg.cholesky(x @ x.mT + torch.eye(5)),
-        lambda x: [*torch.linalg.qr(x), *torch.linalg.slogdet(x)],
-        torch.linalg.lu_factor,
-    ]
-    for function in functions:
-        check(Function(function), (a,), rtol=1e-4)
+        lambda x: [*torch.linalg.qr(x), torch.linalg.cholesky(x @ x.mT + torch.eye(3))],
+    ],
+)
+def test_linear_algebra_of_small_matrices(function):
+    a = torch.randn(2, 3, 3, generator=torch.Generator().manual_seed(4))
+    check(Function(function), (a,), rtol=1e-4)
