@@ -150,7 +150,7 @@ def change_number(node: ast.AST) -> Defects:
         yield ast.Constant(node.value + 1)
         if node.value > 0:
             yield ast.Constant(node.value - 1)
-    elif isinstance(node.value, float):
+    elif isinstance(node.value, float) and node.value:
         yield ast.Constant(node.value * 1.01)
 
 

@@ -130,9 +130,10 @@ def _name(node: ast.AST, outside: str) -> str:
 
 
 def _is_left_alone(node: ast.AST, parent: ast.AST, field: str) -> bool:
-    """Types, documentation, assertions, and what an error says."""
+    """Types, documentation, assertions (`strict` is one), and what an error says."""
     is_type = field in {"annotation", "returns", "decorator_list", "bases"}
     is_docstring = isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
+    is_check = isinstance(node, ast.keyword) and node.arg == "strict"
     says = isinstance(node, ast.Assert | ast.Raise | ast.JoinedStr) or is_refusal(node)
     is_import = isinstance(node, ast.Import | ast.ImportFrom)
     is_alias = (
@@ -140,7 +141,7 @@ def _is_left_alone(node: ast.AST, parent: ast.AST, field: str) -> bool:
         and isinstance(node, ast.BinOp)
         and (isinstance(node.op, ast.BitOr))
     )
-    return is_type or is_docstring or says or is_import or is_alias
+    return is_type or is_docstring or is_check or says or is_import or is_alias
 
 
 def _text(node: ast.AST) -> str:

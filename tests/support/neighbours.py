@@ -22,7 +22,7 @@ from tests.support.run import run_ort, run_reference
 Dims = Mapping[str, int]
 Change = Callable[[ir.Model], None]
 LOCAL = "tests.local"
-MOST = 24
+MOST = 10
 """About how many neighbours are looked at; of more, every second or third is."""
 _FLAGS = {"allowzero", "ceil_mode", "interleaved", "is_causal", "keepdims", "transA", "transB"}
 """Attributes that are 0 or 1."""

@@ -76,6 +76,7 @@ def test_computed_weights_do_not_matter():
         ("Pad(x, crop)", "Conv(q, w)", "it crops: a pad is negative"),
         ("Pad(x, channels)", "Conv(q, w4)", "it pads the batch or the channels"),
         ("Pad(x, batch)", "Conv(q, w)", "it pads the batch or the channels"),
+        ("Pad(x, behind)", "Conv(q, w4)", "it pads the batch or the channels"),
         (
             "Pad(x, p)",
             'Conv <auto_pad = "SAME_UPPER"> (q, w)',
@@ -94,6 +95,7 @@ def test_what_a_convolution_cannot_do_is_refused(pad, conv, reason):
         crop=ints(0, 0, -1, 0, 0, 0, 1, 1),
         channels=ints(0, 1, 1, 0, 0, 0, 1, 1),
         batch=ints(0, 0, 1, 0, 1, 0, 1, 1),
+        behind=ints(0, 0, 1, 0, 0, 1, 1, 1),
     )
     check_miss(PAD_CONV, given, reason)
 

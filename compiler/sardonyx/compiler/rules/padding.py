@@ -20,7 +20,7 @@ def pad(op: PatternBuilder, x: Pattern | str) -> Operator:
 
 def pad_value(match: Match) -> float:
     """Return the number that a matched Pad fills in."""
-    return 0.0 if match.filling is None else float(match.filling.reshape(-1)[0])
+    return 0.0 if match.filling is None else float(match.filling.item())
 
 
 def spatial_pads(match: Match) -> list[int] | No:
@@ -34,11 +34,9 @@ def spatial_pads(match: Match) -> list[int] | No:
     if x.shape is None:
         return no("the rank of the input is not known", x)
     rank = len(x.shape)
-    given = [int(p) for p in match.pads]
-    axes = range(rank) if match.axes is None else [int(a) % rank for a in match.axes]
+    axes = slice(None) if match.axes is None else match.axes
     begins, ends = np.zeros(rank, np.int64), np.zeros(rank, np.int64)
-    for index, axis in enumerate(axes):
-        begins[axis], ends[axis] = given[index], given[index + len(given) // 2]
+    begins[axes], ends[axes] = np.split(match.pads, 2)
     pads = [*begins, *ends]
     if min(pads) < 0:
         return no("it crops: a pad is negative")
