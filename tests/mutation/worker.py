@@ -21,7 +21,7 @@ LIMITS = (90.0, 600.0)
 """Seconds for the tests of each stage of a mutant of what runs at import."""
 _LONGEST = 3600
 """Seconds for all tests without a defect."""
-_SLOWER = 20.0
+_SLOWER = 10.0
 """How many times as long as without a defect, and as many seconds more, tests may take."""
 
 
