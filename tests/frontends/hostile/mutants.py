@@ -27,6 +27,8 @@ OPERATORS = (
     *("LayerNormalization", "Transpose", "Cast", "Einsum", "Resize", "Attention", "Bogus", ""),
 )
 
+_TOLD_EVERY = 100
+
 Mutation = Callable[[onnx.ModelProto, random.Random], None]
 
 
@@ -292,7 +294,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as place, Watched(Path(place)) as watched:
         path = Path(place) / "mutant.onnx"
         of = seeds(("node", "light", "simple", "pytorch-converted", "pytorch-operator"))
-        for name, content in mutants(of, count, seed):
+        for number, (name, content) in enumerate(mutants(of, count, seed), 1):
             path.write_bytes(content)
             answer = watched.ask(path, level)
             outcomes[outcome(answer)] += 1
@@ -301,6 +303,8 @@ def main() -> None:
             is_odd = outcome(answer) in {"death", "crash", "RewriteError"}
             if is_odd or float(answer.get("seconds", 0)) > 2:
                 print(name, answer, flush=True)
+            if number % _TOLD_EVERY == 0:
+                print(number, dict(outcomes), flush=True)
     print(dict(outcomes), f"slowest {slowest:.2f} s, largest {largest >> 20} MiB")
 
 

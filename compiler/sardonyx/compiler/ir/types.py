@@ -136,7 +136,7 @@ def _can_be_calculated_with(dim: ir.SymbolicDim) -> bool:
 
 def keep_declared(value: ir.Value, declared: ir.Shape | None) -> None:
     """Let an output that nobody in the graph reads keep the dimensions that the file declares."""
-    if declared is None or value.uses() or value.producer() is None:
+    if declared is None or value.type is None or value.uses() or value.producer() is None:
         return
     if value.shape is None:
         value.shape = declared
