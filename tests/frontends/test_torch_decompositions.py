@@ -79,6 +79,10 @@ CASES = [
     (aten.pad.default, torch.zeros(0, 3, 3), (1, 2), "circular"),
     *((operator, TIES[0], torch.tensor(2), None, reduction, -100, 0.1)
       for operator in (aten.cross_entropy_loss.default,) for reduction in (0, 1, 2)),
+    *(
+        (aten.soft_margin_loss.default, normal(2, 5) * 9, TIES.sign(), reduction)
+        for reduction in (0, 1, 2)
+    ),
     (aten.native_batch_norm.default, normal(*WIDE), *CHANNELS, True, 0.1, 1e-5),
     (aten.native_batch_norm.default, normal(4, 3), None, None, None, None, True, 0.1, 1e-5),
     (aten._native_batch_norm_legit.default, normal(*WIDE), *CHANNELS, True, 0.1, 1e-3),

@@ -35,6 +35,7 @@ FUNCTIONS = {
     "subtracted": lambda x: torch.subtract(x, torch.arange(10)),
     "log1p-of-little": lambda x: torch.log1p(x * 1e-6),
     "logsigmoid": lambda x: F.logsigmoid(x * 1e-3 + 15),
+    "soft-margin-of-sure-scores": lambda x: F.soft_margin_loss(x * 0.1 + 15, torch.ones(10)),
     "log-softmax-in-double": lambda x: F.log_softmax(x, 1, dtype=torch.float64),
     "cumulative": lambda x: [*x.cummax(1), *x.cummin(1), x.cumprod(1)],
     "median": lambda x: [*x.median(1), *x.kthvalue(3, 1)],

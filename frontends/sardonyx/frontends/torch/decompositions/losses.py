@@ -25,4 +25,18 @@ def cross_entropy(  # noqa: PLR0917 (the operator's schema)
     return made.reshape(())
 
 
-TABLE = {torch.ops.aten.cross_entropy_loss.default: cross_entropy}
+def soft_margin(x: Tensor, target: Tensor, reduction: int = 1) -> Tensor:
+    """log(1 + exp(-target * x)), exact to the last digits where it is nearly zero.
+
+    Written as Softplus it would not be: ONNX Runtime adds one to what is too small for that.
+    """
+    losses = torch.log1p(torch.reciprocal(torch.exp(target * x)))
+    return losses if reduction == 0 else losses.mean() if reduction == 1 else losses.sum()
+
+
+aten = torch.ops.aten
+
+TABLE = {
+    aten.cross_entropy_loss.default: cross_entropy,
+    aten.soft_margin_loss.default: soft_margin,
+}
