@@ -145,8 +145,10 @@ def drop_node(model: onnx.ModelProto, rng: random.Random) -> None:
 def repeat_node(model: onnx.ModelProto, rng: random.Random) -> None:
     graph, node = _graph(model, rng), _node(model, rng)
     if node is not None:
+        # The graph may be inside of the node, which cannot be copied into itself.
+        whole = copy.deepcopy(node)
         twin = graph.node.add()
-        twin.CopyFrom(node)
+        twin.CopyFrom(whole)
         for index, name in enumerate(twin.output):
             twin.output[index] = f"{name}.twin"
 
