@@ -14,6 +14,7 @@ from onnx.backend.test.case.node import collect_testcases
 from sardonyx.compiler.errors import InvalidModelError, VerifyError
 from sardonyx.compiler.ir import provenance, structure
 from sardonyx.compiler.ir import text as text_form
+from sardonyx.compiler.ir.printer import type_text
 from sardonyx.compiler.ir.text import from_text, to_text, to_text_and_tensors
 from tests.support.models import HEADER, clone, model, normal
 
@@ -376,6 +377,12 @@ def test_what_is_not_the_syntax_is_refused(text):
     with pytest.raises(InvalidModelError, match="not a model in the ONNX textual syntax") as caught:
         from_text(text)
     assert caught.value.found
+
+
+def test_a_sequence_of_nobody_knows_what_has_no_type_to_print():
+    unknown = ir.SequenceType(ir.TensorType(None))
+    assert type_text(unknown, None) == type_text(ir.OptionalType(unknown), None) == ""
+    assert type_text(ir.SequenceType(ir.TensorType(ir.DataType.FLOAT)), None) == "seq(float[])"
 
 
 def test_a_value_that_is_made_twice_is_refused():

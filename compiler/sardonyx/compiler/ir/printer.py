@@ -198,11 +198,11 @@ class Printer:
 
 def type_text(type_: ir.TypeProtocol | None, shape: ir.Shape | None) -> str:
     """Return a type, `float[batch, 3]`; "" where nothing is known."""
-    if isinstance(type_, ir.SequenceType):
-        return f"seq({type_text(type_.elem_type, shape)})"
-    if isinstance(type_, ir.OptionalType):
-        return f"optional({type_text(type_.elem_type, shape)})"
-    if type_ is None or type_.dtype == ir.DataType.UNDEFINED:
+    if isinstance(type_, (ir.SequenceType, ir.OptionalType)):
+        kind = "seq" if isinstance(type_, ir.SequenceType) else "optional"
+        inner = type_text(type_.elem_type, shape)
+        return f"{kind}({inner})" if inner else ""
+    if type_ is None or type_.dtype in {None, ir.DataType.UNDEFINED}:
         return ""
     text = type_.dtype.name.lower()
     if shape is None:
