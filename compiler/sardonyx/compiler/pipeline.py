@@ -242,6 +242,8 @@ def _editor_of(source: ir.Model, verify_level: int) -> Editor:
         working = raise_opset(working)
     working = _inlined(working)
     _drop_trailing_gaps(working)
+    # A copy has none of it; the samples that a frontend left are there.
+    working.meta.update(source.meta)
     # Rules count on shapes, and nobody checked those that a file declares of its outputs.
     editor = Editor(working, Types.inferred(working, keeps_declared=False))
     if verify_level >= 1:

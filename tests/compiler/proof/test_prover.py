@@ -13,6 +13,7 @@ from sardonyx.compiler import ExecutionError
 from sardonyx.compiler.errors import UnsupportedError
 from sardonyx.compiler.passes.base import ApplyRules, Pass, PassReport
 from sardonyx.compiler.proof import compare, prover
+from sardonyx.compiler.proof.begin import SAMPLES
 from sardonyx.compiler.rewrite import rule
 from tests.support.models import model, normal
 from tests.support.run import run_ort
@@ -62,6 +63,29 @@ def test_each_level_finds_and_undoes(level):
     assert proof.worst <= 1 < max(check.ratio for check in proof.checks)
     assert "drops_relu" not in program.report.rules or level == "end"
     same(program, net())
+
+
+def test_a_model_is_compared_at_other_sizes_than_it_was_captured_with():
+    takes_all = rule("takes_all", lambda op: op.Slice("x", "a", "b", "c"), lambda op, m: m.x)
+    given = model(
+        "g (float[n,4] x) => (float[m,4] y) { s = Slice(x, zero, one, zero) y = Tanh(s) }",
+        zero=np.int64([0]),
+        one=np.int64([1]),
+    )
+    given.meta[SAMPLES] = [{"x": np.ones((1, 4), np.float32)}]
+    proof = compiler.compile(given, rules=[takes_all], proof="pass").proof
+    assert [i.rule for i in proof.incidents] == ["takes_all"]
+    assert "float32[2, 4], was float32[1, 4]" in proof.incidents[0].difference
+    assert proof.holds
+
+
+def test_samples_it_was_captured_with_do_where_made_up_ones_do_not_run():
+    given = model(
+        "g (float[n,4] x) => (float[2,6] y) { y = Reshape(x, six) }", six=np.int64([2, 6])
+    )
+    given.meta[SAMPLES] = [{"x": X[:1].repeat(3, 0)}]
+    proof = compiler.compile(given, rules=[DROPS_RELU], proof="pass").proof
+    assert proof.holds
 
 
 def test_off_checks_nothing():

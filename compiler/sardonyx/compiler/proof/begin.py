@@ -78,15 +78,16 @@ def begin(editor: Editor, plan: Plan, given: Sequence[Mapping[str, object]] = ()
 def _made_up(model: ir.Model) -> list[list[dict[str, Array]] | str]:
     """Return sets of samples to try, in order, or why there are none."""
     tries: list[list[dict[str, Array]] | str] = []
-    held = model.meta.get(SAMPLES)
+    dims = (d for v in model.graph.inputs for d in v.shape or ())
+    is_dynamic = any(isinstance(d, ir.SymbolicDim) for d in dims)
     try:
-        if held:
-            tries.append([checked(sample, model, number) for number, sample in enumerate(held)])
-        if not any(
-            isinstance(d, ir.SymbolicDim) for v in model.graph.inputs for d in v.shape or ()
-        ):
-            return [*tries, [generate(model, SIZES[0])]]
-        tries += [[generate(model, sizes, seed)] for seed, sizes in enumerate(SIZES)]
+        held = [checked(s, model, number) for number, s in enumerate(model.meta.get(SAMPLES) or ())]
+        if held and is_dynamic:
+            # What holds at the sizes that it was captured with may not hold at others.
+            tries += [[*held, generate(model, SIZES[0])]]
+        tries += [held] if held else []
+        sizes = SIZES if is_dynamic else SIZES[:1]
+        tries += [[generate(model, lengths, seed)] for seed, lengths in enumerate(sizes)]
     except UnsupportedError as error:
         tries.append(" ".join(filter(None, (error.what, error.where, error.found))))
     return tries
