@@ -9,7 +9,7 @@ import onnx_ir as ir
 
 from sardonyx.compiler import testing
 from sardonyx.compiler.testing import apply, check_miss, check_unchanged, counts
-from tests.support.neighbours import check_neighbours
+from tests.support.neighbours import IS_THOROUGH, check_neighbours
 from tests.support.run import run_ort
 
 __all__ = [
@@ -24,8 +24,25 @@ __all__ = [
     "counts",
 ]
 
-check_rule = functools.partial(testing.check_match, run=run_ort)
 check_same = functools.partial(testing.check_same, run=run_ort)
+
+
+def check_rule(
+    subject: testing.Subject,
+    model: ir.Model,
+    expected: Mapping[str, int],
+    *,
+    atol: float,
+    rtol: float,
+    dims: testing.Dims | Iterable[testing.Dims] = (),
+) -> ir.Model:
+    """`sardonyx.compiler.testing.check_match`; where tests are thorough also for neighbours."""
+    every = [dims] if isinstance(dims, Mapping) else list(dims)
+    close = {"atol": atol, "rtol": rtol}
+    after = testing.check_match(subject, model, expected, **close, dims=every, run=run_ort)
+    if IS_THOROUGH:
+        check_neighbours(subject, model, **close, dims=every[0] if every else {})
+    return after
 
 
 def check_shared(
