@@ -315,7 +315,6 @@ AXES = {"zeros": np.array([0]), "ones": np.array([1]), "minus": np.array([-1])}
     [
         (np.array([[4, 0, 1, 3, 2, 0]]), "ones", "the indices are more than the rows"),
         (np.array([[4, 0, 1, 3, 9]]), "ones", "an index is outside of the table"),
-        (np.zeros((1, 0), np.int64), "ones", "an index is outside of the table"),
         (np.array([[4, 0, 1, 3, 2]]), "minus", "are not counted from the first"),
     ],
 )

@@ -65,7 +65,7 @@ def halved(a: ir.Value, b: ir.Value, *, interleaved: bool) -> ir.Value | None:
     return x if [part(a), part(b)] == wanted else None
 
 
-def _slice(node: ir.Node, _: ir.Value) -> tuple[int, int] | None:
+def _slice(node: ir.Node, _value: ir.Value) -> tuple[int, int] | None:
     """Return start and step of a Slice of the last axis alone."""
     operand = node.inputs[0]
     size = last_dim(operand)
