@@ -61,6 +61,12 @@ MATCHES = [
     ),
     (
         "cast_of_cast",
+        "g (float[b] x) => (float16[b] y) { c = Cast<to=1>(x) y = Cast<to=10>(c) }",
+        {},
+        {"Cast": 1},
+    ),
+    (
+        "cast_of_cast",
         "g (float[b] x) => (float[b] y) "
         "{ a = Relu(x) c = Cast<to=11>(a) d = Cast<to=1>(c) y = Neg(d) }",
         {},

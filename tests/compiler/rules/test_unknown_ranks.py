@@ -85,6 +85,17 @@ CASES = [
     ),
     ("reshape_of_reshape", "r = Flatten(u) y = Reshape(r, zero)", "a shape is not known"),
     ("expand_before_broadcast", "e = Expand(x, to2) y = Add(u, e)", "a shape is not known"),
+    (
+        "expand_before_broadcast",
+        "s = Shape(u) e = Expand(x, s) y = Add(e, one)",
+        "a shape is not known",
+    ),
+    ("reshapes_of_ones", "r = Flatten(u) y = Reshape(r, ones)", "its shape is not known"),
+    (
+        "reshapes_of_ones",
+        "s = Shape(u) r = Flatten(x) y = Reshape(r, s)",
+        "its shape is not known",
+    ),
     ("mean_of_sum", "r = ReduceSum(o, last) y = Div(r, one)", "it is not known to be of floats"),
     (
         "gather_nd_of_window",
@@ -114,6 +125,7 @@ CASES = [
 def test_a_value_of_unknown_rank(rule: Rule | str, body: str, reason: str):
     text = f"g (float[b,4] x, float u) => (float y) {{ o = local.Opaque(x) {body} }}"
     weights = {**WEIGHTS, "zero": np.array([0, 6]), "to2": np.array([3, 1, 4])}
+    weights["ones"] = np.array([1, 1])
     given = model(text, **weights, low=np.float32(-np.inf))
     for value in (*given.graph.inputs[1:], *given.graph.outputs):
         value.shape = None

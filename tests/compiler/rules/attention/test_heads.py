@@ -120,6 +120,11 @@ def test_a_reshape_that_copies_other_dims():
     check_miss(ATTENTION_OF_JOINED_HEADS, given, "what joins the heads is no plain Reshape")
 
 
+def test_a_reshape_that_keeps_the_heads_apart():
+    given = heads(("float[b,s,16] y", "float[b,s,4,4] y"), joined=np.int64([0, 0, 0, -1]))
+    check_miss(ATTENTION_OF_JOINED_HEADS, given, "what joins the heads is no plain Reshape")
+
+
 # --- length before batch -------------------------------------------------------------------------
 
 

@@ -158,6 +158,10 @@ def forget(given: ir.Model, *names: str) -> None:
             "e = Reshape(x, single) p = Slice(e, n, far, two) y = Squeeze(p, two)",
             "the Slice takes no single part (p",
         ),
+        (
+            "e = Reshape(x, single) p = Slice(e, zero, far) y = Squeeze(p, two)",
+            "the Slice takes no single part (p",
+        ),
     ],
 )
 def test_what_is_no_part_of_a_projection(lines: str, reason: str):

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
+import onnx_ir as ir
 import pytest
 
 from sardonyx.compiler.rules.attention.scaled_dot_product import SCALED_DOT_PRODUCT
 from tests.support.models import clone, model, normal, random_feeds
-from tests.support.rules import apply, check_miss, check_rule, check_shared, counts
+from tests.support.rules import apply, check_miss, check_rule, check_same, check_shared, counts
 from tests.support.run import run_ort
 
 CLOSE = {"atol": 5e-6, "rtol": 5e-6}
@@ -228,6 +229,24 @@ def test_finite_masks_give_the_mean_to_a_query_that_sees_no_key(low, where, mask
         left |= {"Shape": 2, "Concat": 1, "Expand": 1}
     sizes = [*SIZES, {"b": 40, "s": 2, "t": 2}]
     check_rule(SCALED_DOT_PRODUCT, given, left, dims=sizes, **CLOSE)
+
+
+def test_a_mask_of_infinity_and_a_finite_one_after_it():
+    """A query that the second hides all keys from gets the mean of all values."""
+    lines = ("m = Or(z, first) s1 = Where(m, c, inf)", "s0 = Where(n, s1, lowest)")
+    given = masked(*lines, inputs="bool[b,1,s,t] z, bool[s,t] first, bool[b,1,s,1] n")
+    after = clone(given)
+    apply(SCALED_DOT_PRODUCT, after)
+    assert counts(after)["Attention"] == 1
+    check_same(given, after, dims={"b": 2, "s": 8, "t": 40}, **CLOSE)
+
+
+def test_heads_whose_size_is_not_known():
+    given = attention(*PLAIN)
+    for value in given.graph.inputs[:2]:
+        value.shape = ir.Shape([*list(value.shape)[:3], "d"])
+    sizes = [{**dims, "d": 3} for dims in SIZES]
+    check_rule(SCALED_DOT_PRODUCT, given, {"Attention": 1}, dims=sizes, **CLOSE)
 
 
 def test_a_finite_additive_mask_made_of_a_boolean_one():

@@ -291,6 +291,12 @@ def test_half_precision():
             attention("float[b,h,s,8] q", y="float[b,h,s,6] y"),
             "its number of heads is not known",
         ),
+        (
+            attention("float[b,h,s,8] q", "float[b,g,t,8] k", y="float[b,h,s,6] y"),
+            "its number of heads is not known",
+        ),
+        (attention(*FLAT, attributes="q_num_heads = 3"), "its number of heads is not known"),
+        (attention(*FLAT, attributes="kv_num_heads = 3"), "its number of heads is not known"),
         (attention("float[b,3,s,d] q"), "the size of its heads is not known"),
         (
             attention(
@@ -303,7 +309,17 @@ def test_half_precision():
             "the size of its heads is not known",
         ),
     ],
-    ids=["scores", "keys", "heads", "size", "mask of groups", "size of values"],
+    ids=[
+        "scores",
+        "keys",
+        "heads",
+        "two",
+        "of keys",
+        "of queries",
+        "size",
+        "mask of groups",
+        "size of values",
+    ],
 )
 def test_what_is_left_to_the_function_body(given, reason):
     check_miss(ATTENTION, given, reason)

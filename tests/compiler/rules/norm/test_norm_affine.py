@@ -64,6 +64,12 @@ def test_into_a_norm_over_two_axes():
         check_rule(NORM_AFFINE, given, {"LayerNormalization": 1}, dims=SIZES, **CLOSE)
 
 
+def test_a_bias_with_more_axes_than_the_scale():
+    """ONNX Runtime takes it; what is folded has the shape of the scale."""
+    given = net(LAYER_BIAS, "Mul(n, k)", t=normal(1, 4))
+    check_miss(NORM_AFFINE, given, "the norm's bias has another shape than its scale (t: ")
+
+
 @pytest.mark.parametrize("step", ["Mul(p, pixel)", "Add(p, pixel)", "Add(p, number)"])
 def test_behind_a_transpose(step):
     norm = LAYER + " p = Transpose<perm=[0,3,1,2]>(n)"

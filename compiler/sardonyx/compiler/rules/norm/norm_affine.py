@@ -77,6 +77,11 @@ def _can_fold(m: Match) -> bool | No:
     assert constant.shape is not None
     if m.x.shape is None:
         return no("the rank of the input is not known", m.x)
+    assert scale is not None
+    assert scale.shape is not None
+    bias = m.value("bias")
+    if bias is not None and bias.shape != scale.shape:
+        return no("the norm's bias has another shape than its scale", bias)
     rank = len(m.x.shape)
     if len(constant.shape) > rank:
         return no(f"the constant has more axes than the {rank} of the norm", constant)
@@ -85,8 +90,6 @@ def _can_fold(m: Match) -> bool | No:
         if not m.transpose.perm:
             return no("the Transpose after the norm has no order", m.transpose.node.outputs[0])
         dims = [dims[axis] for axis in np.argsort(m.transpose.perm)]
-    assert scale is not None
-    assert scale.shape is not None
     lengths = dict(enumerate(scale.shape.numpy(), start=_first_axis(m)))
     if all(dim in (1, lengths.get(axis, 1)) for axis, dim in enumerate(dims)):
         return True
