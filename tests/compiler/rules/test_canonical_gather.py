@@ -321,3 +321,9 @@ AXES = {"zeros": np.array([0]), "ones": np.array([1]), "minus": np.array([-1])}
 def test_gather_of_another_slice(k: np.ndarray, axes: str, reason: str):
     text = CUT.replace("AXES", axes).replace("m,4", "s,4")
     check_miss(BY_NAME["gather_of_slice"], model(text, k=k, t=normal(5, 4), **AXES), reason)
+
+
+def test_gather_of_a_slice_of_the_first_axes():
+    text = "g (int64[1] n) => (float[m,4] y) { at = Slice(k, zeros, n) y = Gather(t, at) }"
+    given = model(text, k=np.array([4, 0, 1, 3, 2]), t=normal(5, 4), **AXES)
+    check_miss(BY_NAME["gather_of_slice"], given, "are not counted from the first")

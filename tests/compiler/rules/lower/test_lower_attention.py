@@ -237,10 +237,11 @@ def test_neighbours_of_a_form(name):
     check_neighbours(ATTENTION, CASES[name][0], dims=SIZES[0], **NOISE)
 
 
-def test_a_mask_that_chooses_minus_infinity_needs_a_guard():
+@pytest.mark.parametrize("chosen", ["zero, low", "low, zero"])
+def test_a_mask_that_chooses_minus_infinity_needs_a_guard(chosen):
     given = model(
         f"""g ({Q}, {K}, {V}, bool[b,1,s,t] m) => ({Y}) {{
-            w = Where(m, zero, low) y = Attention(q, k, v, w) }}""",
+            w = Where(m, {chosen}) y = Attention(q, k, v, w) }}""",
         zero=np.float32(0),
         low=np.float32(-np.inf),
     )
