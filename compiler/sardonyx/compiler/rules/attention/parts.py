@@ -69,7 +69,7 @@ def _slice(node: ir.Node, _value: ir.Value) -> tuple[int, int] | None:
     """Return start and step of a Slice of the last axis alone."""
     operand = node.inputs[0]
     size = last_dim(operand)
-    given = [constants.array(v, 64) for v in node.inputs[1:]]
+    given = [constants.array(v) for v in node.inputs[1:]]
     numbers = [
         int(array.reshape(-1)[0]) for array in given if array is not None and array.size == 1
     ]

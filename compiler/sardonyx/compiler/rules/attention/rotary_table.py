@@ -138,7 +138,7 @@ def _operand(index: int) -> Callable[[ir.Node], Sequence[int] | None]:
     """Read axes from a constant operand."""
 
     def read(node: ir.Node) -> Sequence[int] | None:
-        axes = constants.array(node.inputs[index], 64) if index < len(node.inputs) else None
+        axes = constants.array(node.inputs[index]) if index < len(node.inputs) else None
         return None if axes is None else [int(axis) for axis in axes.reshape(-1)]
 
     return read
