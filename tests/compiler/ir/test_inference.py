@@ -106,6 +106,16 @@ def test_what_two_lengths_broadcast_to_is_not_the_larger_one():
     assert not first.free_symbols() & {"m", "n"}
 
 
+@pytest.mark.parametrize(("end", "is_known"), [(512, True), (-1, False)])
+def test_a_length_and_one_that_is_cut_from_it_broadcast_to_the_longer(end, is_known):
+    """But for one less: of 1 that leaves 0, and 1 and 0 give 0."""
+    text = """g (float[n] x, float[n] z) => (y, w) {
+        s = Slice(z, zero, end) y = Add(x, s) w = Add(s, x) }"""
+    given = model(text, zero=np.int64([0]), end=np.int64([end]))
+    Types.inferred(given)
+    assert [str(v.shape) == "[n]" for v in given.graph.outputs] == [is_known, is_known]
+
+
 def test_the_larger_and_the_smaller_of_numbers_and_dimensions():
     text = """g (float[n] x, float[m] z) => (float[k] y) {
         s = Shape(x) t = Shape(z) less = Sub(one, s) none = Max(less, zero) w = Sub(ten, s)

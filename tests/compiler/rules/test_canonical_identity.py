@@ -41,7 +41,6 @@ MATCHES = [
     ("transpose_identity", "a = Relu(x) i = Transpose<perm=[0,1]>(a) y = Neg(i)"),
     ("reshape_to_same", "a = Relu(x) i = Reshape(a, keep) y = Neg(i)"),
     ("flatten_to_same", "a = Relu(x) i = Flatten(a) y = Neg(i)"),
-    ("expand_to_same", "a = Relu(x) i = Expand(a, ones2) y = Neg(i)"),
     ("tile_once", "a = Relu(x) i = Tile(a, ones2) y = Neg(i)"),
     ("pad_nothing", "a = Relu(x) i = Pad(a, four0) y = Neg(i)"),
     ("slice_whole", "a = Relu(x) i = Slice(a, zero, big, one) y = Neg(i)"),

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import itertools
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -22,6 +23,8 @@ _MOST_AXES = 64
 _FAR = 2**31 - 1
 _SOME = 1000
 """More than most numbers that slices are bounded by."""
+_MOST_SYMBOLS = 3
+"""Of two lengths together, for trying all of their symbols out."""
 _ENDS = (2**31 - 1, 2**63 - 1)
 """What exporters write for the end of an axis, at least."""
 
@@ -80,10 +83,32 @@ def _broadcast_dim(a: Dim, b: Dim) -> Dim | None:
     return _either(a, b)
 
 
+@functools.lru_cache(maxsize=4096)
 def _either(a: ir.SymbolicDim, b: ir.SymbolicDim) -> ir.SymbolicDim:
-    """Return what two lengths give that are equal, or of which one is 1: not the larger, if 0."""
+    """Return what two lengths give that are equal, or of which one is 1.
+
+    That is the larger one, unless the larger one is 1 and the other 0.
+    """
+    larger = max_dim(a, b)
+    for one, other in ((a, b), (b, a)):
+        if larger == one and _is_1_with(other, one):
+            return one
     pair = ",".join(sorted((str(a), str(b))))
     return ir.SymbolicDim(f"_broadcast_{hashlib.sha256(pair.encode()).hexdigest()[:12]}")
+
+
+def _is_1_with(other: ir.SymbolicDim, one: ir.SymbolicDim) -> bool:
+    """Say whether a length is 1 where another is: Min(512, n) is, n // 2 is not."""
+    symbols = sorted(one.free_symbols() | other.free_symbols())
+    if len(symbols) > _MOST_SYMBOLS:
+        return False
+    cases = itertools.product((0, 1, 2, _SOME), repeat=len(symbols))
+    lengths = (
+        [_evaluated(dim, dict(zip(symbols, case, strict=True))) for dim in (one, other)]
+        for case in cases
+    )
+    found = [length for length_of_one, length in lengths if length_of_one == 1]
+    return bool(found) and set(found) == {1}
 
 
 def _infer_slice(types: ShapeInferenceContext, node: ir.Node) -> None:

@@ -132,7 +132,6 @@ RULES = (
     ),
     rule("reshape_to_same", lambda op: op.Reshape("x", "shape"), operand, has_shape_of_operand),
     rule("flatten_to_same", lambda op: op.Flatten("x"), operand, has_shape_of_operand),
-    rule("expand_to_same", lambda op: op.Expand("x", "shape"), operand, has_shape_of_operand),
     rule(
         "tile_once",
         lambda op: op.Tile("x", const("r", lambda a: bool((a == 1).all()), "all ones")),
