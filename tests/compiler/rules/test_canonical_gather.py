@@ -327,3 +327,10 @@ def test_gather_of_a_slice_of_the_first_axes():
     text = "g (int64[1] n) => (float[m,4] y) { at = Slice(k, zeros, n) y = Gather(t, at) }"
     given = model(text, k=np.array([4, 0, 1, 3, 2]), t=normal(5, 4), **AXES)
     check_miss(BY_NAME["gather_of_slice"], given, "are not counted from the first")
+
+
+def test_gather_of_a_slice_of_nothing():
+    text = CUT.replace("AXES", "ones").replace("m,4", "0,4")
+    given = model(text, k=np.zeros((1, 0), np.int64), t=normal(5, 4), **AXES)
+    rule = BY_NAME["gather_of_slice"]
+    check_rule(rule, given, {"Shape": 1, "Slice": 1, "Abs": 1}, dims=SIZES, **EXACT)
