@@ -11,7 +11,7 @@ from sardonyx.compiler.export import legalise
 from sardonyx.compiler.ir.types import Types
 from sardonyx.compiler.proof.compare import MARGIN, Reference
 from sardonyx.compiler.proof.noise import add_noise
-from sardonyx.compiler.proof.samples import generate
+from sardonyx.compiler.proof.samples import SIZES, generate
 from sardonyx.compiler.targets import CPU
 from tests.support.models import model, normal
 from tests.support.run import run_ort
@@ -140,3 +140,10 @@ def test_a_shape_that_depends_on_rounding_is_not_compared():
         assert difference.ratio == 0
         (difference,) = Reference(["y"], [x], [[x]]).differences([y])
         assert difference.ratio == np.inf
+
+
+def test_an_axis_that_the_table_does_not_have_is_no_limit():
+    given = model(
+        "g (int64[3] i) => (y) { y = Gather<axis = 5>(table, i) }", table=np.zeros((4, 2), "f")
+    )
+    assert generate(given, SIZES[0])["i"].shape == (3,)

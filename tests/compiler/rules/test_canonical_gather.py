@@ -315,22 +315,10 @@ AXES = {"zeros": np.array([0]), "ones": np.array([1]), "minus": np.array([-1])}
     [
         (np.array([[4, 0, 1, 3, 2, 0]]), "ones", "the indices are more than the rows"),
         (np.array([[4, 0, 1, 3, 9]]), "ones", "an index is outside of the table"),
+        (np.zeros((1, 0), np.int64), "ones", "an index is outside of the table"),
         (np.array([[4, 0, 1, 3, 2]]), "minus", "are not counted from the first"),
     ],
 )
 def test_gather_of_another_slice(k: np.ndarray, axes: str, reason: str):
     text = CUT.replace("AXES", axes).replace("m,4", "s,4")
     check_miss(BY_NAME["gather_of_slice"], model(text, k=k, t=normal(5, 4), **AXES), reason)
-
-
-def test_gather_of_a_slice_of_the_first_axes():
-    text = "g (int64[1] n) => (float[m,4] y) { at = Slice(k, zeros, n) y = Gather(t, at) }"
-    given = model(text, k=np.array([4, 0, 1, 3, 2]), t=normal(5, 4), **AXES)
-    check_miss(BY_NAME["gather_of_slice"], given, "are not counted from the first")
-
-
-def test_gather_of_a_slice_of_nothing():
-    text = CUT.replace("AXES", "ones").replace("m,4", "0,4")
-    given = model(text, k=np.zeros((1, 0), np.int64), t=normal(5, 4), **AXES)
-    rule = BY_NAME["gather_of_slice"]
-    check_rule(rule, given, {"Shape": 1, "Slice": 1, "Abs": 1}, dims=SIZES, **EXACT)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import onnx_ir as ir
 import pytest
 
-from sardonyx.compiler.rules.producers import dims_of, is_operator, made_by, made_from, operator
+from sardonyx.compiler.rules.producers import is_operator, made_by, operator
 from tests.support.models import model
 
 TEXT = """g (float[n,4] x) => (y, z) {
@@ -37,17 +37,3 @@ def test_an_operator_of_another_domain_is_another_one(values):
     assert not is_operator(foreign, "Neg")
     assert is_operator(values["y"].producer(), "Neg")
     assert operator(values["q"]) is values["q"].producer()
-
-
-def test_what_it_is_made_from(values):
-    assert made_from(values["y"], "Neg") is values["q"]
-    assert made_from(values["y"], "Abs") is None
-    assert made_from(values["f"], "Neg") is None
-    assert made_from(None, "Neg") is None
-
-
-def test_dimensions(values):
-    assert [str(d) for d in dims_of(values["x"])] == ["n", "4"]
-    assert dims_of(None) == []
-    values["x"].shape = None
-    assert dims_of(values["x"]) == []

@@ -173,6 +173,8 @@ def _rows(node: ir.Node) -> int | None:
     axis = node.attributes.get_int("axis", 0)
     if data is None or data.shape is None or not len(data.shape):
         return None
+    if not -len(data.shape) <= axis < len(data.shape):
+        return None
     length = data.shape[axis]
     return length if isinstance(length, int) else None
 

@@ -20,7 +20,6 @@ from sardonyx.compiler.rules.affine import (
     step,
     vector,
 )
-from sardonyx.compiler.rules.producers import dims_of
 
 
 def _after(op: Builder, m: Match) -> ir.Value | No:
@@ -55,8 +54,10 @@ def _can_fold(m: Match) -> bool | No:
 def _fits(m: Match) -> bool | No:
     x, constant = m.x, m.value("constant")
     assert constant is not None
+    if x.shape is None or len(x.shape) < 2:
+        return no("the input is not known to have channels", x)
     channels = m.value("scale").shape.numpy()[0]  # type: ignore[union-attr]
-    if dims_of(x)[1:2] != [channels]:
+    if x.shape[1] != channels:
         return no(f"the input is not known to have {channels} channels", x)
     return is_per_channel(constant, len(x.shape), 1, channels)
 

@@ -19,7 +19,6 @@ from sardonyx.compiler.rules.linear import (
     is_unpadded,
     matmul,
 )
-from sardonyx.compiler.rules.producers import dims_of
 
 
 def _fold(op: Builder, m: Match) -> ir.Value | No:
@@ -96,7 +95,7 @@ def _can_fold_flat(m: Match) -> bool | No:
     x, flat, weight = m.x, m.flattened, m.value("weight")
     if m.linear.node.op_type == "Gemm" and m.linear.transA:
         return no("the Gemm transposes its input", x)
-    if len(dims_of(x)) < 3 or len(dims_of(flat)) != 2:
+    if x.shape is None or flat.shape is None or len(x.shape) < 3 or len(flat.shape) != 2:
         return no("it does not flatten channels and pixels into rows", flat)
     if not all(isinstance(dim, int) for dim in x.shape[1:]):
         return no("the number of pixels is not known", x)

@@ -56,7 +56,7 @@ def _is_alike(m: Match) -> bool | No:
     if not has_same_dims(result, expanded):
         return no("another operand broadcasts the expanded one further", m.expanded)
     for other in others:
-        known = constants.tensor(other)
+        known = constants.array(other, 64)
         if known is None or known.size != 1:
             return no("another operand is no single number", other)
     return True

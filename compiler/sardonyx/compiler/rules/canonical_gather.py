@@ -13,7 +13,6 @@ from sardonyx.compiler.ir.constants import Array
 from sardonyx.compiler.rewrite import Match, No, any_of, const, no, rest, rule
 from sardonyx.compiler.rules.canonical_identity import has_same_dims
 from sardonyx.compiler.rules.positions import Position, length_read, position, position_of
-from sardonyx.compiler.rules.producers import dims_of
 
 _Dim = int | ir.SymbolicDim
 
@@ -35,7 +34,8 @@ class _Window:
 
 def _dims_of_indices(m: Match) -> list[_Dim]:
     """Return the shape of the indices, which is known where a rule has matched."""
-    return dims_of(m.root.inputs[1])
+    indices = m.root.inputs[1]
+    return list(indices.shape) if indices is not None and indices.shape is not None else []
 
 
 def _windows(m: Match) -> list[_Window] | No:
@@ -60,7 +60,7 @@ def _components(m: Match) -> list[Position] | None:
         return None if None in known else [at for at in known if at is not None]
     for piece in m.pieces:
         whole = position(piece)
-        if whole is None or dims_of(piece)[-1:] != [1] or whole.axis == -1:
+        if whole is None or piece.shape[-1] != 1 or whole.axis == -1:
             return None
         found.append(Position(whole.axis and whole.axis + 1, whole.start))
     return found
@@ -89,9 +89,9 @@ def _ordered(found: list[Position], outer: list[_Dim], m: Match) -> list[_Window
     for window, length in zip(windows, m.x.shape, strict=False):
         if window.start and not isinstance(window.length, int):
             return no("the places that are gathered are not known", m.root.inputs[1])
-        match length, window.length:
-            case int(known), int(taken) if window.start + taken > known:
-                return no("the indices go beyond the data", m.root.inputs[1])
+        is_static = isinstance(length, int) and isinstance(window.length, int)
+        if is_static and window.start + window.length > length:
+            return no("the indices go beyond the data", m.root.inputs[1])
     return windows
 
 
@@ -177,10 +177,10 @@ def _whole(_: Builder, m: Match) -> ir.Value:
 
 
 def _counts_axis(m: Match) -> bool | No:
-    found, shape = position(m.indices), dims_of(m.indices)
-    if found is None or found.start or not dims_of(m.x):
+    found, shape = position(m.indices), m.indices.shape
+    if found is None or found.start or shape is None or len(shape) != 1 or m.x.shape is None:
         return no("the indices do not count from 0", m.indices)
-    length = dims_of(m.x)[m.gather.axis]
+    length = m.x.shape[m.gather.axis]
     is_all = has_same_dims([length], shape) and (found.axis == -1 or length == 1)
     return is_all or no("the indices are not known to be all there are", m.indices)
 
@@ -199,13 +199,13 @@ def _unflattened(op: Builder, m: Match) -> ir.Value:
 
 def _counts_rows_and_columns(m: Match) -> bool | No:
     rows, columns, indices = position(m.rows), position(m.columns), _dims_of_indices(m)
-    if rows is None or columns is None:
+    if rows is None or columns is None or m.x.shape is None:
         return no("the indices do not count along their axes", m.root.inputs[1])
     is_counting = rows.axis is not None and columns.axis is not None
-    if not is_counting or rows.start or columns.start or len(dims_of(m.x)) != 2:
+    if not is_counting or rows.start or columns.start or len(m.x.shape) != 2:
         return no("the indices do not count the elements of a matrix", m.root.inputs[1])
-    flat = dims_of(m.flat)
-    if not flat or flat[1:] not in ([], [1]) or m.gather.axis != 0:
+    flat = list(m.flat.shape or ())
+    if len(flat) not in {1, 2} or (len(flat) == 2 and flat[1] != 1) or m.gather.axis != 0:
         return no("what is gathered from is no flat matrix", m.flat)
     length = length_read(m.length)
     if length is None or not has_same_dims([length], [m.x.shape[1]]):
@@ -238,7 +238,8 @@ def _one_row(op: Builder, m: Match) -> ir.Value:
 def _is_one_row(m: Match) -> bool | No:
     if m.index.size != 1:
         return no("the indices differ", m.value("index"))
-    if dims_of(m.repeats) != [len(_dims_of_indices(m))]:
+    rank, repeats = len(_dims_of_indices(m)), m.repeats.shape
+    if repeats is None or list(repeats) != [rank]:
         return no("the shape of the indices is not known", m.root.inputs[1])
     is_inside = -m.table.shape[0] <= int(m.index.flat[0]) < m.table.shape[0]
     return is_inside or no("the index is outside of the table", m.value("index"))
@@ -254,8 +255,8 @@ def _slice_of_rows(op: Builder, m: Match) -> ir.Value:
 def _is_no_larger(m: Match) -> bool | No:
     if m.indices.size > m.table.shape[0]:
         return no("the indices are more than the rows of the table", m.value("indices"))
-    count = len(m.table)
-    if not np.all((m.indices >= -count) & (m.indices < count)):
+    bounds = (-m.table.shape[0], m.table.shape[0])
+    if m.indices.size == 0 or m.indices.min() < bounds[0] or m.indices.max() >= bounds[1]:
         return no("an index is outside of the table", m.value("indices"))
     axes = constants.array(m.bounds[2]) if len(m.bounds) > 2 else None
     is_plain = axes is not None and bool(np.all(axes >= 0))

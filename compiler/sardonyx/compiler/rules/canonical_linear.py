@@ -7,7 +7,6 @@ import onnx_ir as ir
 from sardonyx.compiler.ir.builder import Builder
 from sardonyx.compiler.rewrite import Match, No, const, maybe, no, rule
 from sardonyx.compiler.rules.canonical_identity import has_same_dims
-from sardonyx.compiler.rules.producers import dims_of
 
 
 def _matmul(op: Builder, m: Match) -> ir.Value:
@@ -35,15 +34,15 @@ def _is_plain_linear(m: Match) -> bool | No:
 
 def _keeps_outer_dims(m: Match) -> bool | No:
     """Accept if only the last dimension differs between the operand and the result."""
-    x, y, weight = dims_of(m.x), dims_of(m.root.outputs[0]), m.value("weight")
-    if not x or len(x) != len(y):
+    x, y, weight = m.x.shape, m.root.outputs[0].shape, m.value("weight")
+    if x is None or y is None or len(x) != len(y):
         return no("the rank before and after it differ", m.x)
-    if not has_same_dims(x[:-1], y[:-1]):
+    if not has_same_dims(ir.Shape(x[:-1]), ir.Shape(y[:-1])):
         return no("the dimensions before and after it differ", m.x)
     assert weight is not None
     assert weight.shape is not None  # It is a constant.
     inner, outer = weight.shape[::-1] if m.gemm.transB else weight.shape[:]
-    if [x[-1], y[-1]] != [inner, outer]:
+    if x[-1] != inner or y[-1] != outer:
         return no("its last dimension is not the one of the operand", m.x)
     return True
 

@@ -10,7 +10,7 @@ import onnx_ir as ir
 from sardonyx.compiler.ir.builder import Builder
 from sardonyx.compiler.rewrite import Match, No, any_of, const, maybe, no, rest, rule
 from sardonyx.compiler.rules.canonical_identity import has_same_dims
-from sardonyx.compiler.rules.producers import dims_of, is_operator
+from sardonyx.compiler.rules.producers import is_operator
 
 _FLOATS = ("FLOAT16", "FLOAT", "DOUBLE")
 _SIGNED = ("INT8", "INT16", "INT32", "INT64")
@@ -28,7 +28,8 @@ def _compose(op: Builder, m: Match) -> ir.Value:
 
 def _has_perms(m: Match) -> bool | No:
     inner, outer = m.inner.perm, m.outer.perm
-    return None not in (inner, outer) or no("a permutation is not given, or does not fit")
+    fit = inner is not None and outer is not None and len(inner) == len(outer)
+    return fit or no("a permutation is not given, or does not fit")
 
 
 def _explicit(op: Builder, m: Match) -> ir.Value:
@@ -56,11 +57,13 @@ def _copies_no_dim(m: Match) -> bool | No:
     """
     if m.last.allowzero:
         return no("zero means zero there, not a copy")
-    middle, x = dims_of(m.root.inputs[0]), dims_of(m.x)
+    between = m.root.inputs[0]
+    middle, x = between.shape if between is not None else None, m.x.shape
+    if middle is None or x is None:
+        return no("a shape is not known", m.x)
     for axis in map(int, np.flatnonzero(m.shape == 0)):
-        if not middle[axis:]:
-            return no("a shape is not known", m.x)
-        if not has_same_dims(middle[axis : axis + 1], x[axis : axis + 1]):
+        known = axis < len(x) and axis < len(middle)
+        if not known or not has_same_dims(ir.Shape([middle[axis]]), ir.Shape([x[axis]])):
             return no("it copies a dimension that the tensor before does not have there", m.x)
     return True
 
@@ -122,9 +125,9 @@ def _is_same_concat(piece: ir.Value, m: Match) -> bool:
     inner = piece.producer()
     if not is_operator(inner, "Concat") or len(piece.uses()) != 1:
         return False
-    if piece.is_graph_output() or inner.graph is not m.root.graph:
+    if piece.is_graph_output() or piece.shape is None or inner.graph is not m.root.graph:
         return False
-    rank = max(1, len(dims_of(piece)))
+    rank = len(piece.shape)
     return bool(inner.attributes["axis"].as_int() % rank == m.concat.axis % rank)
 
 
@@ -142,7 +145,7 @@ def _merge_slices(op: Builder, m: Match) -> ir.Value:
 
 
 def _slices_other_axes(m: Match) -> bool | No:
-    rank = len(dims_of(m.x))
+    rank = len(m.x.shape) if m.x.shape is not None else 0
     if not rank:
         return no("its rank is not known", m.x)
     common = {int(a) % rank for a in m.axes} & {int(a) % rank for a in m.axes2}

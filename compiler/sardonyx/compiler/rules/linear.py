@@ -19,7 +19,6 @@ from sardonyx.compiler.ir.constants import Array
 from sardonyx.compiler.rewrite import Match, No, any_of, const, maybe, no
 from sardonyx.compiler.rewrite.pattern import Pattern, PatternBuilder
 from sardonyx.compiler.rules.affine import Affine, Vector, is_per_channel, rounded, vector
-from sardonyx.compiler.rules.producers import dims_of
 
 _LARGE = 16 * 2**20
 _AT_ONCE = 2**20
@@ -126,14 +125,12 @@ def can_change(match: Match) -> bool | No:
     weight, node = match.value("weight"), match.linear.node
     assert weight is not None
     assert weight.shape is not None
-    assert weight.dtype is not None
-    if not weight.dtype.is_floating_point():
+    if weight.dtype is None or not weight.dtype.is_floating_point():
         return no("it does not compute in floats", weight)
     if node.op_type == "MatMul" and len(weight.shape) < 2:
         return no("the weight is a vector, so that the product has no output channels", weight)
     held = constants.tensor(weight)
-    assert held is not None  # The pattern asked for a constant.
-    if held.nbytes > _LARGE and len(weight.uses()) > 1:
+    if held is not None and held.nbytes > _LARGE and len(weight.uses()) > 1:
         return no(f"others read the weight too, a copy would take {held.nbytes >> 20} MB", weight)
     return _is_bias_vector(match)
 
@@ -170,14 +167,14 @@ def fits_input(match: Match) -> bool | No:
         return no("the Gemm transposes its input", node.outputs[0])
     x: ir.Value = match.x
     rank, channels = _rank(x), layout(match).inputs
-    if rank is None:
+    if rank is None or x.shape is None:
         return no("the rank of the input is not known", x)
     axis = 1 if node.op_type in ("Conv", "ConvTranspose") else rank - 1
     if rank != _rank(match.step.node.outputs[0]):
         return no("the constant has more axes than what it is applied to", constant)
     assert constant.shape is not None
     is_one = all(dim == 1 for dim in constant.shape.numpy())
-    if not is_one and dims_of(x)[axis] != channels:
+    if not is_one and x.shape[axis] != channels:
         return no(f"the input is not known to have {channels} channels", x)
     return is_per_channel(constant, rank, axis, channels)
 

@@ -10,8 +10,7 @@ import onnx_ir as ir
 from sardonyx.compiler.ir import constants
 from sardonyx.compiler.ir.constants import Array
 from sardonyx.compiler.ir.signature import Attributes
-from sardonyx.compiler.rules.canonical_identity import has_same_dims
-from sardonyx.compiler.rules.producers import dims_of, made_by
+from sardonyx.compiler.rules.producers import made_by
 
 _LARGEST = 1 << 20
 """Bytes of the largest constant that is read to see whether it counts."""
@@ -32,14 +31,17 @@ class Position:
 
 def position(value: ir.Value | None) -> Position | None:
     """Return how a tensor of integers counts, or None where that is not known."""
-    dtype = value.dtype if value is not None else None
-    if dtype not in {ir.DataType.INT64, ir.DataType.INT32}:
+    if value is None or value.shape is None or not _is_integer(value):
         return None
     known = constants.array(value, _LARGEST)
     if known is not None:
         return position_of(known)
     node = made_by(value, *_READERS)
-    return _READERS[node.op_type](node) if node is not None else None
+    return _READERS[node.op_type](node, value.shape) if node is not None else None
+
+
+def _is_integer(value: ir.Value) -> bool:
+    return value.dtype in {ir.DataType.INT64, ir.DataType.INT32}
 
 
 def position_of(array: Array) -> Position | None:
@@ -57,33 +59,35 @@ def position_of(array: Array) -> Position | None:
     return None
 
 
-def _range(node: ir.Node) -> Position | None:
-    known = (constants.array(node.inputs[i], 8) for i in (0, 2))
-    start, step = (array.tolist() if array is not None else None for array in known)
-    return Position(-1, start) if step == 1 and isinstance(start, int) else None
+def _range(node: ir.Node, _: ir.Shape) -> Position | None:
+    start, step = (constants.array(node.inputs[i], 8) for i in (0, 2))
+    if start is None or start.size != 1 or step is None or step.size != 1 or step.item() != 1:
+        return None
+    return Position(-1, int(start.item()))
 
 
-def _unsqueeze(node: ir.Node) -> Position | None:
+def _unsqueeze(node: ir.Node, after: ir.Shape) -> Position | None:
     found, axes = position(node.inputs[0]), constants.array(node.inputs[1])
     if found is None or found.axis is None:
         return found
     if axes is None:
         return None
-    rank = len(dims_of(node.outputs[0]))
-    inserted = {int(a) % rank for a in axes.reshape(-1)}
-    kept = [axis for axis in range(-rank, 0) if axis + rank not in inserted]
-    return Position(kept[found.axis], found.start)
+    inserted = {int(a) % len(after) for a in axes.reshape(-1)}
+    kept = [axis for axis in range(len(after)) if axis not in inserted]
+    return Position(kept[found.axis] - len(after), found.start)
 
 
-def _expand(node: ir.Node) -> Position | None:
-    found = position(node.inputs[0])
-    if found is None or found.axis is None:
+def _expand(node: ir.Node, after: ir.Shape) -> Position | None:
+    operand = node.inputs[0]
+    found = position(operand)
+    if found is None or found.axis is None or operand is None or operand.shape is None:
         return found
-    before, now = (dims_of(v)[found.axis :][:1] for v in (node.inputs[0], node.outputs[0]))
-    return found if has_same_dims(before, now) else None
+    before, now = operand.shape[found.axis], after[found.axis]
+    is_same = before == now and (isinstance(before, int) or before.value is not None)
+    return found if is_same else None
 
 
-def _cast(node: ir.Node) -> Position | None:
+def _cast(node: ir.Node, _: ir.Shape) -> Position | None:
     return position(node.inputs[0])
 
 
@@ -101,6 +105,8 @@ def length_read(value: ir.Value | None) -> int | ir.SymbolicDim | None:
     while (step := made_by(value, "Squeeze", "Reshape", "Cast")) is not None:
         value = step.inputs[0]
     node = made_by(value, "Shape")
-    if node is None or dims_of(value) != [1]:
+    operand = node.inputs[0] if node is not None else None
+    if node is None or operand is None or operand.shape is None or node.outputs[0].shape != [1]:
         return None
-    return next(iter(dims_of(node.inputs[0])[Attributes(node).start :]), None)
+    dim: int | ir.SymbolicDim = operand.shape[Attributes(node).start]
+    return dim

@@ -1,7 +1,4 @@
-"""Which operator of ONNX makes a value, and of what dimensions, where that is known.
-
-One of another domain is another operator.
-"""
+"""Which operator of ONNX makes a value: one of another domain is another operator."""
 
 from __future__ import annotations
 
@@ -25,14 +22,3 @@ def made_by(value: ir.Value | None, *op_types: str) -> ir.Node | None:
     """Return the node that makes a value as its first output, if it is one of these operators."""
     node = value.producer() if value is not None else None
     return node if is_operator(node, *op_types) and value is node.outputs[0] else None
-
-
-def made_from(value: ir.Value | None, *op_types: str) -> ir.Value | None:
-    """Return the first operand of the node that makes a value, if it is one of these operators."""
-    node = made_by(value, *op_types)
-    return node.inputs[0] if node is not None else None
-
-
-def dims_of(value: ir.Value | None) -> list[int | ir.SymbolicDim]:
-    """Return the dimensions of a value; none where its rank is not known, or there is no value."""
-    return list(value.shape) if value is not None and value.shape is not None else []

@@ -12,56 +12,80 @@ from sardonyx.compiler.ir import constants
 from sardonyx.compiler.ir.builder import Builder
 from sardonyx.compiler.ir.signature import Attributes
 from sardonyx.compiler.rewrite import Match, No, no, rest, rule
-from sardonyx.compiler.rules.attention.reading import swaps_rows
+from sardonyx.compiler.rules.attention.reading import is_same_dim
 from sardonyx.compiler.rules.canonical_identity import has_same_dims
-from sardonyx.compiler.rules.producers import dims_of, made_by, made_from
+from sardonyx.compiler.rules.producers import made_by
 
 
 def repeated(value: ir.Value) -> ir.Value | None:
     """Return the [batch, heads, length, size] whose heads a value has several times in a row."""
     source = _inserted(value) or _broadcast(value) or _gathered(value)
-    match dims_of(source), dims_of(value):
-        case [batch, int(), length, size], [other, int(), *rest_of]:
-            is_same = has_same_dims([batch, length, size], [other, *rest_of])
-            return source if is_same else None
-    return None
+    if source is None or source.shape is None or value.shape is None:
+        return None
+    before, after = list(source.shape), list(value.shape)
+    if len(before) != 4 or len(after) != 4:
+        return None
+    heads, repeats = before[1], after[1]
+    if not isinstance(heads, int) or not isinstance(repeats, int):
+        return None
+    is_same = is_same_dim(before[0], after[0]) and has_same_dims(before[2:], after[2:])
+    return source if is_same else None
 
 
 def _inserted(value: ir.Value) -> ir.Value | None:
     """Read Reshape(Expand(Unsqueeze(x, 2))): each head is repeated on an axis after the heads."""
     repeat = made_by(_unfolded(value), "Expand", "Tile", "Concat")
-    if repeat is None or not _repeats_axis_2(repeat):
+    column = repeat.inputs[0] if repeat is not None else None
+    if repeat is None or column is None or not _repeats_axis_2(repeat, column):
         return None
-    column = repeat.inputs[0]
-    source = made_from(column, "Unsqueeze", "Reshape")
-    batch_and_heads, others = dims_of(source)[:2], dims_of(source)[2:]
-    return source if has_same_dims(dims_of(column), [*batch_and_heads, 1, *others]) else None
+    inserting = made_by(column, "Unsqueeze", "Reshape")
+    source = inserting.inputs[0] if inserting is not None else None
+    if source is None or source.shape is None or column.shape is None:
+        return None
+    wanted = [*source.shape[:2], 1, *source.shape[2:]]
+    return source if has_same_dims(wanted, list(column.shape)) else None
 
 
 def _unfolded(value: ir.Value) -> ir.Value | None:
     """Return what a value is a Reshape of, with its rows transposed on the way and back or not."""
     swap = made_by(value, "Transpose")
     if swap is None:
-        return made_from(value, "Reshape")
-    inner_swap = made_by(made_from(swap.inputs[0], "Reshape"), "Transpose")
-    if inner_swap is None or not all(swaps_rows(Attributes(n).perm) for n in (swap, inner_swap)):
+        fold = made_by(value, "Reshape")
+        return fold.inputs[0] if fold is not None else None
+    outer = made_by(swap.inputs[0], "Reshape")
+    inner_swap = made_by(outer.inputs[0], "Transpose") if outer is not None else None
+    fold = made_by(inner_swap.inputs[0], "Reshape") if inner_swap is not None else None
+    if fold is None or inner_swap is None or not (_swaps_rows(swap) and _swaps_rows(inner_swap)):
         return None
-    folded = inner_swap.inputs[0]
-    keeps_rows = has_same_dims(dims_of(folded)[-2:], dims_of(value)[-2:])
-    return made_from(folded, "Reshape") if keeps_rows else None
+    before, after = fold.outputs[0].shape, value.shape
+    if before is None or after is None:
+        return None
+    return fold.inputs[0] if has_same_dims(list(before)[-2:], list(after)[-2:]) else None
 
 
-def _repeats_axis_2(repeat: ir.Node) -> bool:
+def _swaps_rows(transpose: ir.Node) -> bool:
+    perm = Attributes(transpose).perm or ()
+    rank = len(perm)
+    return perm == (*range(rank - 2), rank - 1, rank - 2)
+
+
+def _repeats_axis_2(repeat: ir.Node, column: ir.Value) -> bool:
     """Demand that [batch, heads, 1, length, size] becomes [batch, heads, n, length, size]."""
-    before, after = dims_of(repeat.inputs[0]), dims_of(repeat.outputs[0])
-    is_repeat = repeat.op_type != "Concat" or len(set(repeat.inputs)) == 1
-    return is_repeat and has_same_dims(before, [*after[:2], 1, *after[3:]])
+    before, after = column.shape, repeat.outputs[0].shape
+    if before is None or after is None or len(before) != 5 or len(after) != 5:
+        return False
+    if repeat.op_type == "Concat" and (
+        Attributes(repeat).axis % 5 != 2 or len(set(repeat.inputs)) != 1
+    ):
+        return False
+    return before[2] == 1 and all(is_same_dim(before[i], after[i]) for i in (0, 1, 3, 4))
 
 
 def _broadcast(value: ir.Value) -> ir.Value | None:
     """Read Expand(x) of one head."""
-    source = made_from(value, "Expand")
-    return source if dims_of(source)[1:2] == [1] else None
+    node = made_by(value, "Expand")
+    source = node.inputs[0] if node is not None else None
+    return source if _heads(source) == 1 else None
 
 
 def _gathered(value: ir.Value) -> ir.Value | None:
@@ -69,12 +93,17 @@ def _gathered(value: ir.Value) -> ir.Value | None:
     node = made_by(value, "Gather")
     if node is None or Attributes(node).axis != 1:
         return None
-    order = constants.array(node.inputs[1])
-    match dims_of(node.inputs[0]):
-        case [_, int(heads), *_] if order is not None:
-            wanted = np.repeat(np.arange(heads), order.size // max(heads, 1))
-            return node.inputs[0] if np.array_equal(order, wanted) else None
-    return None
+    source, order = node.inputs[0], constants.array(node.inputs[1])
+    heads = _heads(source)
+    if order is None or order.ndim != 1 or not isinstance(heads, int) or order.size % heads:
+        return None
+    wanted = np.repeat(np.arange(heads), order.size // heads)
+    return source if np.array_equal(order, wanted) else None
+
+
+def _heads(value: ir.Value | None) -> int | ir.SymbolicDim | None:
+    is_known = value is not None and value.shape is not None and len(value.shape) == 4
+    return value.shape[1] if is_known else None  # type: ignore[union-attr, index]
 
 
 def _group(op: Builder, m: Match) -> ir.Value:

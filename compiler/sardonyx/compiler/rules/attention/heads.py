@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import itertools
+from dataclasses import dataclass, replace
 
 import numpy as np
 import onnx_ir as ir
@@ -11,10 +12,9 @@ from sardonyx.compiler.ir import constants
 from sardonyx.compiler.ir.builder import Builder
 from sardonyx.compiler.ir.signature import Attributes
 from sardonyx.compiler.rewrite import Match, No, no, rest, rule
-from sardonyx.compiler.rules.attention.parts import part
-from sardonyx.compiler.rules.attention.reading import only_read_by
+from sardonyx.compiler.rules.attention.reading import is_same_dim, only_read_by
 from sardonyx.compiler.rules.canonical_identity import has_same_dims
-from sardonyx.compiler.rules.producers import dims_of, made_by, made_from
+from sardonyx.compiler.rules.producers import made_by, operator
 
 _PARTING = {(0, 2, 1, 3): False, (1, 2, 0, 3): True}
 """Transposes to [batch, heads, length, size], and whether length is first before them."""
@@ -30,77 +30,99 @@ class Parted:
     Attributes:
         source: [batch, length, heads, size], or the same with the last two as one axis.
         is_length_first: Whether it begins with length and batch.
-        width: The number of heads times their size.
         cut: The elements of its last axis that are meant, if not all.
     """
 
     source: ir.Value
     is_length_first: bool
-    width: int
     cut: tuple[int, int] | None = None
 
-    def joined(self, op: Builder) -> ir.Value:
+    def joined(self, op: Builder, width: int) -> ir.Value:
         """Return [batch, length, heads * size]."""
         made = self.source
         if self.cut is not None:
             start, stop = (np.array([at], dtype=np.int64) for at in self.cut)
             made = op.Slice(made, start, stop, np.array([3], dtype=np.int64))
-        if len(dims_of(made)) == 4:
-            made = op.Reshape(made, np.array([0, 0, self.width], dtype=np.int64))
+        if len(_dims(made)) == 4:
+            made = op.Reshape(made, np.array([0, 0, width], dtype=np.int64))
         return op.Transpose(made, perm=[1, 0, 2]) if self.is_length_first else made
 
 
+def _dims(value: ir.Value) -> list[int | ir.SymbolicDim]:
+    return list(value.shape or ())
+
+
 def _parted(value: ir.Value) -> Parted | None:
-    """Find what heads were parted of; only data was moved since.
-
-    A piece of the last axis may have been cut out since: query, key and value of one head may lie
-    side by side.
-    """
-    taken = part(value)
-    assert taken is not None  # Heads of known size.
-    folded = _folded_then_parted(value)
-    swap = made_by(taken.source, "Transpose")
-    if swap is None or taken.step != 1:
-        return folded
-    source, is_length_first = swap.inputs[0], _PARTING.get(Attributes(swap).perm)
-    assert source is not None
-    if is_length_first is None:
+    """Find what heads were parted of; only data was moved since."""
+    node = operator(value)
+    if node is None:
         return None
-    cut = None if taken.source is value else (taken.start, taken.start + taken.length)
-    return Parted(source, is_length_first, _width(value), cut)
+    if node.op_type == "Transpose":
+        source, perm = node.inputs[0], Attributes(node).perm
+        known = source is not None and perm in _PARTING
+        return Parted(source, _PARTING[perm]) if source is not None and known else None
+    if node.op_type in {"Slice", "Split"}:
+        return _parted_then_cut(value, node)
+    return _folded_then_parted(node) if node.op_type == "Reshape" else None
 
 
-def _width(value: ir.Value) -> int:
-    """Return the number of heads times their size, 0 where one of them is not known."""
-    match dims_of(value):
-        case [_, int(heads), _, int(size)]:
-            return heads * size
-    return 0
+def _parted_then_cut(value: ir.Value, node: ir.Node) -> Parted | None:
+    """Read a piece of the last axis: query, key and value of one head may lie side by side."""
+    (whole, *_) = node.inputs
+    found = _parted(whole) if whole is not None and made_by(whole, "Transpose") else None
+    cut = _slice(node) if node.op_type == "Slice" else _piece(value, node)
+    return replace(found, cut=cut) if found is not None and cut is not None else None
 
 
-def _folded_then_parted(value: ir.Value) -> Parted | None:
+def _slice(node: ir.Node) -> tuple[int, int] | None:
+    given = [constants.array(v) for v in node.inputs[1:]]
+    if len(given) < 3 or any(a is None or a.size != 1 for a in given):
+        return None
+    start, stop, axis, *step = (int(a.flat[0]) for a in given if a is not None)
+    is_plain = axis in {-1, 3} and 0 <= start < stop and step in ([], [1])
+    return (start, stop) if is_plain else None
+
+
+def _piece(value: ir.Value, node: ir.Node) -> tuple[int, int] | None:
+    lengths = [_dims(output)[-1] if output.shape else None for output in node.outputs]
+    if Attributes(node).axis not in {-1, 3} or not all(isinstance(n, int) for n in lengths):
+        return None
+    ends = [0, *itertools.accumulate(n for n in lengths if isinstance(n, int))]
+    index = list(node.outputs).index(value)
+    return ends[index], ends[index + 1]
+
+
+def _folded_then_parted(node: ir.Node) -> Parted | None:
     """Read PyTorch's MultiheadAttention: [L, N * H, D] of [L, N, H * D], transposed and parted."""
-    swap = made_by(made_from(value, "Reshape"), "Transpose")
-    folded = swap.inputs[0] if swap is not None else None
-    source = made_from(folded, "Reshape")
-    if swap is None or source is None or Attributes(swap).perm != (1, 0, 2):
+    swap = made_by(node.inputs[0], "Transpose")
+    fold = made_by(swap.inputs[0], "Reshape") if swap is not None else None
+    source = fold.inputs[0] if fold is not None else None
+    if swap is None or fold is None or source is None or Attributes(swap).perm != (1, 0, 2):
         return None
-    batch, heads, length, size = dims_of(value)
-    width, before = _width(value), dims_of(source)
+    before, folded, after = _dims(source), _dims(fold.outputs[0]), _dims(node.outputs[0])
+    if len(after) != 4 or len(before) < 3:
+        return None
+    batch, heads, length, size = after
     is_parted = has_same_dims(before, [length, batch, heads, size])
-    is_joined = has_same_dims(before, [length, batch, width])
-    keeps_length = has_same_dims(dims_of(folded)[::2], [length, size])
-    return Parted(source, True, width) if keeps_length and (is_parted or is_joined) else None
+    is_joined = (
+        isinstance(heads, int)
+        and isinstance(size, int)
+        and has_same_dims(before, [length, batch, heads * size])
+    )
+    keeps_length = is_same_dim(folded[0], length) and is_same_dim(folded[-1], size)
+    return Parted(source, True) if keeps_length and (is_parted or is_joined) else None
 
 
 def _without_transposes(op: Builder, m: Match) -> dict[ir.Value, ir.Value]:
     """ONNX's Attention parts the last axis into heads by itself, and joins them again."""
     operands = []
     for value in (m.query, m.key, m.content):
-        found = _parted(value)
+        found, (_, heads, _, size) = _parted(value), _dims(value)
         assert found is not None  # The guard asked for it.
-        operands.append(found.joined(op))
-    results = op.Attention(
+        assert isinstance(heads, int)
+        assert isinstance(size, int)
+        operands.append(found.joined(op, heads * size))
+    found = op.Attention(
         *operands,
         *m.more,
         attributes=m.attention,
@@ -108,10 +130,10 @@ def _without_transposes(op: Builder, m: Match) -> dict[ir.Value, ir.Value]:
         kv_num_heads=m.key.shape[1],
         outputs=len(_results(m)),
     )
-    joined, *caches = results if isinstance(results, tuple) else (results,)
+    joined, *caches = found if isinstance(found, tuple) else (found,)
     if _JOINING[m.swap.perm]:
         joined = op.Transpose(joined, perm=[1, 0, 2])
-    if has_same_dims(dims_of(joined), dims_of(m.root.outputs[0])):
+    if has_same_dims(_dims(joined), _dims(m.root.outputs[0])):
         made: ir.Value = joined
     else:
         made = op.Reshape(joined, m.shape, attributes=m.join)
@@ -131,23 +153,25 @@ def _is_parted(m: Match) -> bool | No:
         if isinstance(verdict, No):
             return verdict
     for what, value in (("query", m.query), ("key", m.key), ("value", m.content)):
-        if not _width(value):
-            return no(f"the heads of the {what} and their size are not known", value)
         if _parted(value) is None:
             return no(f"the {what} does not come from a split of heads alone", value)
+        dims = _dims(value)
+        if len(dims) != 4 or not isinstance(dims[1], int) or not isinstance(dims[3], int):
+            return no(f"the heads of the {what} and their size are not known", value)
     return _joins_heads(m)
 
 
 def _joins_heads(m: Match) -> bool | No:
     """Accept a Reshape whose zeros, if any, copy the first two dimensions."""
-    joined = [*dims_of(m.transposed)[:2], _width(m.attended)]
+    first, second, heads, size = _dims(m.transposed)
+    if isinstance(heads, int) and isinstance(size, int):
+        joined = [first, second, heads * size]
+        if has_same_dims(_dims(m.root.outputs[0]), joined):
+            return True
     numbers = constants.array(m.shape)
-    is_plain = numbers is not None and not np.any(numbers[2:] == 0)
-    return (
-        has_same_dims(dims_of(m.root.outputs[0]), joined)
-        or is_plain
-        or no("what joins the heads is no plain Reshape", m.root.outputs[0])
-    )
+    if numbers is None or m.join.allowzero or np.any(numbers[2:] == 0):
+        return no("what joins the heads is no plain Reshape", m.root.outputs[0])
+    return True
 
 
 ATTENTION_OF_JOINED_HEADS = rule(

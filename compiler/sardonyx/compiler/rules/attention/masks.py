@@ -135,16 +135,22 @@ def above(op: Builder, value: ir.Value, lowest: float) -> ir.Value:
 
 def _above_computed(op: Builder, value: ir.Value, lowest: float) -> ir.Value:
     node = made_by(value, "Where", "Add", "Sub", "Mul", *_MOVES)
-    if node is None:
+    if node is None or value.dtype is None:
         return value
     operands = list(node.inputs)
     if node.op_type == "Mul":
         raised = [_not_beyond(op, v, -lowest) for v in operands]
+    elif node.op_type in {"Where", "Add", "Sub"}:
+        first = 1 if node.op_type == "Where" else 0
+        last = 1 if node.op_type == "Sub" else len(operands)
+        chosen = operands[first:last]
+        raised = [*operands[:first], *(v and above(op, v, lowest) for v in chosen)]
+        raised += operands[last:]
     else:
-        count = len(operands) if node.op_type in {"Where", "Add"} else 1
-        chosen = [v for v in operands[:count] if v is not None]
-        raised = [above(op, v, lowest) if v.dtype == value.dtype else v for v in chosen]
-        raised += operands[count:]
+        first_operand = operands[0]
+        assert first_operand is not None
+        is_float = first_operand.dtype == value.dtype
+        raised = [above(op, first_operand, lowest) if is_float else first_operand, *operands[1:]]
     if raised == operands:
         return value
     made: ir.Value = op.call(node.op_type, *raised, attributes=node.attributes)

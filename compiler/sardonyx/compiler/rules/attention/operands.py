@@ -9,9 +9,9 @@ import onnx_ir as ir
 from sardonyx.compiler.ir.builder import Builder
 from sardonyx.compiler.ir.signature import Attributes
 from sardonyx.compiler.rewrite import No, no
-from sardonyx.compiler.rules.attention.reading import Dims, is_same_dim, number, swaps_rows
+from sardonyx.compiler.rules.attention.reading import Dims, is_same_dim, number
 from sardonyx.compiler.rules.canonical_identity import has_same_dims
-from sardonyx.compiler.rules.producers import dims_of, made_by, made_from
+from sardonyx.compiler.rules.producers import made_by
 
 
 @dataclass(frozen=True)
@@ -76,9 +76,8 @@ def _peel_scale(operand: Operand, node: ir.Node) -> Operand | None:
     if node.op_type == "Mul" and number(a) is not None:
         a, b = b, a
     factor = number(b)
-    if not factor or len(dims_of(a)) != operand.rank:
+    if a is None or a.shape is None or not factor or len(a.shape) != operand.rank:
         return None
-    assert a is not None
     scale = operand.scale * (1 / factor if node.op_type == "Div" else factor)
     return Operand(a, operand.perm, scale, operand.dims)
 
@@ -87,9 +86,7 @@ def _peel_transpose(operand: Operand, node: ir.Node) -> Operand | None:
     """Take a Transpose off where the axes are out of order: two transposes are one or none."""
     inner, outer = Attributes(node).perm, operand.perm
     (value, *_) = node.inputs
-    assert value is not None
-    assert outer is not None
-    if inner is None or outer == tuple(range(operand.rank)):
+    if value is None or inner is None or outer is None or outer == tuple(range(operand.rank)):
         return None
     return Operand(value, tuple(inner[axis] for axis in outer), operand.scale, operand.dims)
 
@@ -97,35 +94,42 @@ def _peel_transpose(operand: Operand, node: ir.Node) -> Operand | None:
 def _peel_folded_transpose(operand: Operand, node: ir.Node) -> Operand | None:
     """Reshape(Transpose(Reshape(x))) on the last two axes, with the outer axes folded, is one."""
     swap = made_by(node.inputs[0], "Transpose")
-    if swap is None or not all(map(swaps_rows, (operand.perm, Attributes(swap).perm))):
+    fold = made_by(swap.inputs[0], "Reshape") if swap is not None else None
+    value = fold.inputs[0] if fold is not None else None
+    rank = operand.rank
+    swapped = (*range(rank - 2), rank - 1, rank - 2)
+    if swap is None or value is None or value.shape is None or operand.perm != swapped:
         return None
-    folded = swap.inputs[0]
-    value = made_from(folded, "Reshape")
-    keeps_rows = has_same_dims(dims_of(folded)[-2:], operand.dims[-2:])
-    if value is None or not keeps_rows or not has_same_dims(dims_of(value), operand.dims):
+    perm = Attributes(swap).perm
+    inner_rank = len(perm or ())
+    if perm != (*range(inner_rank - 2), inner_rank - 1, inner_rank - 2):
         return None
-    return Operand(value, tuple(range(operand.rank)), operand.scale, operand.dims)
+    folded = fold.outputs[0].shape if fold is not None else None
+    if folded is None or not has_same_dims(tuple(folded)[-2:], tuple(value.shape)[-2:]):
+        return None
+    if not has_same_dims(tuple(value.shape), operand.dims):
+        return None
+    return Operand(value, tuple(range(rank)), operand.scale, operand.dims)
 
 
 def unfolded(operand: Operand) -> Operand | None:
     """Return what [B * H, rows, size] was reshaped from, [B, H, rows, size]; None if it was not."""
-    value = made_from(operand.value, "Reshape")
-    before = dims_of(value)
-    if len(before) != 4 or operand.rank != 3:
+    node = made_by(operand.value, "Reshape")
+    value = node.inputs[0] if node is not None else None
+    if value is None or value.shape is None or len(value.shape) != 4 or operand.rank != 3:
         return None
-    assert value is not None
-    first, *others = (0, 1, 2) if operand.perm is None else operand.perm
-    if first != 0:
+    perm = operand.perm
+    axes = (0, 1, 2) if perm is None else perm
+    if axes[0] != 0:
         return None
-    lifted = (0, 1, *(axis + 1 for axis in others))
-    dims = tuple(before[axis] for axis in lifted)
+    lifted = (0, 1, axes[1] + 1, axes[2] + 1)
+    dims = tuple(value.shape[axis] for axis in lifted)
     if not has_same_dims(dims[2:], operand.dims[1:]):
         return None
-    if lifted != (0, 1, 2, 3):
-        return Operand(value, lifted, operand.scale, dims)
-    inner = read_operand(value)
-    assert isinstance(inner, Operand)
-    return Operand(inner.value, inner.perm, inner.scale * operand.scale, inner.dims)
+    inner = read_operand(value) if lifted == (0, 1, 2, 3) else None
+    if isinstance(inner, Operand):
+        return Operand(inner.value, inner.perm, inner.scale * operand.scale, inner.dims)
+    return Operand(value, None if lifted == (0, 1, 2, 3) else lifted, operand.scale, dims)
 
 
 def fit_together(

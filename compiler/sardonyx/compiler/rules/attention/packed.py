@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,7 +12,7 @@ from sardonyx.compiler.ir.builder import Builder
 from sardonyx.compiler.ir.signature import Attributes
 from sardonyx.compiler.rewrite import Match, No, any_of, const, no, rule
 from sardonyx.compiler.rules.canonical_identity import has_same_dims
-from sardonyx.compiler.rules.producers import dims_of, is_operator, made_by, made_from
+from sardonyx.compiler.rules.producers import is_operator, made_by
 
 
 @dataclass(frozen=True)
@@ -40,23 +39,18 @@ def _read(m: Match) -> Taken | No:
     shape = found.parts.shape
     if shape is None:
         return no("the shape of what parts are taken of is not known", found.parts)
-    axis, index = found.axis % len(shape), found.index
+    axis, index, rank = found.axis % len(shape), found.index, len(shape)
     if index < 0:
         return no("the part is counted from the end", found.parts)
     node = made_by(found.parts, "Transpose")
     if node is None:
         return Taken(found.parts, axis, index)
     perm, before = Attributes(node).perm, node.inputs[0]
-    if perm is None:
+    if perm is None or before is None:
         return no("the permutation is not given", found.parts)
-    assert before is not None
-    return Taken(before, perm[axis], index, _without(perm, perm[axis]))
-
-
-def _without(perm: tuple[int, ...], axis: int) -> tuple[int, ...]:
-    """Return a permutation of the axes that are left when one is removed."""
-    left = [a for a in perm if a != axis]
-    return tuple(sorted(left).index(a) for a in left)
+    at = perm[axis]
+    left = [perm[a] - (perm[a] > at) for a in range(rank) if a != axis]
+    return Taken(before, at, index, tuple(left))
 
 
 def _index(m: Match) -> Taken | No:
@@ -69,13 +63,12 @@ def _index(m: Match) -> Taken | No:
     if not is_operator(node, "Slice", "Split") or m.axes.size != 1:
         return no("what is squeezed is no single part", m.data)
     whole, axis = node.inputs[0], int(m.axes.flat[0])
-    assert whole is not None
-    rank = len(dims_of(whole))
-    if not rank:
+    if whole is None or whole.shape is None:
         return no("the shape of what parts are taken of is not known", whole)
+    rank = len(whole.shape)
     if node.op_type == "Split":
-        are_ones = all(dims_of(piece)[axis:][:1] == [1] for piece in node.outputs)
-        is_single = are_ones and Attributes(node).axis % rank == axis % rank
+        pieces = [v.shape[axis] if v.shape is not None else None for v in node.outputs]
+        is_single = all(p == 1 for p in pieces) and Attributes(node).axis % rank == axis % rank
         return (
             Taken(whole, axis, list(node.outputs).index(m.data))
             if is_single
@@ -103,14 +96,23 @@ def _part(op: Builder, m: Match) -> ir.Value | No:
 
 def _whole(found: Taken) -> ir.Value | None:
     """Return the projection whose last axis begins with the axis of parts, if it does."""
-    value, parts = made_from(found.parts, "Reshape"), dims_of(found.parts)
-    width = math.prod(dim if isinstance(dim, int) else 0 for dim in parts[found.axis :])
-    return value if has_same_dims(dims_of(value), [*parts[: found.axis], width]) else None
+    node = made_by(found.parts, "Reshape")
+    value = node.inputs[0] if node is not None else None
+    if value is None or not value.shape or found.parts.shape is None:
+        return None
+    outer, parts = list(value.shape)[:-1], list(found.parts.shape)
+    is_last = has_same_dims(outer, parts[: found.axis]) and len(outer) == found.axis
+    is_known = all(isinstance(dim, int) for dim in [value.shape[-1], *parts[found.axis :]])
+    return value if is_last and is_known else None
 
 
 def _piece(op: Builder, found: Taken, whole: ir.Value) -> ir.Value:
-    count, *inner = (d for d in dims_of(found.parts)[found.axis :] if isinstance(d, int))
-    sizes = np.full(count, math.prod(inner), dtype=np.int64)
+    assert found.parts.shape is not None
+    assert whole.shape is not None
+    count, *inner = (d for d in list(found.parts.shape)[found.axis :] if isinstance(d, int))
+    width = whole.shape[-1]
+    assert isinstance(width, int)
+    sizes = np.full(count, width // count, dtype=np.int64)
     pieces = op.Split(whole, sizes, axis=-1, outputs=count)
     piece: ir.Value = pieces[found.index] if count > 1 else pieces
     if len(inner) == 1:
@@ -148,7 +150,8 @@ def _as_transpose(op: Builder, m: Match) -> ir.Value:
     """An axis that is inserted, moved and removed leaves a Transpose of the others."""
     perm = m.swap.perm
     inserted = int(m.inserted.flat[0]) % len(perm)
-    made: ir.Value = op.Transpose(m.x, perm=_without(perm, inserted))
+    left = [axis - (axis > inserted) for axis in perm if axis != inserted]
+    made: ir.Value = op.Transpose(m.x, perm=left)
     return made
 
 

@@ -8,7 +8,7 @@ import onnx_ir as ir
 
 from sardonyx.compiler.ir import constants
 from sardonyx.compiler.ir.signature import Attributes
-from sardonyx.compiler.rules.producers import dims_of, is_operator, operator
+from sardonyx.compiler.rules.producers import is_operator, operator
 
 
 @dataclass(frozen=True)
@@ -33,63 +33,52 @@ def last_dim(value: ir.Value | None) -> int | None:
     return dim if isinstance(dim, int) else None
 
 
-def part(value: ir.Value | None) -> Part | None:
+def part(value: ir.Value) -> Part | None:
     """Return what a value is a part of; by itself it is the whole of itself."""
     length, node = last_dim(value), operator(value)
     if length is None:
         return None
-    assert value is not None
-    if not is_operator(node, *_CUTS):
+    cut = _CUTS[node.op_type](node, value) if is_operator(node, *_CUTS) else None
+    if node is None or cut is None:
         return Part(value, 0, length)
-    outer, cut = part(node.inputs[0]), _CUTS[node.op_type](node, value)
-    if outer is None or cut is None:
-        return Part(value, 0, length)
-    start, step = cut
-    return outer.cut(start, length, step)
-
-
-def cut_from(value: ir.Value) -> ir.Value | None:
-    """Return what a Slice or a Split has cut a value from."""
-    node = operator(value)
-    return node.inputs[0] if is_operator(node, *_CUTS) else None
-
-
-def halved(a: ir.Value, b: ir.Value, *, interleaved: bool) -> ir.Value | None:
-    """Return the value that two values are the halves of, or of which each has every other one."""
-    x = cut_from(a)
-    whole, half = part(x), last_dim(a)
-    if whole is None or half is None or whole.length != 2 * half:
-        return None
-    second, step = (1, 2) if interleaved else (half, 1)
-    wanted = [whole.cut(0, half, step), whole.cut(second, half, step)]
-    return x if [part(a), part(b)] == wanted else None
-
-
-def _slice(node: ir.Node, _value: ir.Value) -> tuple[int, int] | None:
-    """Return start and step of a Slice of the last axis alone."""
     operand = node.inputs[0]
-    size = last_dim(operand)
-    given = [constants.array(v) for v in node.inputs[1:]]
+    outer = part(operand) if operand is not None else None
+    return outer.cut(*cut) if outer is not None else None
+
+
+def _slice(node: ir.Node, value: ir.Value) -> tuple[int, int, int] | None:
+    """Return start, length and step of a Slice of the last axis alone."""
+    operand = node.inputs[0]
+    size, length = last_dim(operand), last_dim(value)
+    given = [constants.array(v, 64) for v in node.inputs[1:]]
     numbers = [
         int(array.reshape(-1)[0]) for array in given if array is not None and array.size == 1
     ]
-    if size is None or len(numbers) != len(given):
+    if operand is None or operand.shape is None or size is None or length is None:
         return None
-    start, _, axis, step = [*numbers, *(0, 1)[len(numbers) - 2 :]]
-    rank = len(dims_of(operand))
+    if len(numbers) != len(given) or len(numbers) < 2:
+        return None
+    start, _, axis, step = (*numbers, 0, 1)[:4] if len(numbers) == 2 else (*numbers, 1)[:4]
+    rank = len(operand.shape)
     if axis % rank != rank - 1 or step < 1:
         return None
-    return (max(start + size, 0) if start < 0 else start), step
+    return (max(start + size, 0) if start < 0 else start), length, step
 
 
-def _split(node: ir.Node, value: ir.Value) -> tuple[int, int] | None:
-    """Return start and step of one output of a Split of the last axis."""
-    rank = len(dims_of(value))
+def _split(node: ir.Node, value: ir.Value) -> tuple[int, int, int] | None:
+    """Return start, length and step of one output of a Split of the last axis."""
+    operand = node.inputs[0]
+    if operand is None or operand.shape is None:
+        return None
+    rank = len(operand.shape)
     if Attributes(node).axis % rank != rank - 1:
         return None
-    before = [last_dim(output) for output in node.outputs[: value.index()]]
-    known = [n for n in before if n is not None]
-    return (sum(known), 1) if len(known) == len(before) else None
+    lengths = [last_dim(output) for output in node.outputs]
+    known = [length for length in lengths if length is not None]
+    index = value.index()
+    if index is None or len(known) != len(lengths):
+        return None
+    return sum(known[:index]), known[index], 1
 
 
 _CUTS = {"Slice": _slice, "Split": _split}

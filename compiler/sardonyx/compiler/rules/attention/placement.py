@@ -14,7 +14,7 @@ from sardonyx.compiler.rewrite import No, no
 from sardonyx.compiler.rules.attention.operands import Operand
 from sardonyx.compiler.rules.attention.reading import Dims, is_same_dim
 from sardonyx.compiler.rules.canonical_identity import has_same_dims
-from sardonyx.compiler.rules.producers import dims_of, made_by
+from sardonyx.compiler.rules.producers import made_by
 
 _MOVES = ("Reshape", "Expand", "Unsqueeze", "Squeeze", "Transpose")
 
@@ -63,20 +63,19 @@ class Place:
         if self.new_axes:
             made = op.Squeeze(result, np.array(self.new_axes, dtype=np.int64))
         elif self.rank != len(self.query):
-            match list(before)[-2:]:
-                case [int(rows), int(size)]:
-                    shape = np.array([-1, rows, size], dtype=np.int64)
-                case _:
-                    tail = op.Shape(result, start=2)
-                    shape = op.Concat(np.array([-1], dtype=np.int64), tail, axis=0)
-            made = op.Reshape(result, shape)
+            rows, size = list(before)[-2:]
+            if isinstance(size, int) and isinstance(rows, int):
+                made = op.Reshape(result, np.array([-1, rows, size], dtype=np.int64))
+            else:
+                tail = op.Shape(result, start=2)
+                made = op.Reshape(result, op.Concat(np.array([-1], dtype=np.int64), tail, axis=0))
         return made
 
 
 def why_not_placed(mask: ir.Value, view: Dims, place: Place) -> No | None:
     """Say why a mask, which is added to scores of dimensions `view`, cannot be brought there."""
     outer = _outer(mask)
-    if not outer or _is_aligned(view, place) or _is_folded(mask, view):
+    if not outer or _is_aligned(view, place) or _is_folded(mask, view, place):
         return None
     if _is_windowed(mask, view, place):
         return None
@@ -94,7 +93,7 @@ def placed(op: Builder, mask: ir.Value, view: Dims, place: Place, query: ir.Valu
     elif _is_aligned(view, place):
         if place.new_axes == [1] and rank == 3:
             made = op.Unsqueeze(mask, np.array([1], dtype=np.int64))
-    elif _is_folded(mask, view):
+    elif _is_folded(mask, view, place):
         shape = op.Concat(op.Shape(query, end=2), op.Shape(mask, start=1), axis=0)
         made = op.Reshape(mask, shape)
     else:
@@ -117,17 +116,21 @@ def _is_aligned(view: Dims, place: Place) -> bool:
     return has_same_dims(outer, list(place.query)[:-2])
 
 
-def _is_folded(mask: ir.Value, view: Dims) -> bool:
+def _is_folded(mask: ir.Value, view: Dims, place: Place) -> bool:
     """Say whether batch and heads are one axis of the mask, as they are of the scores there."""
-    return len(view) == 3 and has_same_dims(dims_of(mask)[:-2], view[:-2])
+    if mask.shape is None or len(mask.shape) != 3 or len(place.query) != 4:
+        return False
+    return len(view) == 3 and is_same_dim(mask.shape[0], view[0])
 
 
 def _is_windowed(mask: ir.Value, view: Dims, place: Place) -> bool:
     """Say whether the batch is batch times windows, and the mask differs from window to window."""
-    match list(view), _outer(mask), dims_of(mask)[-3:]:
-        case [_, windows, heads, _, _], [int(each), _], [int(), int(), int()]:
-            return each == windows and is_same_dim(heads, place.outer[1])
-    return False
+    outer = _outer(mask)
+    if mask.shape is None or len(view) != 5 or len(place.query) != 4 or len(outer) != 2:
+        return False
+    windows, heads = list(view)[1:3]
+    is_fixed = all(isinstance(dim, int) for dim in (windows, *list(mask.shape)[-3:]))
+    return is_fixed and outer[0] == windows and is_same_dim(heads, place.outer[1])
 
 
 def _tiled(op: Builder, mask: ir.Value, view: Dims, query: ir.Value) -> ir.Value:
@@ -192,14 +195,19 @@ def _parts(value: ir.Value, dim: ir.SymbolicDim) -> tuple[list[ir.Value], int]:
     """
     joined: ir.Value | None = value
     while (node := made_by(joined, "Concat", *_MOVES)) is not None:
-        dims = dims_of(joined)
-        if node.op_type == "Concat" and has_same_dims(dims[Attributes(node).axis :][:1], [dim]):
-            return [v for v in node.inputs if v is not None], Attributes(node).axis % len(dims)
+        shape = node.outputs[0].shape
+        if node.op_type == "Concat" and shape is not None:
+            axis = Attributes(node).axis % len(shape)
+            if is_same_dim(shape[axis], dim):
+                return [v for v in node.inputs if v is not None], axis
         joined = node.inputs[0]
-    return [value], len(dims_of(value)) - 2
+    assert value.shape is not None
+    return [value], len(value.shape) - 2
 
 
 def is_filled(mask: ir.Value, query: ir.Value, key: ir.Value) -> bool:
     """Say whether a mask has a row for each query and a column for each key."""
-    wanted = [dim for value in (query, key) for dim in dims_of(value)[-2:-1]]
-    return has_same_dims(dims_of(mask)[-2:], wanted)
+    if mask.shape is None or query.shape is None or key.shape is None or len(mask.shape) < 2:
+        return False
+    wanted = (query.shape[-2], key.shape[-2])
+    return has_same_dims(list(mask.shape)[-2:], wanted)

@@ -17,7 +17,6 @@ from sardonyx.compiler.rewrite.pattern import Pattern, PatternBuilder
 from sardonyx.compiler.rules.attention.parts import last_dim, part
 from sardonyx.compiler.rules.attention.rotary_table import half_table
 from sardonyx.compiler.rules.canonical_identity import has_same_dims
-from sardonyx.compiler.rules.producers import dims_of
 
 SWAPPED = [0, 2, 1, 3]
 """Between [batch, sequence, heads, size] and [batch, heads, sequence, size]."""
@@ -100,7 +99,8 @@ def head_axis(x: ir.Value, table: ir.Value) -> int | None:
 
 def _is_length(dim: int | ir.SymbolicDim, length: int | ir.SymbolicDim) -> bool:
     """Accept rows that are cut from a longer table too: fewer could not be multiplied by."""
-    cut = re.fullmatch(r"Min\((\d+), (\w+)\)", str(dim))
+    is_cut = isinstance(dim, ir.SymbolicDim) and isinstance(length, ir.SymbolicDim)
+    cut = re.fullmatch(r"Min\((\d+), (\w+)\)", str(dim)) if is_cut else None
     is_start = cut is not None and int(cut[1]) > 1 and cut[2] == str(length)
     return is_start or _is_dim(dim, length)
 
@@ -113,7 +113,7 @@ def _is_rotation(m: Match) -> bool | No:
     x, size = m.x, last_dim(m.x)
     if x.dtype not in TURNED:
         return no("RotaryEmbedding does not compute in its dtype", x)
-    if len(dims_of(x)) != 4 or size is None or size % 2:
+    if x.shape is None or len(x.shape) != 4 or size is None or size % 2:
         return no("it is no tensor of heads with a known, even size", x)
     if m.cos.shape is None or m.sin.shape is None:
         return no("the shape of a table of angles is not known", m.cos)
@@ -139,7 +139,7 @@ def _takes_pairs(m: Match, size: int) -> bool | No:
         return True
     if last_dim(joined.node.outputs[0]) != 2:
         return no("the two of a pair are not put next to each other", m.first)
-    is_flat = has_same_dims(dims_of(m.flat), dims_of(m.x))
+    is_flat = m.flat.shape is not None and has_same_dims(m.flat.shape, m.x.shape)
     return is_flat or no("the rotated pairs are not put back into the shape of a head", m.flat)
 
 

@@ -12,15 +12,15 @@ from dataclasses import dataclass
 import numpy as np
 import onnx_ir as ir
 
+from sardonyx.compiler.ir import constants
 from sardonyx.compiler.ir.builder import Builder
 from sardonyx.compiler.ir.signature import Attributes
 from sardonyx.compiler.rewrite import Match, No, any_of, no, rule
 from sardonyx.compiler.rewrite.pattern import Pattern, PatternBuilder
-from sardonyx.compiler.rules.attention.parts import halved, last_dim, part
-from sardonyx.compiler.rules.attention.reading import number
+from sardonyx.compiler.rules.attention.parts import last_dim, part
 from sardonyx.compiler.rules.attention.rotary import TURNED, head_axis, turned
 from sardonyx.compiler.rules.canonical_identity import has_same_dims
-from sardonyx.compiler.rules.producers import dims_of, made_by
+from sardonyx.compiler.rules.producers import made_by
 
 
 def _pairs(op: PatternBuilder) -> Pattern:
@@ -59,7 +59,7 @@ class _Turn:
 
     def four_axes(self, op: Builder, value: ir.Value, size: int) -> ir.Value:
         """Return a value with the pairs in one axis."""
-        if len(dims_of(value)) == 4:
+        if value.shape is None or len(value.shape) == 4:
             return value
         made: ir.Value = op.Reshape(value, np.array([0, 0, 0, size], dtype=np.int64))
         return made
@@ -72,33 +72,62 @@ def _read(m: Match) -> _Turn | No:
         return _Turn(x, True, (m.cos, m.sin))
     if m.two is not None or len(m.a.shape) != 4 or m.joined.axis not in {-1, 3}:
         return no("what is turned is not put together as it was taken apart", m.a)
-    if not has_same_dims(dims_of(m.a), dims_of(m.b)):
+    if m.b.shape is None or not has_same_dims(list(m.a.shape), list(m.b.shape)):
         return no("what is turned is not two pieces of one size", m.b)
-    return _Turn(halved(m.a, m.b, interleaved=False), False, (m.cos, m.sin))
+    return _Turn(_halves(m), False, (m.cos, m.sin))
+
+
+def _halves(m: Match) -> ir.Value | None:
+    """Return [batch, ..., size] if a and b are its halves."""
+    a, b = part(m.a), part(m.b)
+    x: ir.Value | None = m.a.producer().inputs[0] if m.a.producer() is not None else None
+    whole = part(x) if x is not None else None
+    if a is None or b is None or whole is None or whole.length != 2 * a.length:
+        return None
+    return x if (a, b) == (whole.cut(0, a.length), whole.cut(a.length, a.length)) else None
 
 
 def _neighbours(m: Match) -> ir.Value | None:
     """Return the heads where a and b are every other element of them, and are so in the result."""
     result = m.root.outputs[0]
-    if len(dims_of(result)) != 5 or last_dim(result) != 2 or m.joined.axis not in {-1, 4}:
+    if m.before is not None or m.after is not None:
+        return None
+    if result.shape is None or len(result.shape) != 5 or last_dim(result) != 2:
+        return None
+    if m.joined.axis not in {-1, 4}:
         return None
     real, imaginary = _component(m.a, 0), _component(m.b, 1)
     if real is not None and real is imaginary:
-        return real if has_same_dims(dims_of(real), dims_of(result)) else None
-    return halved(m.a, m.b, interleaved=True) if len(m.a.shape) == 4 else None
+        return real if has_same_dims(list(real.shape or ()), list(result.shape)) else None
+    a, b = part(m.a), part(m.b)
+    if m.two is None or a is None or b is None or len(m.a.shape) != 4:
+        return None
+    x: ir.Value | None = m.a.producer().inputs[0] if m.a.producer() is not None else None
+    whole, half = part(x) if x is not None else None, a.length
+    if whole is None or whole.length != 2 * half:
+        return None
+    return x if (a, b) == (whole.cut(0, half, 2), whole.cut(1, half, 2)) else None
 
 
 def _component(value: ir.Value, index: int) -> ir.Value | None:
     """Return the value whose last axis, of two, a value is one element of."""
     gather = made_by(value, "Gather")
     if gather is not None:
+        at = constants.array(gather.inputs[1], 64)
         source = gather.inputs[0]
-        is_last = Attributes(gather).axis in {-1, len(dims_of(source)) - 1}
-        return source if is_last and number(gather.inputs[1]) == index else None
+        is_last = source is not None and _is_last(gather, source)
+        return source if is_last and at is not None and at.tolist() in (index, [index]) else None
     squeeze = made_by(value, "Squeeze", "Reshape")
-    found = part(squeeze.inputs[0] if squeeze is not None else value)
-    is_one = found is not None and (found.start, found.length) == (index, 1)
-    return found.source if found is not None and is_one else None
+    piece = squeeze.inputs[0] if squeeze is not None else value
+    found = part(piece) if piece is not None else None
+    if found is None or found.length != 1:
+        return None
+    return found.source if found.start == index else None
+
+
+def _is_last(gather: ir.Node, source: ir.Value) -> bool:
+    rank = len(source.shape or ())
+    return int(Attributes(gather).axis) % rank == rank - 1
 
 
 def _turn(op: Builder, m: Match) -> ir.Value | No:
@@ -106,7 +135,7 @@ def _turn(op: Builder, m: Match) -> ir.Value | No:
     found = _read(m)
     if isinstance(found, No):
         return found
-    half = _half(m)
+    half = _half(m, found)
     assert half is not None  # The guard asked for it.
     x = op.Concat(m.a, m.b, axis=-1) if found.heads is None else found.heads
     x = found.four_axes(op, x, 2 * half)
@@ -121,16 +150,14 @@ def _turn(op: Builder, m: Match) -> ir.Value | No:
     return op.Concat(*pieces, attributes=m.joined) if len(pieces) > 1 else made
 
 
-def _half(m: Match) -> int | None:
-    match dims_of(m.a):
-        case [_, _, _, int(half), *_]:
-            return half
-    return None
+def _half(m: Match, found: _Turn) -> int | None:
+    last = m.a.shape[3] if len(m.a.shape) > 3 else None
+    return last if isinstance(last, int) else None
 
 
 def _flat(op: Builder, table: ir.Value, piece: ir.Value) -> ir.Value:
     """Return a table of angles without the axis of the pair, if there is one."""
-    if len(dims_of(piece)) == 5:
+    if piece.shape is not None and len(piece.shape) == 5:
         made: ir.Value = op.Squeeze(table, np.array([-1], dtype=np.int64))
         return made
     return table
@@ -153,7 +180,7 @@ def _is_rotation(m: Match) -> bool | No:
     found = _read(m)
     if isinstance(found, No):
         return found
-    half = _half(m)
+    half = _half(m, found)
     if half is None:
         return no("the size of a head is not known", m.a)
     for table in found.tables:

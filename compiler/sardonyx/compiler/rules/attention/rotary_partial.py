@@ -7,7 +7,7 @@ import onnx_ir as ir
 from sardonyx.compiler.ir.builder import Builder
 from sardonyx.compiler.rewrite import Match, No, any_of, no, rule
 from sardonyx.compiler.rewrite.pattern import Pattern, PatternBuilder
-from sardonyx.compiler.rules.attention.parts import cut_from, last_dim, part
+from sardonyx.compiler.rules.attention.parts import last_dim, part
 from sardonyx.compiler.rules.attention.rotary import SWAPPED
 
 
@@ -27,12 +27,15 @@ def _partial(op: Builder, m: Match) -> ir.Value:
 
 def _whole(m: Match) -> ir.Value | None:
     """Return the value that the rotated and the kept part are the two parts of, if there is one."""
-    x = cut_from(m.turned)
-    whole, length = part(x), last_dim(m.turned)
-    if whole is None or length is None or length % 2:
+    cut = m.turned.producer()
+    x = cut.inputs[0] if cut is not None and cut.inputs else None
+    if x is None or last_dim(x) != last_dim(m.root.outputs[0]):
         return None
-    wanted = [whole.cut(0, length), whole.cut(length, whole.length - length)]
-    return x if [part(m.turned), part(m.kept)] == wanted else None
+    whole, turned, kept = part(x), part(m.turned), part(m.kept)
+    if whole is None or turned is None or kept is None or turned.length % 2:
+        return None
+    parts = (whole.cut(0, turned.length), whole.cut(turned.length, kept.length))
+    return x if (turned, kept) == parts else None
 
 
 def _is_start(m: Match) -> bool | No:

@@ -14,7 +14,7 @@ from sardonyx.compiler.ops import Trait, has_trait
 from sardonyx.compiler.rewrite import No, no
 from sardonyx.compiler.rules.attention.parts import last_dim
 from sardonyx.compiler.rules.canonical_identity import has_same_dims
-from sardonyx.compiler.rules.producers import dims_of, made_by, made_from, operator
+from sardonyx.compiler.rules.producers import made_by, operator
 
 
 def half_table(op: Builder, table: ir.Value, *, interleaved: bool) -> ir.Value | No:
@@ -84,36 +84,40 @@ class _Halver:
 
 def _is_broadcast(value: ir.Value) -> bool:
     """Say whether a value is the same all along the last axis of the result."""
-    return value.shape is not None and dims_of(value)[-1:] in ([], [1])
+    return value.shape is not None and (len(value.shape) == 0 or value.shape[-1] == 1)
 
 
 def _side_by_side(node: ir.Node) -> ir.Value | None:
     """Return `f` where a node concatenates it with itself along the last axis."""
-    is_twice = node.op_type == "Concat" and list(node.inputs) == [node.inputs[0]] * 2
-    axes = {-1, len(dims_of(node.outputs[0])) - 1}
-    return node.inputs[0] if is_twice and Attributes(node).axis in axes else None
+    if node.op_type != "Concat" or len(node.inputs) != 2 or node.inputs[0] is not node.inputs[1]:
+        return None
+    f = node.inputs[0]
+    if f is None or f.shape is None:
+        return None
+    is_last = node.attributes["axis"].as_int() in (-1, len(f.shape) - 1)
+    return f if is_last else None
 
 
 def _neighbours(op: Builder, node: ir.Node) -> ir.Value | None:
     """Return `f` where a node folds `[f0, f0], [f1, f1], ...` into one axis."""
-    table = node.outputs[0]
-    pairs = made_from(table, "Reshape")
-    doubling = made_by(pairs, "Concat", "Expand", "Tile")
-    if doubling is None or last_dim(pairs) != 2:
+    pairs = node.inputs[0] if node.op_type == "Reshape" else None
+    doubling = made_by(pairs, "Concat", "Expand", "Tile") if last_dim(pairs) == 2 else None
+    if doubling is None:
         return None
     if doubling.op_type == "Concat" and len(set(doubling.inputs)) != 1:
         return None
-    f = _without_last_axis(op, doubling.inputs[0])
-    wanted = [*dims_of(table)[:-1], (last_dim(table) or 0) // 2]
-    return f if has_same_dims(dims_of(f), wanted) else None
+    f, shape = _without_last_axis(op, doubling.inputs[0]), node.outputs[0].shape
+    if f is None or f.shape is None or shape is None:
+        return None
+    return f if has_same_dims(ir.Shape(f.shape[:-1]), ir.Shape(shape[:-1])) else None
 
 
 def _without_last_axis(op: Builder, column: ir.Value | None) -> ir.Value | None:
     """Return a value whose last axis was inserted, of length 1, without it."""
     inserting = made_by(column, "Unsqueeze")
-    if inserting is None or last_dim(column) != 1:
+    if column is None or column.shape is None or inserting is None:
         return None
-    axes, rank = _operand(1)(inserting), len(dims_of(column))
+    axes, rank = _operand(1)(inserting), len(column.shape)
     others = sorted(axis % rank for axis in axes or ())
     if not others or others.pop() != rank - 1:
         return None
@@ -123,11 +127,12 @@ def _without_last_axis(op: Builder, column: ir.Value | None) -> ir.Value | None:
 
 def _keeps_last_axis(node: ir.Node) -> bool:
     """Say whether a node moves or repeats whole rows of the last axis of its first operand."""
-    if node.op_type not in _MOVED_AXES:
+    data = node.inputs[0] if node.op_type in _MOVED_AXES else None
+    if data is None or data.shape is None or node.outputs[0].shape is None:
         return False
     axes = _MOVED_AXES[node.op_type](node)
-    rank = len(dims_of(node.outputs[0] if node.op_type == "Unsqueeze" else node.inputs[0]))
-    return axes is not None and rank > 0 and all(axis % rank != rank - 1 for axis in axes)
+    rank = len(node.outputs[0].shape if node.op_type == "Unsqueeze" else data.shape)
+    return axes is not None and all(axis % rank != rank - 1 for axis in axes)
 
 
 def _gathered(node: ir.Node) -> Sequence[int]:
@@ -138,7 +143,7 @@ def _operand(index: int) -> Callable[[ir.Node], Sequence[int] | None]:
     """Read axes from a constant operand."""
 
     def read(node: ir.Node) -> Sequence[int] | None:
-        axes = constants.array(node.inputs[index]) if index < len(node.inputs) else None
+        axes = constants.array(node.inputs[index], 64) if index < len(node.inputs) else None
         return None if axes is None else [int(axis) for axis in axes.reshape(-1)]
 
     return read

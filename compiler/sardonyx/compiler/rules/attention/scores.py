@@ -13,7 +13,7 @@ from sardonyx.compiler.rules.affine import FLOATS
 from sardonyx.compiler.rules.attention.masks import LARGE, Bias, Choice, Floor, Mask
 from sardonyx.compiler.rules.attention.reading import Dims, is_same_dim, number, only_read_by
 from sardonyx.compiler.rules.canonical_identity import has_same_dims
-from sardonyx.compiler.rules.producers import dims_of, is_operator, operator
+from sardonyx.compiler.rules.producers import is_operator, operator
 
 
 @dataclass(frozen=True)
@@ -107,7 +107,9 @@ def _cast(_: _Reader, node: ir.Node) -> ir.Value | No:
 
 def _scale(state: _Reader, node: ir.Node) -> ir.Value | No:
     a, b = _operand(node, 0), _operand(node, 1)
-    if node.op_type == "Mul" and number(b) is None and not _leads(a):
+    if node.op_type == "Mul" and (
+        number(a) is not None or (number(b) is None and not _leads(a) and _leads(b))
+    ):
         a, b = b, a
     factor = number(b)
     if factor is None:
@@ -126,14 +128,14 @@ def _scale_rows(state: _Reader, node: ir.Node, a: ir.Value, b: ir.Value) -> ir.V
         return no("the scores are divided by what is computed", b)
     if b.shape is None or not _keeps_dims(a, node):
         return no("the scale of the scores has a shape that is not known", b)
-    if dims_of(b)[-1:] not in ([], [1]):
+    if len(b.shape) and b.shape[-1] != 1:
         return no("the scale of the scores differs from key to key", b)
     state.row_scales.append(b)
     return a
 
 
 def _keeps_dims(value: ir.Value, node: ir.Node) -> bool:
-    return len(dims_of(value)) == len(_view(node))
+    return value.shape is not None and len(value.shape) == len(_view(node))
 
 
 def _tanh(state: _Reader, node: ir.Node) -> ir.Value | No:
@@ -170,8 +172,8 @@ def _no_mask_here(state: _Reader, node: ir.Node, scores: ir.Value, mask: ir.Valu
     if mask.shape is None:
         return no("the shape of the mask is not known", mask)
     # The columns need no proof: as many as the values they are multiplied by, they are the keys.
-    before, after = dims_of(scores)[:-1], _view(node)[:-1]
-    if len(before) != len(after):
+    before, after = tuple(scores.shape or ())[:-1], tuple(_view(node))[:-1]
+    if scores.shape is None or len(before) != len(after):
         return no("the mask has more axes than the scores", mask)
     for axis, (short, long) in enumerate(zip(before, after, strict=True)):
         if not is_same_dim(short, long):
@@ -200,7 +202,7 @@ def _where(state: _Reader, node: ir.Node) -> ir.Value | No:
 
 def _floor(state: _Reader, node: ir.Node) -> ir.Value | No:
     attributes = [v for v in node.inputs if v is not None]
-    if node.op_type == "Clip" and any(v is not None for v in node.inputs[2:]):
+    if node.op_type == "Clip" and len(node.inputs) > 2 and node.inputs[2] is not None:
         return no("the scores are bounded from above", node.inputs[2])
     if len(attributes) != 2:
         return no(f"{node.op_type} of the scores has {len(attributes)} operands", node.outputs[0])
@@ -220,7 +222,7 @@ def _floor(state: _Reader, node: ir.Node) -> ir.Value | No:
 def _reshape(_: _Reader, node: ir.Node) -> ir.Value | No:
     value = _operand(node, 0)
     view = _view(node)
-    if not has_same_dims(dims_of(value)[-2:], view[-2:]):
+    if value.shape is None or not has_same_dims(tuple(value.shape)[-2:], tuple(view)[-2:]):
         return no("the scores are reshaped to other rows and columns", value)
     return value
 

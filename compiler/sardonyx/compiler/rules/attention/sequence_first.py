@@ -8,7 +8,7 @@ from sardonyx.compiler.ir import constants
 from sardonyx.compiler.ir.builder import Builder
 from sardonyx.compiler.ir.signature import Attributes
 from sardonyx.compiler.rewrite import Match, No, any_of, no, rest, rule
-from sardonyx.compiler.rules.producers import dims_of, is_operator, made_by, operator
+from sardonyx.compiler.rules.producers import is_operator, made_by, operator
 
 _SWAP = (1, 0, 2)
 
@@ -24,17 +24,15 @@ def _step(value: ir.Value) -> tuple[ir.Node, int] | None:
         return None
     if node.op_type == "Split":
         return (node, 0) if Attributes(node).axis in {-1, 2} else None
-    if node.op_type == "MatMul":
-        return (node, 0) if _is_constant(node.inputs[1], 2) else None
-    if node.op_type == "Add":
-        for index, other in enumerate(reversed(node.inputs)):
-            if _is_constant(other, 0, 1):
-                return node, index
+    if node.op_type not in {"Add", "MatMul"} or len(node.inputs) != 2:
+        return None
+    for index, other in ((0, node.inputs[1]), (1, node.inputs[0])):
+        rank = len(other.shape) if other is not None and other.shape is not None else None
+        is_bias = node.op_type == "Add" and rank is not None and rank <= 1
+        is_weight = node.op_type == "MatMul" and rank == 2 and index == 0
+        if constants.is_constant(other) and (is_bias or is_weight):
+            return node, index
     return None
-
-
-def _is_constant(value: ir.Value | None, *ranks: int) -> bool:
-    return constants.is_constant(value) and len(dims_of(value)) in ranks
 
 
 def _chain(value: ir.Value) -> list[ir.Value] | No:
@@ -67,7 +65,7 @@ def _ends_in_swap(node: ir.Node) -> bool:
         return True
     for value in node.outputs:
         step = _step(value)
-        if step is None or value.is_graph_output():
+        if step is None or value.is_graph_output() or value.shape is None:
             return False
         if not all(_ends_in_swap(user) for user, _ in value.uses()):
             return False

@@ -15,7 +15,7 @@ import onnx_ir as ir
 from sardonyx.compiler.ir import constants
 from sardonyx.compiler.ir.builder import Builder
 from sardonyx.compiler.rewrite import Match, No, maybe, no, rule
-from sardonyx.compiler.rules.producers import dims_of, made_by
+from sardonyx.compiler.rules.producers import made_by
 
 _INF = float("inf")
 
@@ -56,10 +56,10 @@ def _heads(m: Match) -> tuple[int, ...]:
 def _head_counts(m: Match) -> tuple[int, int]:
     if len(m.q.shape) == 3:
         return m.attention.q_num_heads or 0, m.attention.kv_num_heads or 0
-    match m.q.shape[1], m.k.shape[1]:
-        case int(of_query), int(of_key):
-            return of_query, of_key
-    return (-1, -1) if m.q.shape[1] == m.k.shape[1] else (0, 0)
+    counts = [x.shape[1] if isinstance(x.shape[1], int) else -1 for x in (m.q, m.k)]
+    if counts == [-1, -1] and m.q.shape[1] == m.k.shape[1]:
+        return -1, -1
+    return counts[0] if -1 not in counts else 0, counts[1]
 
 
 def _split(op: Builder, x: ir.Value, heads: tuple[int, ...]) -> ir.Value:
@@ -72,11 +72,8 @@ def _split(op: Builder, x: ir.Value, heads: tuple[int, ...]) -> ir.Value:
 
 def _of_each(x: ir.Value, heads: tuple[int, ...]) -> int:
     """Return the last axis of a value divided among heads; -1, which wants elements, if unknown."""
-    count = math.prod(heads)
-    match dims_of(x):
-        case [*_, int(last)] if count > 0:
-            return last // count
-    return -1
+    last, count = x.shape[-1] if x.shape is not None else None, math.prod(heads)
+    return last // count if isinstance(last, int) and count > 0 else -1
 
 
 def _grouped(op: Builder, x: ir.Value, heads: tuple[int, ...]) -> ir.Value:
@@ -95,7 +92,7 @@ def _spread(op: Builder, x: ir.Value, is_grouped: bool) -> ir.Value:
 
 
 def _transposed(op: Builder, x: ir.Value) -> ir.Value:
-    rank = len(dims_of(x))
+    rank = len(x.shape) if x.shape is not None else 4
     made: ir.Value = op.Transpose(x, perm=[*range(rank - 2), rank - 1, rank - 2])
     return made
 
@@ -164,7 +161,7 @@ def _bias(op: Builder, m: Match, key: ir.Value, heads: tuple[int, ...]) -> ir.Va
     if not parts:
         return None
     whole: ir.Value = parts[0] if len(parts) == 1 else op.Add(*parts)
-    if len(heads) == 2 and len(dims_of(whole)) > 2:
+    if len(heads) == 2 and whole.shape is not None and len(whole.shape) > 2:
         whole = _mask_of_groups(op, whole, heads)
     return whole
 
@@ -212,9 +209,9 @@ _KEEPS_NUMBERS = {"Cast", "Expand", "Identity", "Reshape", "Slice", "Squeeze", "
 
 def _may_exclude_all(mask: ir.Value | None) -> bool:
     """Say whether a mask may exclude all keys of a query, so that the result is defined as 0."""
+    array = constants.array(mask) if mask is not None else None
     if mask is None:
         return False
-    array = constants.array(mask)
     if array is not None:
         visible = array if array.dtype == np.bool_ else array > -_INF
         return not visible.any(axis=-1).all()
@@ -236,7 +233,7 @@ def _is_known(m: Match) -> bool | No:
         return no("its scores are an output of their own")
     if len(outputs) > 1 and m.past_key is None:
         return no("its keys are an output, without any of before")
-    if any(len(dims_of(x)) not in {3, 4} for x in (m.q, m.k, m.v)):
+    if any(x.shape is None or len(x.shape) not in {3, 4} for x in (m.q, m.k, m.v)):
         return no("the rank of query, key or value is not known", m.q)
     if 0 in _head_counts(m):
         return no("its number of heads is not known", m.q)
@@ -251,11 +248,9 @@ def _is_known(m: Match) -> bool | No:
 
 
 def _is_mask_of_groups(m: Match) -> bool | No:
-    if m.mask is None:
-        return True
-    if m.mask.shape is None:
-        return no("its mask has no known rank")
-    per_head, *lengths = [1, *m.mask.shape][-3:]
+    if m.mask is None or m.mask.shape is None or len(m.mask.shape) <= 2:
+        return m.mask is None or m.mask.shape is not None or no("its mask has no known rank")
+    per_head, *lengths = m.mask.shape[-3:]
     unknown = sum(not isinstance(d, int) for d in lengths)
     if per_head == 1 or (per_head == _head_counts(m)[0] and unknown <= 1):
         return True

@@ -11,9 +11,8 @@ import onnx_ir as ir
 
 from sardonyx.compiler.ir.builder import Builder
 from sardonyx.compiler.rewrite import Match, No, const, no, rule
-from sardonyx.compiler.rules.canonical_identity import has_same_dims
 from sardonyx.compiler.rules.norm.spelling import NORMED
-from sardonyx.compiler.rules.producers import dims_of, made_by
+from sardonyx.compiler.rules.producers import made_by
 
 
 def _fuse(op: Builder, m: Match) -> ir.Value:
@@ -31,13 +30,13 @@ def _can_fuse(m: Match) -> bool | No:
     x, folded = m.x, m.folded
     if x.dtype not in NORMED:
         return no("norms keep their statistics in single precision", x)
-    if len(dims_of(x)) < 3 or not isinstance(x.shape[1], int):
+    if x.shape is None or len(x.shape) < 3 or not isinstance(x.shape[1], int):
         return no("it is not known to be a batch of channels", x)
-    if len(dims_of(folded)) != 3 or not isinstance(folded.shape[1], int):
+    if folded.shape is None or len(folded.shape) != 3 or not isinstance(folded.shape[1], int):
         return no("the channels are not folded into groups", folded)
     if x.shape[1] % folded.shape[1]:
         return no(f"{x.shape[1]} channels are no {folded.shape[1]} groups", x)
-    if not has_same_dims(dims_of(x)[:1], dims_of(folded)[:1]):
+    if x.shape[0] is None or x.shape[0] != folded.shape[0]:
         return no("the batch is not known to stay what it is", folded)
     return _is_unfolded(m)
 
@@ -48,9 +47,11 @@ def _is_unfolded(m: Match) -> bool | No:
     if producer is not None and producer.inputs[0] is m.x:
         whole = not producer.attributes.get_int("start", 0) and "end" not in producer.attributes
         return whole or no("the result is not known to have the shape of the input", m.shape)
-    result = m.root.outputs[0]
-    is_same = has_same_dims(dims_of(result), dims_of(m.x))
-    return is_same or no("the result is not known to have the shape of the input", result)
+    result = m.root.outputs[0].shape
+    is_known = result is not None and not result.has_unknown_dim()
+    if is_known and result == m.x.shape:
+        return True
+    return no("the result is not known to have the shape of the input", m.root.outputs[0])
 
 
 GROUP_NORM = rule(

@@ -107,14 +107,12 @@ def _is_matrix(weight: ir.Value | None) -> bool:
 def _has_bias(linear: ir.Node) -> bool:
     """Say whether a vector is added to a product, and nothing else reads that."""
     product, weight = linear.outputs[0], linear.inputs[1]
-    if not _is_read_once(product) or product.shape is None:
+    if not _is_read_once(product) or product.shape is None or weight is None:
         return False
     ((reader, _),) = product.uses()
     (bias,) = [v for v in reader.inputs if v is not product] or [None]
-    if not is_operator(reader, "Add") or not constants.is_constant(bias):
+    if not is_operator(reader, "Add") or bias is None or not constants.is_constant(bias):
         return False
-    assert bias is not None
-    assert weight is not None
     assert weight.shape is not None
     rank = len(product.shape)
     return bool(is_per_channel(bias, rank, rank - 1, weight.shape.numpy()[1]))

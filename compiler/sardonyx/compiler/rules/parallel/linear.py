@@ -13,7 +13,7 @@ from sardonyx.compiler.ir.constants import Array
 from sardonyx.compiler.ir.signature import Attributes
 from sardonyx.compiler.rewrite import Match, No, const, maybe, no, rule
 from sardonyx.compiler.rules.affine import is_float
-from sardonyx.compiler.rules.producers import dims_of, is_operator
+from sardonyx.compiler.rules.producers import is_operator
 
 _MOST = 4
 """More layers, such as those of all experts or all cross-attentions, would hold much at once."""
@@ -118,12 +118,12 @@ def _layers(m: Match) -> list[_Layer]:
         if is_alike and node.graph is m.root.graph and _is_plain(node):
             layer = _layer(node)
             same = m.root.op_type != "Gemm" or Attributes(node).transB == m.linear.transB
-            if same:
+            if same and layer is not None:
                 found.append(layer)
     return found
 
 
-def _layer(node: ir.Node) -> _Layer:
+def _layer(node: ir.Node) -> _Layer | None:
     weight, output = node.inputs[1], node.outputs[0]
     assert weight is not None
     if node.op_type == "Gemm":
@@ -140,7 +140,10 @@ def _layer(node: ir.Node) -> _Layer:
 
 def _is_bias(value: ir.Value | None, weight: ir.Value) -> bool:
     """Say whether a value is a constant vector over the columns of a weight."""
-    return constants.is_constant(value) and dims_of(value) in ([1], dims_of(weight)[1:])
+    if not constants.is_constant(value) or value is None or value.shape is None:
+        return False
+    assert weight.shape is not None
+    return bool(len(value.shape) == 1 and value.shape[0] in {1, weight.shape[1]})
 
 
 def _is_plain(node: ir.Node) -> bool | No:
@@ -164,7 +167,7 @@ def _is_plain_gemm(node: ir.Node) -> bool | No:
     bias = node.inputs[2] if len(node.inputs) > 2 else None
     if bias is not None and not constants.is_constant(bias):
         return no("the bias is computed when the model runs", bias)
-    is_vector = bias is None or len(dims_of(bias)) == 1
+    is_vector = bias is None or (bias.shape is not None and len(bias.shape) == 1)
     return is_vector or no("the bias is no vector", bias)
 
 

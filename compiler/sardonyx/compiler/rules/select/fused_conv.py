@@ -13,8 +13,6 @@ import onnx_ir as ir
 from sardonyx.compiler.ir.builder import Builder
 from sardonyx.compiler.rewrite import Match, No, maybe, no, rule
 from sardonyx.compiler.rewrite.pattern import Operator, PatternBuilder
-from sardonyx.compiler.rules.canonical_identity import has_same_dims
-from sardonyx.compiler.rules.producers import dims_of
 
 
 def _conv(op: PatternBuilder) -> Operator:
@@ -49,30 +47,34 @@ def _bias(m: Match) -> Any:
 
 def _attributes(m: Match) -> dict[str, Any]:
     """Return all attributes of a convolution, so that all calls have the same."""
+    spatial = len(m.weight.shape) - 2
+    kernel = m.weight.shape.numpy()[2:]
     found = {
-        "dilations": m.conv.dilations or (1, 1),
+        "dilations": m.conv.dilations or (1,) * spatial,
         "group": m.conv.group,
-        "kernel_shape": m.weight.shape.numpy()[2:],
-        "strides": m.conv.strides or (1, 1),
+        "kernel_shape": m.conv.kernel_shape or kernel,
+        "strides": m.conv.strides or (1,) * spatial,
     }
     if m.conv.auto_pad == "NOTSET":
-        return {**found, "pads": m.conv.pads or (0, 0, 0, 0)}
+        return {**found, "pads": m.conv.pads or (0,) * 2 * spatial}
     return {**found, "auto_pad": m.conv.auto_pad}
 
 
 def _can_fuse(m: Match) -> bool | No:
     if m.x.dtype != ir.DataType.FLOAT:
         return no("the kernel computes in single precision", m.x)
-    shape = dims_of(m.weight)
-    if len(shape) != 4 or not all(isinstance(dim, int) for dim in shape):
+    shape = m.weight.shape
+    if shape is None or len(shape) != 4 or not all(isinstance(dim, int) for dim in shape):
         return no("the weight is not one of a convolution of images", m.weight)
     z = _summand(m)
     return z is None or _is_same_shape(z, m.convolved)
 
 
 def _is_same_shape(z: ir.Value, convolved: ir.Value) -> bool | No:
-    is_same = bool(dims_of(z)) and has_same_dims(dims_of(z), dims_of(convolved))
-    return is_same or no("the sum is not known to be of two values of one shape", z)
+    is_known = z.shape is not None and not z.shape.has_unknown_dim()
+    if is_known and z.shape == convolved.shape:
+        return True
+    return no("the sum is not known to be of two values of one shape", z)
 
 
 CONV_RELU = rule("conv_relu", lambda op: op.Relu(_conv(op)), _fuse, _can_fuse)

@@ -16,7 +16,7 @@ from sardonyx.compiler.ir.signature import Attributes
 from sardonyx.compiler.rewrite import Match, No, no, rest, rule
 from sardonyx.compiler.rules.attention.reading import number
 from sardonyx.compiler.rules.canonical_identity import has_same_dims
-from sardonyx.compiler.rules.producers import dims_of, is_operator, made_by
+from sardonyx.compiler.rules.producers import is_operator, made_by
 
 _MOVES = ("Reshape", "Expand", "Unsqueeze", "Squeeze", "Transpose", "Slice", "Gather")
 
@@ -85,13 +85,14 @@ def _hidden_keys(mask: ir.Value | None, query: ir.Value) -> _HiddenKeys | None:
     if choice is None:
         return None
     condition, (shown, other) = choice.inputs[0], map(number, choice.inputs[1:])
-    assert condition is not None
+    if condition is None or condition.shape is None or query.shape is None:
+        return None
     is_inverted = other == 0
     kept, fill = (other, shown) if is_inverted else (shown, other)
     if kept != 0 or fill is None or not np.isfinite(fill):
         return None
-    batch, length = dims_of(query)[:1], dims_of(query)[1:2]
-    has_keys = has_same_dims(dims_of(condition), [*batch, 1, 1, *length])
+    batch, length = list(query.shape)[:2]
+    has_keys = has_same_dims(list(condition.shape), [batch, 1, 1, length])
     return _HiddenKeys(condition, is_inverted, fill) if has_keys else None
 
 
@@ -102,10 +103,12 @@ def _projection(m: Match) -> _Projection | No:
     if list(split.outputs) != [m.query, m.key, m.content]:
         return no("query, key and value are not the three pieces of one linear layer", m.query)
     joined = split.inputs[0]
-    assert joined is not None
-    if len(dims_of(m.query)) != 3 or Attributes(split).axis not in {-1, 2}:
+    rank = len(m.query.shape or ())
+    if rank != 3 or Attributes(split).axis % rank != rank - 1 or joined is None:
         return no("the linear layer is not split into features", m.query)
-    if not all(has_same_dims(dims_of(m.query), dims_of(piece)) for piece in split.outputs):
+    if not has_same_dims(list(m.query.shape), list(m.key.shape or ())) or not has_same_dims(
+        list(m.key.shape), list(m.content.shape or ())
+    ):
         return no("query, key and value differ in size", m.key)
     for piece in split.outputs:
         if len(piece.uses()) != 1 or piece.is_graph_output():
@@ -120,15 +123,17 @@ def _linear(result: ir.Value) -> _Projection | No:
         first, second = plus.inputs
         result, bias = (second, first) if constants.is_constant(first) else (first, second)  # type: ignore[assignment]
     product = made_by(result, "MatMul")
-    x, weight = product.inputs if product is not None else (None, None)
-    fixed = [weight] if bias is None else [weight, bias]
-    if not all(map(constants.is_constant, fixed)):
+    if product is None or (bias is not None and not constants.is_constant(bias)):
         return no("query, key and value are not made by a linear layer", result)
-    assert x is not None
-    assert weight is not None
-    inputs_and_outputs = dims_of(weight)
-    is_vector = bias is None or dims_of(bias) == inputs_and_outputs[1:]
-    if len(inputs_and_outputs) != 2 or not is_vector:
+    x, weight = product.inputs
+    if x is None or weight is None or not constants.is_constant(weight):
+        return no("query, key and value are not made by a linear layer", result)
+    shape = weight.shape
+    if (
+        shape is None
+        or len(shape) != 2
+        or (bias is not None and list(bias.shape or ()) != [shape[1]])
+    ):
         return no("the weight is no matrix or the bias no vector", weight)
     if len(result.uses()) != 1 or result.is_graph_output():
         return no("others read what the linear layer makes too", result)
@@ -158,9 +163,10 @@ def _is_bias(mask: ir.Value, query: ir.Value) -> bool | No:
         return no("the mask is boolean: a query that sees no key gets zeros by it", mask)
     if _hidden_keys(mask, query) is not None:
         return True
-    if len(dims_of(mask)) != 4:
+    if query.shape is None or mask.shape is None or len(mask.shape) != 4:
         return no("the mask has not four axes", mask)
-    if not has_same_dims(dims_of(mask)[2:], dims_of(query)[1:2] * 2):
+    length = query.shape[1]
+    if not has_same_dims(list(mask.shape)[2:], [length, length]):
         return no(
             "the mask is not known to have a row for each query and a column for each key", mask
         )

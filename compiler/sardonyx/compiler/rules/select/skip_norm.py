@@ -16,9 +16,8 @@ from sardonyx.compiler.ir.builder import Builder
 from sardonyx.compiler.rewrite import Match, No, Rule, any_of, const, maybe, no, rule
 from sardonyx.compiler.rewrite.pattern import Operator, Pattern, PatternBuilder
 from sardonyx.compiler.rules.affine import is_per_channel
-from sardonyx.compiler.rules.canonical_identity import has_same_dims
 from sardonyx.compiler.rules.norm.spelling import NORMED
-from sardonyx.compiler.rules.producers import dims_of, is_operator
+from sardonyx.compiler.rules.producers import is_operator
 
 _NORMS = ("LayerNormalization", "RMSNormalization")
 _KERNELS = {
@@ -46,7 +45,7 @@ def _kernel(op: Builder, m: Match, norm: ir.Node, outputs: int) -> Any:
     scale, *rest = norm.inputs[1:]
     epsilon = norm.attributes.get_float("epsilon", 1e-5)
     bias = m.value("bias")
-    if bias is not None and len(dims_of(bias)) != 1:
+    if bias is not None and len(bias.shape or ()) != 1:
         bias = op.constant(m.bias.reshape(-1))
     if norm.op_type == "RMSNormalization":
         return op.call(
@@ -72,10 +71,9 @@ def _fits(m: Match, norm: ir.Node) -> bool | No:
     a, b, scale = m.a, m.b, norm.inputs[1]
     if m.sum.dtype not in NORMED:
         return no("the kernel is for floats of 16 and 32 bits", m.sum)
-    if len(dims_of(a)) != 3 or not has_same_dims(dims_of(a), dims_of(b)):
+    if a.shape is None or len(a.shape) != 3 or a.shape.has_unknown_dim() or a.shape != b.shape:
         return no("the sum is not known to be of two sequences of one shape", m.sum)
-    assert scale is not None
-    if len(dims_of(scale)) != 1 or scale.dtype != a.dtype:
+    if scale is None or scale.shape is None or len(scale.shape) != 1 or scale.dtype != a.dtype:
         return no("the norm is over more than the last axis", norm.outputs[0])
     if any(vector is not None and vector.shape != [a.shape[2]] for vector in norm.inputs[1:]):
         return no("the scale of the norm is not one of each channel", scale)
@@ -130,14 +128,14 @@ def _is_its_norm(m: Match) -> bool | No:
     if kernel is None or kernel.op_type != _KERNELS[norm.op_type] or m.x.index() != _SUM:
         return no("its input is no sum that a fused norm gives", m.x)
     beta = kernel.inputs[3] if norm.op_type == _NORMS[0] and len(kernel.inputs) > 3 else None
-    epsilon = kernel.attributes.get_float("epsilon", 0.0)
+    epsilon = kernel.attributes.get_float("epsilon")
     is_same = kernel.inputs[2] is m.scale and beta is m.beta and _are_equal(epsilon, m.norm.epsilon)
     return is_same or no("the fused norm has another scale, bias or epsilon", m.x)
 
 
-def _are_equal(a: float, b: float) -> bool:
+def _are_equal(a: float | None, b: float) -> bool:
     """Compare in single precision, in which ONNX keeps attributes."""
-    return bool(np.float32(a) == np.float32(b))
+    return a is not None and bool(np.float32(a) == np.float32(b))
 
 
 SKIP_NORM: tuple[Rule, ...] = (
