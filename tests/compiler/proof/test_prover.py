@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
+import onnx_ir as ir
 import pytest
 
 from sardonyx import compiler
@@ -84,6 +85,15 @@ def test_samples_it_was_captured_with_do_where_made_up_ones_do_not_run():
         "g (float[n,4] x) => (float[2,6] y) { y = Reshape(x, six) }", six=np.int64([2, 6])
     )
     given.meta[SAMPLES] = [{"x": X[:1].repeat(3, 0)}]
+    proof = compiler.compile(given, rules=[DROPS_RELU], proof="pass").proof
+    assert proof.holds
+
+
+def test_samples_it_was_captured_with_do_where_none_can_be_made_up():
+    given = model("g (float[n,1000000] x) => (float[n,1000000] y) { y = Relu(x) }")
+    given.graph.inputs[0].shape = ir.Shape(["n", 2**26])
+    given.graph.outputs[0].shape = None
+    given.meta[SAMPLES] = [{"x": np.ones((0, 2**26), np.float32)}]
     proof = compiler.compile(given, rules=[DROPS_RELU], proof="pass").proof
     assert proof.holds
 

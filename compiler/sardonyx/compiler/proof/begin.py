@@ -82,12 +82,12 @@ def _made_up(model: ir.Model) -> list[list[dict[str, Array]] | str]:
     is_dynamic = any(isinstance(d, ir.SymbolicDim) for d in dims)
     try:
         held = [checked(s, model, number) for number, s in enumerate(model.meta.get(SAMPLES) or ())]
-        if held and is_dynamic:
-            # What holds at the sizes that it was captured with may not hold at others.
-            tries += [[*held, generate(model, SIZES[0])]]
         tries += [held] if held else []
         sizes = SIZES if is_dynamic else SIZES[:1]
         tries += [[generate(model, lengths, seed)] for seed, lengths in enumerate(sizes)]
+        if held and is_dynamic:
+            # What holds at the sizes that it was captured with may not hold at others.
+            tries.insert(0, [*held, generate(model, SIZES[0])])
     except UnsupportedError as error:
         tries.append(" ".join(filter(None, (error.what, error.where, error.found))))
     return tries
