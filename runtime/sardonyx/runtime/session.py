@@ -232,6 +232,7 @@ class Session:
         self._where = where
         accelerators = _accelerators(raw)
         self._bind = Binder(self.inputs, where, frozenset(accelerators))
+        self._has_devices = bool(accelerators)
         self._has_graphs = any(map(_captures_graphs, accelerators.values()))
         self._options = run_options(NO_GRAPH) if self._has_graphs else None
         self._outputs = {spec.name: spec for spec in self.outputs}
@@ -259,7 +260,7 @@ class Session:
             OutOfMemoryError: The device has no room for this call.
             RunError: ONNX Runtime failed.
         """
-        return self._run(self._names, self._bind(args, named), _wants_torch((args, named.values())))
+        return self._run(self._names, self._bind(args, named), (args, named.values()))
 
     def bind(self, /, *args: Any, **named: Any) -> Bound:
         """Bind memory to inputs and outputs, for a call that is made again and again.
@@ -308,15 +309,17 @@ class Session:
                     where=self._where,
                     expected=", ".join(map(str, self.outputs)),
                 )
-        results = self._run(names, self._bind((), feed), _wants_torch([feed.values()]))
+        results = self._run(names, self._bind((), feed), [feed.values()])
         return dict(zip(names, results, strict=True))
 
-    def _run(self, names: list[str], feed: dict[str, Any], wants_torch: bool) -> list[Any]:
-        device = device_of_feed(feed)
+    def _run(
+        self, names: list[str], feed: dict[str, Any], given: Iterable[Iterable[Any]]
+    ) -> list[Any]:
+        device = device_of_feed(feed) if self._has_devices else None
         try:
             if device is not None:
                 kept = run_on_device(self._raw, names, feed, device, self._options)
-                return [to_torch(y) for y in kept] if wants_torch else kept
+                return [to_torch(y) for y in kept] if _wants_torch(given) else kept
             if self._has_narrow:
                 specs = [self._outputs[name] for name in names]
                 results: list[Any] = run_as_values(self._raw, names, feed, specs)
