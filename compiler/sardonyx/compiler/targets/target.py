@@ -60,8 +60,6 @@ class Target:
             can or nobody knows; by default nobody does.
         selections: Names of the rule sets (`rules.select.SELECTIONS`) that put operators into the
             form that it runs fastest, in the order in which they are applied.
-        unmeasured: Of these, the ones that no kept measurement supports yet, each with the reason
-            why it is chosen nevertheless.
         session: How ONNX Runtime is to be set up; None leaves it alone.
         precisions: Names of the half precisions that it computes in faster than in single.
         layouts: For each layout of images that it can be asked for, the options of its provider
@@ -78,7 +76,6 @@ class Target:
     kernel_gaps: Mapping[str, int] = field(default_factory=dict)
     missing_kernel: Callable[[ir.Node, int], str | None] | None = None
     selections: tuple[str, ...] = ()
-    unmeasured: Mapping[str, str] = field(default_factory=dict)
     session: SessionSettings | None = None
     precisions: tuple[str, ...] = ()
     layouts: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
