@@ -50,7 +50,8 @@ class Limits:
 
     Attributes:
         seconds: Wall time of loading it and running it on all inputs.
-        memory: Bytes of address space, the mapped weights left out; None for no limit.
+        memory: Bytes of address space, the mapped weights left out; None for no limit. It
+            holds on the CPU only.
         threads: Threads of ONNX Runtime.
     """
 
@@ -112,7 +113,8 @@ class Executor:
                 remedy="make room there, point TMPDIR elsewhere, or compile with proof='off'",
             ) from error
         made = [self.folder / f"output-{index}.npz" for index in range(len(samples))]
-        memory = self.limits.memory
+        # CUDA reserves addresses for the memory of the device and of the host at once.
+        memory = self.limits.memory if provider == "cpu" else None
         request = {
             "model": str(path),
             "inputs": [str(file) for file in fed],

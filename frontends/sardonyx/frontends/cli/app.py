@@ -64,7 +64,8 @@ def compile_command(
         str | None, typer.Option(help="Compute in fp16 or bf16, where the target does.")
     ] = None,
     layout: Annotated[
-        str | None, typer.Option(help="nhwc: channels last, where the target can be asked.")
+        str | None,
+        typer.Option(help="nhwc or nchw: layout of images, where the target can be asked."),
     ] = None,
     dynamic: Dynamic = None,
     external_data: Annotated[
