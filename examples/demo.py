@@ -151,8 +151,8 @@ def main() -> int:
     sentences: dict[str, np.ndarray] = {}
 
     def work(tell: Callable[[str], None], advance: Callable[[], None]) -> None:
-        for model in options.models:
-            models[model] = measure(model, WAYS, settings, tell)
+        for model, records in measure(options.models, WAYS, settings, tell):
+            models[model] = records
             advance()
         if "minilm" in models:
             sentences.update(embeddings(settings, tell))
