@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+
 import ml_dtypes
 import numpy as np
 import pytest
@@ -107,3 +111,17 @@ def test_a_full_disk_is_told(monkeypatch):
     monkeypatch.setattr("sardonyx.compiler.proof.execute.write_runnable", full)
     with pytest.raises(ExecutionError, match="No space left"):
         run("g (float[1] x) => (float[1] y) { y = Neg(x) }", {"x": np.zeros(1, np.float32)})
+
+
+def test_a_request_without_a_limit_has_none_left_of_the_one_before():
+    code = (
+        "import resource\n"
+        "from sardonyx.compiler.proof.worker import limit_memory\n"
+        "_, hard = resource.getrlimit(resource.RLIMIT_AS)\n"
+        "limit_memory(8 << 30)\n"
+        "assert resource.getrlimit(resource.RLIMIT_AS)[0] != hard\n"
+        "limit_memory(None)\n"
+        "assert resource.getrlimit(resource.RLIMIT_AS) == (hard, hard)\n"
+    )
+    path = os.pathsep.join(sys.path)
+    subprocess.run([sys.executable, "-c", code], check=True, env={**os.environ, "PYTHONPATH": path})

@@ -16,14 +16,15 @@ import numpy as np
 
 def limit_memory(nbytes: int | None) -> None:
     """Let this process have at most so much address space, where the system can hold it to that."""
-    if nbytes is None:
-        return
     try:
         import resource
     except ImportError:  # Windows has no such limits.
         return
     _, hard = resource.getrlimit(resource.RLIMIT_AS)
-    soft = nbytes if hard == resource.RLIM_INFINITY else min(nbytes, hard)
+    if nbytes is None:  # The request before this one may have had a limit.
+        soft = hard
+    else:
+        soft = nbytes if hard == resource.RLIM_INFINITY else min(nbytes, hard)
     resource.setrlimit(resource.RLIMIT_AS, (soft, hard))
 
 
