@@ -217,8 +217,9 @@ def _onnxruntime_runner(job: Job, provider_options: dict[str, str]) -> Runner:
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_ALL
     options.intra_op_num_threads = job.threads
     wanted = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}[job.device]
-    path = (job.folder if (job.folder / ARTIFACT).exists() else source_file(job).parent) / ARTIFACT
-    session = onnxruntime.InferenceSession(path, options, providers=[(wanted, provider_options)])
+    session = onnxruntime.InferenceSession(
+        artifact(job), options, providers=[(wanted, provider_options)]
+    )
     if session.get_providers()[0] != wanted:
         raise RuntimeError(f"asked for {wanted}, got {session.get_providers()}")
     if job.device == "cpu":
@@ -275,6 +276,12 @@ def prepare_onnxsim(job: Job) -> dict[str, Any]:
     model, is_equal = onnxsim.simplify(onnx.load(source_file(job)))
     onnx.save(model, job.folder / ARTIFACT)
     return {"notes": [] if is_equal else ["onnxsim's own check failed"]}
+
+
+def artifact(job: Job) -> Path:
+    """What this contender runs: its own artifact, or that of the one it only runs otherwise."""
+    own = job.folder / ARTIFACT
+    return own if own.exists() else source_file(job)
 
 
 def source_file(job: Job) -> Path:
@@ -361,8 +368,7 @@ def load_sardonyx_graphs(job: Job) -> Runner:
 def _sardonyx_runner(job: Job, options: dict[str, Any]) -> Runner:
     from sardonyx import runtime
 
-    path = (job.folder if (job.folder / ARTIFACT).exists() else source_file(job).parent) / ARTIFACT
-    session = runtime.load(path, providers=[(job.device, options)], threads=job.threads)
+    session = runtime.load(artifact(job), providers=[(job.device, options)], threads=job.threads)
     if job.device == "cpu":
         return Runner(
             feed=lambda arrays: list(arrays.values()),

@@ -119,6 +119,11 @@ def failures(result: Result) -> Iterator[str]:
                 yield f"- {model}, {CONTENDERS[name].title}: {one_line(record['error'])}"
 
 
+def device(machine: Result) -> str:
+    """The machine's accelerator, as a sentence; nothing where it has none."""
+    return f"{machine['gpu']}. " if "gpu" in machine else ""
+
+
 def section(name: str, result: Result) -> Iterator[str]:
     """One stored result as Markdown."""
     machine, settings = result["machine"], result["settings"]
@@ -131,8 +136,7 @@ def section(name: str, result: Result) -> Iterator[str]:
         f"{settings['threads']} thread(s), batch 1, "
         f"{settings['rounds']} rounds of {settings['seconds']} s each; "
         f"{cpu['name']}, {cpu['cores']} usable cores, "
-        f"{', '.join(cpu['features'])}, {machine['memory_gb']} GB. "
-        f"{machine['gpu'] + '. ' if 'gpu' in machine else ''}{versions}."
+        f"{', '.join(cpu['features'])}, {machine['memory_gb']} GB. {device(machine)}{versions}."
     )
     parts = {
         "Median latency": latency(result),
@@ -190,7 +194,7 @@ def fusions(name: str, result: Result) -> Iterator[str]:
         f"{settings['device']}, {settings.get('precision', 'fp32')}, {settings['threads']} "
         f"thread(s), {settings['rounds']} rounds of {settings['seconds']} s each; "
         f"{machine['cpu']['name']}, {', '.join(machine['cpu']['features'])}. "
-        f"{machine['gpu'] + '. ' if 'gpu' in machine else ''}{versions}."
+        f"{device(machine)}{versions}."
     )
     for stage, title in FUSION_STAGES.items():
         rows = [

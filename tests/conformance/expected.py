@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,22 +20,27 @@ class Reason:
     is_either: bool
 
 
-def read_list(text: str) -> dict[str, Reason]:
-    """Parse the list: a reason in brackets, then the cases it holds for."""
-    found: dict[str, Reason] = {}
+def entries(text: str) -> Iterator[tuple[str, str]]:
+    """Parse a list: a reason in brackets, then the names it holds for; yield name and reason."""
+    seen: set[str] = set()
     reason = None
-    for line in text.splitlines():
-        line = line.strip()
+    for line in map(str.strip, text.splitlines()):
         if not line or line.startswith("#"):
             continue
         if line.startswith("["):
-            said = line.strip("[]").strip()
-            assert said.removeprefix(_EITHER).strip(), "a reason must say something"
-            reason = Reason(said, said.startswith(_EITHER))
+            reason = line.strip("[]").strip()
             continue
         assert reason is not None, f"{line} stands before any reason"
-        assert line not in found, f"{line} is listed twice"
-        found[line] = reason
+        assert line not in seen, f"{line} is listed twice"
+        seen.add(line)
+        yield line, reason
+
+
+def read_list(text: str) -> dict[str, Reason]:
+    """Parse the list of expected failures: cases and reasons."""
+    found = {name: Reason(said, said.startswith(_EITHER)) for name, said in entries(text)}
+    for reason in found.values():
+        assert reason.text.removeprefix(_EITHER).strip(), "a reason must say something"
     return found
 
 

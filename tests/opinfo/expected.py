@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
+from tests.conformance.expected import entries
 from tests.opinfo.judge import RIGHT, Verdict
 
 LIST = Path(__file__).with_name("expected_failures.txt")
@@ -15,19 +16,11 @@ def read_list(text: str) -> dict[str, tuple[str, str]]:
 
     Returns, by operator, category and reason.
     """
-    found: dict[str, tuple[str, str]] = {}
-    heading = None
-    for line in map(str.strip, text.splitlines()):
-        if not line or line.startswith("#"):
-            continue
-        if line.startswith("["):
-            category, _, reason = line.strip("[]").partition(": ")
-            assert reason, f"{line} says no reason"
-            heading = (category, reason)
-            continue
-        assert heading is not None, f"{line} stands before any reason"
-        assert line not in found, f"{line} is listed twice"
-        found[line] = heading
+    found = {}
+    for name, said in entries(text):
+        category, _, reason = said.partition(": ")
+        assert reason, f"{said} says no reason"
+        found[name] = (category, reason)
     return found
 
 
