@@ -16,7 +16,8 @@ from .errors import (
     SettingsError,
 )
 from .integrity import check_integrity
-from .session import Session, load
+from .loading import load
+from .session import Session
 from .settings import Settings
 from .specs import Spec
 

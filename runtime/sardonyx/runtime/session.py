@@ -1,40 +1,20 @@
-"""Loading a model and running it."""
+"""A loaded model and its calls."""
 
 from __future__ import annotations
 
-import concurrent.futures
-import contextlib
-import os
 import re
-import tempfile
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any, Protocol, runtime_checkable
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 from .arrays import describe, is_torch
 from .binding import NO_GRAPH, Bound, device_of_feed, run_on_device, run_options
 from .device_tensors import to_torch
-from .devices import (
-    CPU,
-    Requested,
-    did_not_start,
-    load_wheels_libraries,
-    missing_library,
-    report,
-    resolve,
-    short_name,
-    unused_problem,
-    used_providers,
-)
-from .errors import InputError, LoadError, OutOfMemoryError, RunError, SettingsError
+from .devices import CPU, short_name, used_providers
+from .errors import InputError, OutOfMemoryError, RunError
 from .inputs import Binder
-from .integrity import Weights, check_model
-from .modelfile import Header, open_model, read_header, scalars
 from .narrow import NARROW, run_as_values
-from .settings import Settings, merge_settings, session_options
+from .settings import Settings
 from .specs import Spec, spec_of
-
-_MOST_TRIES = 50
-"""How often a file is read again that another process replaces while it is read."""
 
 PREFIX = re.compile(r"^\[ONNXRuntimeError\] : \d+ : \w+ : ")
 NO_MEMORY = (
@@ -47,168 +27,9 @@ NO_MEMORY = (
 )
 """How ONNX Runtime says that memory is short."""
 
-# What ONNX Runtime says, from where it becomes readable, and what to do about it.
-REFUSALS = {
-    "Unsupported model IR version": "save it with a lower ir_version, or use a newer onnxruntime",
-    "ONNX Runtime only *guarantees*": "export it at a lower opset, or use a newer onnxruntime",
-    "External data path": "put the weights file beside the model, and load the model by its path",
-    "Could not find an implementation": "compile the model for this target, or cast to a type "
-    "that this provider has a kernel for",
-    "No opset import for domain": "name the domain in the model's opset imports",
-}
-
-
-@runtime_checkable
-class HasBytes(Protocol):
-    """A compiled program, or anything else that gives its model as bytes."""
-
-    def to_bytes(self) -> bytes:
-        """The model, serialised."""
-        ...
-
-
-@runtime_checkable
-class CanSave(Protocol):
-    """Something that writes its model to a path, with its weights beside it."""
-
-    def save(self, path: str) -> Any:
-        """Write the model."""
-        ...
-
-
-def load(
-    source: str | os.PathLike[str] | bytes | HasBytes | CanSave,
-    providers: Requested | Sequence[Requested] | None = None,
-    *,
-    threads: int | None = None,
-    config: Mapping[str, Any] | None = None,
-    disabled_optimizers: Iterable[str] | None = None,
-    graph_optimization: str | None = None,
-    fallback: str = "error",
-    verify: bool = True,
-) -> Session:
-    """Make a session that runs a model.
-
-    Args:
-        source: Path of an ``.onnx`` file, its bytes, or an object with ``to_bytes()`` or
-            ``save(path)``, as a compiled program.
-        providers: Execution providers in order of preference: ``"cuda"``, ONNX Runtime's name, or
-            with options ``("cuda", {"device_id": 1})``. By default, and for the rest, the CPU.
-        threads: Threads of the compute pool; by default the cores of this process and its cgroup.
-        config: ONNX Runtime session config entries; they override the artifact's and the defaults.
-        disabled_optimizers: ONNX Runtime graph transformers to switch off.
-        graph_optimization: ``"off"``, ``"basic"``, ``"extended"`` or ``"all"``, the default.
-        fallback: ``"error"``: a provider that is asked for and then not used is an error.
-            ``"warn"``: it is a warning, and the other providers run the model.
-        verify: Check that a file which Sardonyx wrote, and the weights beside it, are as they were
-            written, by the SHA-256 that they carry. Files that others wrote carry none.
-
-    Settings in the model's metadata (key ``sardonyx.session``) are applied below the caller's.
-    Denormal numbers are flushed to zero by default, for speed: in ONNX Runtime's threads, and in
-    the thread that makes the process' first session. Calls from other threads still compute with
-    denormals in their own thread: slower, and numbers below 1.2e-38 may come out different.
-    ``config={"session.set_denormal_as_zero": "0"}`` switches it off.
-
-    Raises:
-        LoadError: The model is missing, damaged, of a newer format, or refused by ONNX Runtime.
-        IntegrityError: Bits of the model or of its weights are not as they were written.
-        ProviderError: A provider is unknown, does not start, or gets no node.
-        SettingsError: A setting of the caller or of the artifact is not valid.
-    """
-    if fallback not in ("error", "warn"):
-        raise SettingsError(
-            "fallback is not valid", found=repr(fallback), expected="'error' or 'warn'"
-        )
-    requested = resolve(providers, fallback)
-    disabled = disabled_optimizers
-    chosen = {
-        "threads": threads,
-        "config": config,
-        # An iterator would be empty at the second try.
-        "disabled_optimizers": list(disabled) if isinstance(disabled, Iterator) else disabled,
-        "graph_optimization": graph_optimization,
-    }
-    with contextlib.ExitStack() as stack:
-        model, where = _model_of(source, stack)
-        # What this process has just made needs no check.
-        is_checked = verify and isinstance(source, str | bytes | os.PathLike)
-        for left in reversed(range(_MOST_TRIES)):
-            before = _identity(model)
-            try:
-                session = _load(
-                    model,
-                    where,
-                    requested=requested,
-                    chosen=chosen,
-                    fallback=fallback,
-                    is_checked=is_checked,
-                )
-            except LoadError:
-                if not left or _identity(model) == before:
-                    raise
-            else:
-                if not left or _identity(model) == before:
-                    return session
-    raise AssertionError("the last try returns or raises")
-
-
-def _identity(model: str | bytes) -> tuple[int, int, int] | None:
-    """What changes when another file takes a model's place; weights beside it may then vanish."""
-    if isinstance(model, str):
-        with contextlib.suppress(OSError, ValueError):
-            found = os.stat(model)
-            return found.st_ino, found.st_size, found.st_mtime_ns
-    return None
-
-
-@contextlib.contextmanager
-def _checked_meanwhile(weights: Weights | None) -> Iterator[None]:
-    """Check weights in another thread; what is wrong with them explains any other error."""
-    if weights is None:
-        yield
-        return
-    with concurrent.futures.ThreadPoolExecutor(1) as pool:
-        check = pool.submit(weights.check)
-        try:
-            yield
-        finally:
-            check.result()
-
-
-def _load(
-    model: str | bytes,
-    where: str,
-    *,
-    requested: Mapping[str, dict[str, Any]],
-    chosen: Mapping[str, Any],
-    fallback: str,
-    is_checked: bool,
-) -> Session:
-    with open_model(model) as data:
-        path = model if isinstance(model, str) else None
-        if is_checked:
-            header, weights = check_model(data, where, path)
-        else:
-            header, weights = read_header(data, where), None
-    settings = merge_settings(header.metadata, where, **chosen)
-    requested = {
-        name: {**settings.provider_options.get(short_name(name), {}), **options}
-        for name, options in requested.items()
-    }
-    # Weights are only numbers: ONNX Runtime may read them while they are checked.
-    with _checked_meanwhile(weights):
-        raw = _create(model, where, settings, requested, fallback)
-    problem = unused_problem(raw, list(requested), where)
-    if problem is not None:
-        report(problem, fallback)
-    try:
-        return Session(raw, where, settings, _scalars(raw, model, header))
-    except UnicodeDecodeError as error:
-        raise _refused(where, f"a name or a metadata entry is not UTF-8: {error}") from error
-
 
 class Session:
-    """A loaded model; made by :func:`load`. Threads may share it.
+    """A loaded model; made by :func:`sardonyx.runtime.load`. Threads may share it.
 
     Attributes:
         inputs: Specs of the inputs, in positional order; those with a default in the model last.
@@ -372,79 +193,3 @@ def _captures_graphs(options: Mapping[str, str]) -> bool:
 
 def _specs(args: Iterable[Any], scalars: set[str]) -> tuple[Spec, ...]:
     return tuple(spec_of(arg, is_scalar=arg.name in scalars) for arg in args)
-
-
-def _model_of(source: Any, stack: contextlib.ExitStack) -> tuple[str | bytes, str]:
-    """The model as a path or bytes, and what to call it in errors."""
-    if isinstance(source, str | os.PathLike):
-        path = os.fsdecode(source)
-        return path, path
-    if isinstance(source, bytes):
-        return source, f"a model of {len(source)} bytes"
-    kind = type(source).__name__
-    # int.to_bytes() is something else.
-    if isinstance(source, HasBytes) and not isinstance(source, int):
-        data = source.to_bytes()
-        if isinstance(data, bytes):
-            return data, kind
-    elif isinstance(source, CanSave):
-        folder = stack.enter_context(
-            tempfile.TemporaryDirectory(prefix="sardonyx-", ignore_cleanup_errors=True)
-        )
-        path = os.path.join(folder, "model.onnx")
-        source.save(path)
-        return path, kind
-    raise LoadError(
-        "the model cannot be loaded from this object",
-        found=describe(source),
-        expected="a path, bytes, or an object whose to_bytes() gives bytes or that has save(path)",
-    )
-
-
-def _create(
-    model: str | bytes,
-    where: str,
-    settings: Settings,
-    requested: Mapping[str, dict[str, Any]],
-    fallback: str,
-) -> Any:
-    import onnxruntime
-
-    options = session_options(settings, record_assignment=set(requested) != {CPU})
-    for name in requested:
-        load_wheels_libraries(name)
-    try:
-        # Without the last argument ORT prints, drops the providers and tries again.
-        raw = onnxruntime.InferenceSession(
-            model, options, providers=list(requested.items()), enable_fallback=0
-        )
-        # ORT keeps the bytes to make the session anew with other providers, which we never do.
-        raw._model_bytes = None
-        return raw
-    except Exception as error:
-        broken = next((name for name in requested if missing_library(name)), None)
-        if broken is None:
-            raise _refused(where, str(error)) from error
-        if fallback == "error":
-            raise did_not_start(broken, where) from error
-    rest = {name: chosen for name, chosen in requested.items() if name != broken}
-    return _create(model, where, settings, rest or {CPU: {}}, fallback)
-
-
-def _refused(where: str, message: str) -> LoadError:
-    found = PREFIX.sub("", message).strip()
-    remedy = None
-    for words, advice in REFUSALS.items():
-        if words in found:
-            found, remedy = found[found.index(words) :], advice
-            break
-    return LoadError("ONNX Runtime refuses the model", where=where, found=found, remedy=remedy)
-
-
-def _scalars(raw: Any, model: str | bytes, header: Header) -> set[str]:
-    """Names of the inputs and outputs of rank 0, which only the model itself tells."""
-    args = [*raw.get_inputs(), *raw.get_outputs(), *raw.get_overridable_initializers()]
-    if all(arg.shape or not arg.type.startswith("tensor") for arg in args):
-        return set()
-    with open_model(model) as data:
-        return scalars(data, header)
