@@ -237,3 +237,37 @@ def test_a_model_is_a_part_of_another():
     same = {n: lenet.parameters()[n.split(".", 1)[1]].numpy() for n in names}
     x = np.random.default_rng(0).standard_normal((2, 1, 28, 28)).astype(np.float32)
     agree(siamese.build().load(same), np.zeros(2, np.float32), rtol=RTOL, x=x, y=x)
+
+
+@dsl.model(x=dsl.f32["batch", 4])
+def wide(x, width=3, *, twice=False):
+    x = dsl.linear(x, width)
+    return x + x if twice else x
+
+
+def test_a_model_is_built_with_other_options():
+    other = wide.build(x=dsl.f32["batch", 6], width=5)
+    assert other.parameters()["linear.weight"].shape == (5, 6)
+    assert wide.parameters()["linear.weight"].shape == (3, 4)
+    twice = other.build(twice=True, seed=2)
+    assert (twice.options, twice.seed) == ({"width": 5, "twice": True}, 2)
+    assert len(twice.to_ir().graph) == len(other.to_ir().graph) + 1
+
+
+def test_options_hold_where_a_model_is_a_part_of_another():
+    narrow = wide.build(width=2)
+
+    @dsl.model(x=dsl.f32["n", 4])
+    def both(x):
+        return narrow(x) + narrow(x, twice=True)
+
+    assert [p.shape for p in both.parameters().values()] == [(2, 4), (2,)] * 2
+
+
+def test_an_option_that_a_function_does_not_take_is_refused():
+    with pytest.raises(dsl.DslError) as error:
+        wide.build(depth=3)
+    assert error.value.what == "wide has no argument 'depth'."
+    assert (error.value.found, error.value.expected) == ("depth", "x, width, twice")
+    with pytest.raises(dsl.DslError, match="The input 'x' has no type"):
+        wide.build(x=5)

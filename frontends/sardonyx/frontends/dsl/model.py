@@ -39,25 +39,48 @@ class Model:
         name: The function's name.
         inputs: The types of the inputs by name, in the order of the function's arguments.
         seed: Seed of the initialisers.
+        options: Values of arguments of the function that are no inputs, where they are not those
+            that its `def` names.
     """
 
     def __init__(
-        self, function: Callable[..., Any], inputs: Mapping[str, TensorSpec], seed: int = 0
+        self,
+        function: Callable[..., Any],
+        inputs: Mapping[str, TensorSpec],
+        seed: int = 0,
+        options: Mapping[str, Any] | None = None,
     ) -> None:
         self.name = _plain_name(function)
         self.inputs = _matched(function, inputs)
         self.seed = seed
+        self.options = dict(options or {})
         self.__doc__ = function.__doc__
         self._function = function
         self._built: _Built | None = None
 
-    def build(self, *, seed: int = 0) -> Model:
-        """Return the model built anew with other options, and fresh parameters.
+    def build(self, *, seed: int = 0, **changes: Any) -> Model:
+        """Return the model built anew with fresh parameters: `net.build(seed=1, width=8)`.
 
         Args:
             seed: Seed of the initialisers.
+            changes: Other types of inputs, and other values of the function's arguments that are
+                no inputs, by name. What is not named stays as it is here.
+
+        Raises:
+            DslError: The function has no such argument, or an input is given no type.
         """
-        return Model(self._function, self.inputs, seed)
+        types = typed({name: spec for name, spec in changes.items() if name in self.inputs})
+        options = {name: value for name, value in changes.items() if name not in types}
+        usual = inspect.signature(self._function).parameters
+        for name in options:
+            if name not in usual:
+                raise DslError(
+                    f"{self.name} has no argument {name!r}.",
+                    found=", ".join(options),
+                    expected=", ".join(usual) or "none: the function takes no arguments",
+                    remedy=f"write def {self.name}(..., {name}=...), and use it inside",
+                )
+        return Model(self._function, {**self.inputs, **types}, seed, {**self.options, **options})
 
     def to_ir(self) -> ir.Model:
         """Return the model as onnx_ir has it: opset 23, stage "source", its own copy.
@@ -117,7 +140,7 @@ class Model:
                 expected="a call inside another model's function",
                 remedy="to run it: runtime.load(compiler.compile(model.to_ir()))(x)",
             )
-        return self._function(*args, **named)
+        return self._function(*args, **{**self.options, **named})
 
     def __repr__(self) -> str:
         types = ", ".join(f"{name}={spec}" for name, spec in self.inputs.items())
@@ -125,7 +148,7 @@ class Model:
 
     def _build(self) -> _Built:
         if self._built is None:
-            self._built = _trace(self._function, self.inputs, self.seed)
+            self._built = _trace(self._function, self.inputs, self.seed, self.options)
         return self._built
 
 
@@ -139,6 +162,16 @@ def model(**inputs: TensorSpec | DType) -> Callable[[Callable[..., Any]], Model]
     Raises:
         DslError: The arguments of the function and the types have other names.
     """
+    specs = typed(inputs)
+    return lambda function: Model(function, specs)
+
+
+def typed(inputs: Mapping[str, Any]) -> dict[str, TensorSpec]:
+    """Return the types of inputs by name, a dtype alone as that of a scalar.
+
+    Raises:
+        DslError: One is no type.
+    """
     specs = {name: spec[()] if isinstance(spec, DType) else spec for name, spec in inputs.items()}
     for name, spec in specs.items():
         if not isinstance(spec, TensorSpec):
@@ -147,7 +180,7 @@ def model(**inputs: TensorSpec | DType) -> Callable[[Callable[..., Any]], Model]
                 found=repr(spec),
                 expected="a dtype with dims, such as dsl.f32['batch', 3]",
             )
-    return lambda function: Model(function, specs)
+    return specs
 
 
 def _plain_name(function: Callable[..., Any]) -> str:
@@ -176,14 +209,20 @@ def _matched(
     return {name: inputs[name] for name in names if name in inputs}
 
 
-def _trace(function: Callable[..., Any], inputs: Mapping[str, TensorSpec], seed: int) -> _Built:
+def _trace(
+    function: Callable[..., Any],
+    inputs: Mapping[str, TensorSpec],
+    seed: int,
+    options: Mapping[str, Any],
+) -> _Built:
     values = [
         ir.Value(name=name, shape=ir.Shape(spec.dims), type=ir.TensorType(spec.dtype.code))
         for name, spec in inputs.items()
     ]
     trace = Trace(_plain_name(function), values, seed, Tensor)
     with tracing(trace):
-        result = function(**{str(value.name): trace.tensor(value) for value in values})
+        tensors = {str(value.name): trace.tensor(value) for value in values}
+        result = function(**tensors, **options)
         _set_outputs(trace, function, _outputs(function, result))
     trace.model.metadata_props[STAGE] = "source"
     _drop_unread(trace)
