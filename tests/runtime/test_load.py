@@ -6,6 +6,7 @@ import sys
 
 import numpy as np
 import onnx
+import onnxruntime
 import pytest
 from onnx import TensorProto as T
 
@@ -371,7 +372,8 @@ def test_a_provider_that_cannot_start_is_an_error_that_names_the_library(name):
 
 def test_listing_providers():
     listed = {provider.name: provider for provider in runtime.providers()}
-    assert listed["cpu"] == runtime.Provider("cpu", "CPUExecutionProvider", None)
+    version = onnxruntime.__version__
+    assert listed["cpu"] == runtime.Provider("cpu", "CPUExecutionProvider", None, "", version)
     assert str(listed["cpu"]) == "cpu: available"
 
 

@@ -18,12 +18,13 @@ from .devices import (
     missing_library,
     report,
     resolve,
-    short_name,
     unused_problem,
+    with_plugins,
 )
-from .errors import LoadError, SettingsError
+from .errors import LoadError, ProviderError, SettingsError
 from .integrity import Weights, check_model
 from .modelfile import Header, open_model, read_header, scalars
+from .plugins import short_name
 from .session import PREFIX, Session
 from .settings import Settings, merge_settings, session_options
 
@@ -231,12 +232,13 @@ def _create(
         load_wheels_libraries(name)
     try:
         # Without the last argument ORT prints, drops the providers and tries again.
-        raw = onnxruntime.InferenceSession(
-            model, options, providers=list(requested.items()), enable_fallback=0
-        )
+        listed = with_plugins(options, requested, settings.threads)
+        raw = onnxruntime.InferenceSession(model, options, providers=listed, enable_fallback=0)
         # ORT keeps the bytes to make the session anew with other providers, which we never do.
         raw._model_bytes = None
         return raw
+    except ProviderError:
+        raise
     except Exception as error:
         broken = next((name for name in requested if missing_library(name)), None)
         if broken is None:

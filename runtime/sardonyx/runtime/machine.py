@@ -14,6 +14,7 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
+from .plugins import built_in, installed
 from .threads import allowed_cpus, cpu_quota, physical_cores
 
 CPUINFO = Path("/proc/cpuinfo")
@@ -84,6 +85,11 @@ def machine() -> Machine:
     )
 
 
+def cpu_name() -> str:
+    """The name of the processor alone."""
+    return _cpu()[0].rpartition(", ")[2]
+
+
 def versions() -> dict[str, str]:
     """Versions of the libraries that decide how a model runs."""
     import onnxruntime
@@ -91,7 +97,8 @@ def versions() -> dict[str, str]:
     return {
         "onnxruntime": str(onnxruntime.__version__),
         "build": str(onnxruntime.get_build_info()),
-        "providers": ",".join(onnxruntime.get_available_providers()),
+        "providers": ",".join(built_in()),
+        "plugins": ", ".join(f"{name} {version}" for name, version in installed()),
         "sardonyx": own_version(),
     }
 

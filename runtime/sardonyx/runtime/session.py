@@ -9,10 +9,11 @@ from typing import Any
 from .arrays import describe, is_torch
 from .binding import NO_GRAPH, Bound, device_of_feed, run_on_device, run_options
 from .device_tensors import to_torch
-from .devices import CPU, short_name, used_providers
+from .devices import CPU, used_providers
 from .errors import InputError, OutOfMemoryError, RunError
 from .inputs import Binder
 from .narrow import NARROW, run_as_values
+from .plugins import short_name
 from .settings import Settings
 from .specs import Spec, spec_of
 

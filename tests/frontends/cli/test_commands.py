@@ -191,3 +191,16 @@ def test_a_reader_that_has_enough_gets_no_traceback(net):
     done = run_process("bash", "-c", line)
     assert "Traceback" not in done.stderr
     assert "Exception ignored" not in done.stderr
+
+
+def test_devices_lists_providers_and_what_keeps_them_from_starting(sardonyx):
+    listed = {row["provider"]: row for row in sardonyx.json("devices")["providers"]}
+    assert listed["cpu"]["starts"] is True
+    assert listed["cpu"]["devices"]
+    fields = {"provider", "starts", "devices", "version", "library", "problem"}
+    for row in listed.values():
+        assert set(row) == fields
+        assert row["starts"] is (row["problem"] is None)
+    assert sardonyx("devices") == 0
+    for name in listed:
+        assert name in sardonyx.out

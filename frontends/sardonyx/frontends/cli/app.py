@@ -296,6 +296,14 @@ def inspect(
     run_inspect(source, text, as_json)
 
 
+@app.command()
+def devices(*, as_json: Json = False) -> None:
+    """List execution providers: their devices, and what keeps those from starting that do not."""
+    from sardonyx.frontends.cli.devices import run_devices
+
+    run_devices(as_json)
+
+
 @app.callback(invoke_without_command=True)
 def _root(
     version: Annotated[bool, typer.Option("--version", help="Print the version and end.")] = False,

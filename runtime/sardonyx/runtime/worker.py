@@ -1,0 +1,128 @@
+"""One session in a process of its own: reads requests as lines of JSON, answers each with one.
+
+An exception is an answer too. Libraries that print do so into the log: answers travel on a copy of
+standard output that they do not know.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import os
+import sys
+import time
+from collections.abc import Callable
+from statistics import median
+from typing import Any
+
+from .exchange import flat, read_arrays, write_arrays
+
+# y = x + x of float32[1, 4], at opset 13 and IR version 8: what every provider has a kernel for.
+TINY = (
+    b'\x08\x08:=\n\x0e\n\x01x\n\x01x\x12\x01y"\x03Add\x12\x01gZ\x13\n\x01x\x12\x0e\n\x0c\x08\x01'
+    b"\x12\x08\n\x02\x08\x01\n\x02\x08\x04b\x13\n\x01y\x12\x0e\n\x0c\x08\x01\x12\x08\n\x02\x08\x01"
+    b"\n\x02\x08\x04B\x04\n\x00\x10\r"
+)
+WARM_UP_CALLS = 2
+WARM_UP_SECONDS = 0.2
+
+Answer = dict[str, Any]
+
+
+class Worker:
+    """Answers the requests for one session."""
+
+    def start(self, provider: str) -> Answer:
+        """Run a tiny model on a provider, and say what its devices are."""
+        import numpy as np
+
+        from . import load
+        from .devices import device_names
+
+        x = np.arange(4, dtype=np.float32).reshape(1, 4)
+        (y,) = load(TINY, provider, threads=1)(x)
+        if not np.allclose(y, x + x, rtol=1e-2):
+            raise ArithmeticError(f"x + x of {x.ravel()} is {y.ravel()}")
+        return {"devices": device_names(provider)}
+
+    def open(
+        self, model: str, options: dict[str, Any], samples: list[Any], seconds: float
+    ) -> Answer:
+        """Load a model; run it on all samples, each a file, input names and dtypes; warm up."""
+        from . import load
+
+        started = time.perf_counter()
+        is_bound = options.pop("bind")
+        providers = [tuple(entry) for entry in options.pop("providers")]
+        self.session = load(model, providers, verify=False, **options)
+        self.feeds = [
+            dict(zip(names, read_arrays(path, dtypes), strict=True))
+            for path, names, dtypes in samples
+        ]
+        self.calls = [self._bound(feed) if is_bound else self._call(feed) for feed in self.feeds]
+        first = self._pass()
+        ready = time.perf_counter()
+        for count in itertools.count():
+            spent = time.perf_counter() - ready
+            if spent > seconds or (count >= WARM_UP_CALLS and spent > WARM_UP_SECONDS):
+                break
+            self._pass()
+        return {
+            "load_s": ready - started,
+            "first_s": first,
+            "providers": list(self.session.providers),
+        }
+
+    def time(self, seconds: float, least: int) -> Answer:
+        """Median seconds of one pass over the samples, of as many as fit, ``least`` at least."""
+        found: list[float] = []
+        end = time.perf_counter() + seconds
+        while len(found) < least or time.perf_counter() < end:
+            found.append(self._pass())
+        return {"median": median(found), "passes": len(found)}
+
+    def outputs(self, path: str) -> Answer:
+        """Write what the model computes on each sample; returns dtypes, one list per sample."""
+        results = [self.session.run_named(feed) for feed in self.feeds]
+        arrays = [[a for y in made.values() for a in flat(y)] for made in results]
+        dtypes = write_arrays(path, [a for made in arrays for a in made])
+        rest = iter(dtypes)
+        return {"dtypes": [[next(rest) for _ in made] for made in arrays]}
+
+    def _pass(self) -> float:
+        started = time.perf_counter()
+        for call in self.calls:
+            call()
+        return time.perf_counter() - started
+
+    def _call(self, feed: dict[str, Any]) -> Callable[[], Any]:
+        session = self.session
+        return lambda: session.run_named(feed)
+
+    def _bound(self, feed: dict[str, Any]) -> Callable[[], Any]:
+        if "cuda" not in self.session.providers:
+            return self.session.bind(**feed)
+        from onnxruntime import OrtValue
+
+        values = {name: OrtValue.ortvalue_from_numpy(x, "cuda") for name, x in feed.items()}
+        return self.session.bind(**values)
+
+
+def _error(error: Exception) -> dict[str, Any]:
+    what = getattr(error, "what", None) or f"{type(error).__name__}: {error}"
+    fields = {name: getattr(error, name, None) for name in ("where", "found", "expected", "remedy")}
+    return {"kind": type(error).__name__, "what": what[:2000], **fields}
+
+
+def main() -> None:
+    """Serve until standard input ends."""
+    answers = os.fdopen(os.dup(1), "w", buffering=1, encoding="utf-8")
+    os.dup2(2, 1)
+    worker = Worker()
+    for line in sys.stdin:
+        request = json.loads(line)
+        try:
+            answer = getattr(worker, request.pop("do"))(**request)
+        except Exception as error:
+            answer = {"error": _error(error)}
+        answers.write(json.dumps(answer) + "\n")
