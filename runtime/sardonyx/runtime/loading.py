@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Protocol, runtime_checkable
 
 from .arrays import describe
+from .content import read_content
 from .devices import (
     CPU,
     Requested,
@@ -25,8 +26,10 @@ from .errors import LoadError, ProviderError, SettingsError
 from .integrity import Weights, check_model
 from .modelfile import Header, open_model, read_header, scalars
 from .plugins import short_name
+from .prepared import Order, create_prepared, open_store, unfit
 from .session import PREFIX, Session
 from .settings import Settings, merge_settings, session_options
+from .store import Store
 
 _MOST_TRIES = 50
 """How often a file is read again that another process replaces while it is read."""
@@ -70,6 +73,7 @@ def load(
     graph_optimization: str | None = None,
     fallback: str = "error",
     verify: bool = True,
+    cache: bool | str | os.PathLike[str] | None = None,
 ) -> Session:
     """Make a session that runs a model.
 
@@ -86,6 +90,9 @@ def load(
             ``"warn"``: it is a warning, and the other providers run the model.
         verify: Check that a file which Sardonyx wrote, and the weights beside it, are as they were
             written, by the SHA-256 that they carry. Files that others wrote carry none.
+        cache: Keep the model as ONNX Runtime prepared it for the next process: True for the user's
+            folder for caches, or a folder; by default what ``SARDONYX_CACHE`` says (1, 0 or a
+            folder), else nothing is kept. ``session.prepared`` says what came of it.
 
     Settings in the model's metadata (key ``sardonyx.session``) are applied below the caller's.
     Denormal numbers are flushed to zero by default, for speed: in ONNX Runtime's threads, and in
@@ -103,6 +110,7 @@ def load(
         raise SettingsError(
             "fallback is not valid", found=repr(fallback), expected="'error' or 'warn'"
         )
+    store = open_store(cache)
     requested = resolve(providers, fallback)
     disabled = disabled_optimizers
     chosen = {
@@ -126,6 +134,7 @@ def load(
                     chosen=chosen,
                     fallback=fallback,
                     is_checked=is_checked,
+                    store=store,
                 )
             except LoadError:
                 if not left or _identity(model) == before:
@@ -167,28 +176,45 @@ def _load(
     chosen: Mapping[str, Any],
     fallback: str,
     is_checked: bool,
+    store: Store | None,
 ) -> Session:
+    content = weights = None
     with open_model(model) as data:
         path = model if isinstance(model, str) else None
-        if is_checked:
+        if store is not None:
+            header, content = read_content(store, data, where, path, is_checked=is_checked)
+        elif is_checked:
             header, weights = check_model(data, where, path)
         else:
-            header, weights = read_header(data, where), None
+            header = read_header(data, where)
     settings = merge_settings(header.metadata, where, **chosen)
     requested = {
         name: {**settings.provider_options.get(short_name(name), {}), **options}
         for name, options in requested.items()
     }
-    # Weights are only numbers: ONNX Runtime may read them while they are checked.
-    with _checked_meanwhile(weights):
-        raw = _create(model, where, settings, requested, fallback)
+
+    def create(model: str | bytes, settings: Settings) -> Any:
+        return _create(model, where, settings, requested, fallback)
+
+    raw, prepared = None, "off"
+    if store is not None and content is not None:
+        prepared = unfit(requested, settings, header.graph) or ""
+        if not prepared:
+            order = Order(model, where, content, settings)
+            raw, prepared = create_prepared(store, order, create)
+    if raw is None:
+        # Weights are only numbers: ONNX Runtime may read them while they are checked.
+        with _checked_meanwhile(weights):
+            raw = create(model, settings)
     problem = unused_problem(raw, list(requested), where)
     if problem is not None:
         report(problem, fallback)
     try:
-        return Session(raw, where, settings, _scalars(raw, model, header))
+        session = Session(raw, where, settings, _scalars(raw, model, header))
     except UnicodeDecodeError as error:
         raise _refused(where, f"a name or a metadata entry is not UTF-8: {error}") from error
+    session.prepared = prepared
+    return session
 
 
 def _model_of(source: Any, stack: contextlib.ExitStack) -> tuple[str | bytes, str]:
