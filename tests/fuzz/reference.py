@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import onnx
 from onnx.reference import ReferenceEvaluator
-from onnx.reference.ops import op_loop
+from onnx.reference.ops import op_grid_sample, op_loop
 
 
 class Loop(op_loop.Loop):  # type: ignore[misc]
@@ -29,6 +29,16 @@ class Loop(op_loop.Loop):  # type: ignore[misc]
         return made
 
 
+class GridSample(op_grid_sample.GridSample):  # type: ignore[misc]
+    """The names that modes had before opset 20; onnx 1.23 knows the later ones only."""
+
+    op_domain = ""
+    _NAMES: ClassVar[dict[str, str]] = {"bilinear": "linear", "bicubic": "cubic"}
+
+    def _run(self, *args: Any, mode: str | None = None, **kwargs: Any) -> tuple[Any, ...]:
+        return super()._run(*args, mode=self._NAMES.get(mode or "", mode), **kwargs)
+
+
 def evaluator(model: onnx.ModelProto) -> ReferenceEvaluator:
     """An evaluator of a model."""
-    return ReferenceEvaluator(model, new_ops=[Loop])
+    return ReferenceEvaluator(model, new_ops=[Loop, GridSample])
