@@ -46,3 +46,10 @@ def test_the_site_is_the_source_or_the_name():
     assert provenance.site(a_node("Relu", "encoder.0", "n")) == "encoder.0 (Relu)"
     assert provenance.site(a_node("Relu", None, "n")) == "n (Relu)"
     assert provenance.site(a_node("Relu")) == "Relu (Relu)"
+
+
+def test_sources_of_the_same_operator_come_first():
+    made = a_node("Conv")
+    norm, conv = a_node("BatchNormalization", "block.norm"), a_node("Conv", "block.conv")
+    provenance.merge([made], [norm, conv], "conv_batch_norm")
+    assert provenance.sources(made) == ["block.conv", "block.norm"]

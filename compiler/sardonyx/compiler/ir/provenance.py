@@ -56,14 +56,20 @@ def site(node: ir.Node) -> str:
 
 
 def merge(new: Iterable[ir.Node], replaced: Iterable[ir.Node], rule: str) -> None:
-    """Give new nodes the union of the provenance of the nodes that they replace, plus `rule`."""
+    """Give new nodes the union of the provenance of the nodes that they replace, plus `rule`.
+
+    The sources of those with a node's own operator come first: a convolution that took a norm in
+    is a convolution still.
+    """
     replaced = list(replaced)
-    from_sources = list(dict.fromkeys(s for node in replaced for s in sources(node)))
+    known = [(old.op_type, sources(old)) for old in replaced]
     from_rules = list(dict.fromkeys([*(r for node in replaced for r in rules(node)), rule]))
     marks = list(dict.fromkeys(s for node in replaced for s in sites(node)))
     for node in new:
         if marks:
             mark(node, marks)
+        akin_first = sorted(known, key=lambda old: old[0] != node.op_type)
+        from_sources = list(dict.fromkeys(s for _, those in akin_first for s in those))
         if from_sources:
             node.metadata_props[SOURCE] = _SEPARATOR.join(from_sources[:_MOST_SOURCES])
         node.metadata_props[RULES] = _SEPARATOR.join(from_rules)
