@@ -6,11 +6,12 @@ import concurrent.futures
 import contextlib
 import os
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any, Protocol, runtime_checkable
+import weakref
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol, TypeVar, runtime_checkable
 
 from .arrays import describe
-from .content import read_content
 from .devices import (
     CPU,
     Requested,
@@ -26,10 +27,10 @@ from .errors import LoadError, ProviderError, SettingsError
 from .integrity import Weights, check_model
 from .modelfile import Header, open_model, read_header, scalars
 from .plugins import short_name
-from .prepared import Order, create_prepared, open_store, unfit
 from .session import PREFIX, Session
 from .settings import Settings, merge_settings, session_options
-from .store import Store
+
+T = TypeVar("T")
 
 _MOST_TRIES = 50
 """How often a file is read again that another process replaces while it is read."""
@@ -73,7 +74,6 @@ def load(
     graph_optimization: str | None = None,
     fallback: str = "error",
     verify: bool = True,
-    cache: bool | str | os.PathLike[str] | None = None,
 ) -> Session:
     """Make a session that runs a model.
 
@@ -90,9 +90,6 @@ def load(
             ``"warn"``: it is a warning, and the other providers run the model.
         verify: Check that a file which Sardonyx wrote, and the weights beside it, are as they were
             written, by the SHA-256 that they carry. Files that others wrote carry none.
-        cache: Keep the model as ONNX Runtime prepared it for the next process: True for the user's
-            folder for caches, or a folder; by default what ``SARDONYX_CACHE`` says (1, 0 or a
-            folder), else nothing is kept. ``session.prepared`` says what came of it.
 
     Settings in the model's metadata (key ``sardonyx.session``) are applied below the caller's.
     Denormal numbers are flushed to zero by default, for speed: in ONNX Runtime's threads, and in
@@ -110,7 +107,6 @@ def load(
         raise SettingsError(
             "fallback is not valid", found=repr(fallback), expected="'error' or 'warn'"
         )
-    store = open_store(cache)
     requested = resolve(providers, fallback)
     disabled = disabled_optimizers
     chosen = {
@@ -134,15 +130,79 @@ def load(
                     chosen=chosen,
                     fallback=fallback,
                     is_checked=is_checked,
-                    store=store,
                 )
             except LoadError:
                 if not left or _identity(model) == before:
                     raise
             else:
                 if not left or _identity(model) == before:
+                    session._recipe = Recipe(_reference(source), requested, chosen, fallback)
                     return session
     raise AssertionError("the last try returns or raises")
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How a session was loaded.
+
+    Attributes:
+        source: Gives the path or the program, or None when the program is gone or was bytes:
+            a session keeps no second copy of its model.
+        requested: Execution providers by ONNX Runtime's name, with their options.
+        chosen: The caller's settings.
+        fallback: What an unused provider is.
+    """
+
+    source: Callable[[], Any]
+    requested: Mapping[str, dict[str, Any]]
+    chosen: Mapping[str, Any]
+    fallback: str
+
+
+def _reference(source: Any) -> Callable[[], Any]:
+    if isinstance(source, str | os.PathLike):
+        path = os.path.abspath(os.fsdecode(source))
+        return lambda: path
+    try:
+        return weakref.ref(source)
+    except TypeError:
+        return lambda: None
+
+
+def load_again(
+    session: Session, prepare: Callable[[Any], None], read: Callable[[str | bytes], T]
+) -> tuple[Session, T]:
+    """Another session of a session's model, providers and settings, and what is read of its file.
+
+    Args:
+        session: A session that ``load`` made.
+        prepare: Changes the ``onnxruntime.SessionOptions`` before they are used.
+        read: Reads the model's path or bytes.
+
+    Raises:
+        LoadError: The model is gone, or ONNX Runtime refuses what ``prepare`` asks for.
+    """
+    recipe = session._recipe
+    source = recipe.source() if recipe else None
+    if recipe is None or source is None:
+        raise LoadError(
+            "the model of this session is not at hand any more",
+            where=session._where,
+            found="it was loaded from bytes, or from a program that is gone",
+            remedy="load it from a file, or keep the program",
+        )
+    with contextlib.ExitStack() as stack:
+        model, where = _model_of(source, stack)
+        again = _load(
+            model,
+            where,
+            requested=recipe.requested,
+            chosen=recipe.chosen,
+            fallback=recipe.fallback,
+            is_checked=False,
+            prepare=prepare,
+        )
+        return again, read(model)
 
 
 def _identity(model: str | bytes) -> tuple[int, int, int] | None:
@@ -176,45 +236,29 @@ def _load(
     chosen: Mapping[str, Any],
     fallback: str,
     is_checked: bool,
-    store: Store | None,
+    prepare: Callable[[Any], None] | None = None,
 ) -> Session:
-    content = weights = None
     with open_model(model) as data:
         path = model if isinstance(model, str) else None
-        if store is not None:
-            header, content = read_content(store, data, where, path, is_checked=is_checked)
-        elif is_checked:
+        if is_checked:
             header, weights = check_model(data, where, path)
         else:
-            header = read_header(data, where)
+            header, weights = read_header(data, where), None
     settings = merge_settings(header.metadata, where, **chosen)
     requested = {
         name: {**settings.provider_options.get(short_name(name), {}), **options}
         for name, options in requested.items()
     }
-
-    def create(model: str | bytes, settings: Settings) -> Any:
-        return _create(model, where, settings, requested, fallback)
-
-    raw, prepared = None, "off"
-    if store is not None and content is not None:
-        prepared = unfit(requested, settings, header.graph) or ""
-        if not prepared:
-            order = Order(model, where, content, settings)
-            raw, prepared = create_prepared(store, order, create)
-    if raw is None:
-        # Weights are only numbers: ONNX Runtime may read them while they are checked.
-        with _checked_meanwhile(weights):
-            raw = create(model, settings)
+    # Weights are only numbers: ONNX Runtime may read them while they are checked.
+    with _checked_meanwhile(weights):
+        raw = _create(model, where, settings, requested, fallback=fallback, prepare=prepare)
     problem = unused_problem(raw, list(requested), where)
     if problem is not None:
         report(problem, fallback)
     try:
-        session = Session(raw, where, settings, _scalars(raw, model, header))
+        return Session(raw, where, settings, _scalars(raw, model, header))
     except UnicodeDecodeError as error:
         raise _refused(where, f"a name or a metadata entry is not UTF-8: {error}") from error
-    session.prepared = prepared
-    return session
 
 
 def _model_of(source: Any, stack: contextlib.ExitStack) -> tuple[str | bytes, str]:
@@ -249,11 +293,15 @@ def _create(
     where: str,
     settings: Settings,
     requested: Mapping[str, dict[str, Any]],
+    *,
     fallback: str,
+    prepare: Callable[[Any], None] | None = None,
 ) -> Any:
     import onnxruntime
 
     options = session_options(settings, record_assignment=set(requested) != {CPU})
+    if prepare is not None:
+        prepare(options)
     for name in requested:
         load_wheels_libraries(name)
     try:
@@ -272,7 +320,8 @@ def _create(
         if fallback == "error":
             raise did_not_start(broken, where) from error
     rest = {name: chosen for name, chosen in requested.items() if name != broken}
-    return _create(model, where, settings, rest or {CPU: {}}, fallback)
+    rest = rest or {CPU: {}}
+    return _create(model, where, settings, rest, fallback=fallback, prepare=prepare)
 
 
 def _refused(where: str, message: str) -> LoadError:

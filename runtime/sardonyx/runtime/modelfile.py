@@ -18,16 +18,6 @@ from typing import NamedTuple
 from .errors import LoadError
 
 IR_VERSION, GRAPH, METADATA = 1, 7, 14
-# Where tensors are: messages by the number of their field, for each kind of message.
-PARTS = {
-    "model": {GRAPH: "graph", 25: "function"},
-    "graph": {1: "node", 5: "tensor", 15: "sparse"},
-    "function": {7: "node"},
-    "node": {5: "attribute"},
-    "attribute": {5: "tensor", 6: "graph", 10: "tensor", 11: "graph", 22: "sparse", 23: "sparse"},
-    "sparse": {1: "tensor", 2: "tensor"},
-    "tensor": {13: "location"},
-}
 GRAPH_INPUT, GRAPH_OUTPUT = 11, 12
 VARINT, FIXED64, BYTES, FIXED32 = 0, 1, 2, 5
 FIXED_BYTES = {FIXED64: 8, FIXED32: 4}
@@ -150,12 +140,12 @@ def read_header(data: memoryview, where: str) -> Header:
     graph = (0, 0)
     is_leading = False
     try:
-        for index, item in enumerate(_fields(data, 0, len(data))):
+        for index, item in enumerate(fields(data, 0, len(data))):
             if index == MOST_FIELDS:
                 raise _Damaged(f"more than {MOST_FIELDS:,} outermost fields")
             seen.add(item.number)
             if item.number == METADATA and item.wire == BYTES:
-                key, value = _entry(data, item)
+                key, value = entry(data, item)
                 metadata[key] = value
                 is_leading |= key.startswith(OWN) and GRAPH not in seen
             elif item.number == GRAPH and item.wire == BYTES:
@@ -173,59 +163,38 @@ def scalars(data: memoryview, header: Header) -> set[str]:
     ONNX Runtime reports the shape of a scalar and of a tensor of unknown rank alike.
     """
     found = set()
-    for item in _fields(data, *header.graph):
+    for item in fields(data, *header.graph):
         if item.number in (GRAPH_INPUT, GRAPH_OUTPUT) and item.wire == BYTES:
-            value = {f.number: f for f in _fields(data, item.start, item.end)}
+            value = {f.number: f for f in fields(data, item.start, item.end)}
             if 1 in value and 2 in value and _is_scalar(data, value[2]):
                 found.add(bytes(data[value[1].start : value[1].end]).decode("utf-8", "replace"))
     return found
 
 
-def external_files(data: memoryview) -> list[str]:
-    """Names of the files that a model's tensors are in, sorted; none are read.
-
-    Raises:
-        LoadError: The bytes are not an ONNX model.
-    """
-    found = set()
-    messages = [("model", 0, len(data))]
-    try:
-        while messages:
-            kind, start, end = messages.pop()
-            for item in _fields(data, start, end):
-                part = PARTS[kind].get(item.number)
-                if part is None or item.wire != BYTES:
-                    continue
-                if part != "location":
-                    messages.append((part, item.start, item.end))
-                    continue
-                key, value = _entry(data, item)
-                if key == "location":
-                    found.add(value)
-    except _Damaged as error:
-        raise _not_a_model(data, "the model", error, began_well=True) from None
-    return sorted(found)
-
-
 def _is_scalar(data: memoryview, type_field: Field) -> bool:
     """Whether a TypeProto is a tensor (field 1) whose shape (field 2) is there and has no dims."""
-    for kind in _fields(data, type_field.start, type_field.end):
+    for kind in fields(data, type_field.start, type_field.end):
         if kind.number == 1:
-            shapes = [f for f in _fields(data, kind.start, kind.end) if f.number == 2]
+            shapes = [f for f in fields(data, kind.start, kind.end) if f.number == 2]
             return bool(shapes) and all(f.start == f.end for f in shapes)
     return False
 
 
-def _fields(data: memoryview, position: int, end: int) -> Iterator[Field]:
+def fields(data: memoryview, position: int, end: int) -> Iterator[Field]:
+    """The protobuf fields between two positions, one after another.
+
+    Raises:
+        ValueError: The bytes are not protobuf, or end inside a field.
+    """
     while position < end:
-        tag, start = _varint(data, position, end)
+        tag, start = varint(data, position, end)
         number, wire = tag >> 3, tag & 7
         if number == 0:
             raise _Damaged(f"field number 0 at byte {position}")
         if wire == VARINT:
-            _, position = _varint(data, start, end)
+            _, position = varint(data, start, end)
         elif wire == BYTES:
-            length, start = _varint(data, start, end)
+            length, start = varint(data, start, end)
             position = start + length
         elif wire in FIXED_BYTES:
             position = start + FIXED_BYTES[wire]
@@ -236,7 +205,12 @@ def _fields(data: memoryview, position: int, end: int) -> Iterator[Field]:
         yield Field(number, wire, start, position)
 
 
-def _varint(data: memoryview, position: int, end: int) -> tuple[int, int]:
+def varint(data: memoryview, position: int, end: int) -> tuple[int, int]:
+    """A number and the position after it.
+
+    Raises:
+        ValueError: There is no number, or it ends too late.
+    """
     value = 0
     for shift in range(0, 70, 7):
         if position >= end:
@@ -249,11 +223,11 @@ def _varint(data: memoryview, position: int, end: int) -> tuple[int, int]:
     raise _Damaged(f"a number longer than ten bytes at byte {position - 10}")
 
 
-def _entry(data: memoryview, item: Field) -> tuple[str, str]:
+def entry(data: memoryview, item: Field) -> tuple[str, str]:
     """Key and value of a StringStringEntryProto."""
     text = {
         f.number: bytes(data[f.start : f.end]).decode("utf-8", "replace")
-        for f in itertools.islice(_fields(data, item.start, item.end), 16)
+        for f in itertools.islice(fields(data, item.start, item.end), 16)
         if f.wire == BYTES
     }
     return text.get(1, ""), text.get(2, "")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .arrays import describe, is_torch
 from .binding import NO_GRAPH, Bound, device_of_feed, run_on_device, run_options
@@ -16,6 +16,10 @@ from .narrow import NARROW, run_as_values
 from .plugins import short_name
 from .settings import Settings
 from .specs import Spec, spec_of
+
+if TYPE_CHECKING:
+    from .loading import Recipe
+    from .profiling.report import Profile
 
 PREFIX = re.compile(r"^\[ONNXRuntimeError\] : \d+ : \w+ : ")
 NO_MEMORY = (
@@ -38,7 +42,6 @@ class Session:
         settings: The settings it was made with, and where each came from.
         providers: Short names of the execution providers that run its nodes.
         metadata: The model's metadata.
-        prepared: Where the prepared model is from, with ``load(cache=...)``, or why there is none.
     """
 
     def __init__(self, raw: Any, where: str, settings: Settings, scalars: set[str]) -> None:
@@ -51,9 +54,9 @@ class Session:
         self.settings = settings
         self.providers = used_providers(raw)
         self.metadata: dict[str, str] = dict(raw.get_modelmeta().custom_metadata_map)
-        self.prepared = "off"
         self._raw = raw
         self._where = where
+        self._recipe: Recipe | None = None
         accelerators = _accelerators(raw)
         self._bind = Binder(self.inputs, where, frozenset(accelerators))
         self._has_devices = bool(accelerators)
@@ -110,6 +113,28 @@ class Session:
             convert=to_torch if _wants_torch((args, named.values())) else lambda value: value,
             failed=self._failed,
         )
+
+    def profile(self, /, *args: Any, runs: int = 10, warm_up: int = 3, **named: Any) -> Profile:
+        """Run the model so many times under ONNX Runtime's profiler, and say where the time goes.
+
+        That is by operator and by module path, with floating-point operations and memory. A
+        second session is made for it, with the same settings; the model is loaded once more.
+
+        Args:
+            args: Inputs by position, as for a call.
+            runs: Runs that are measured.
+            warm_up: Runs before, which do not count.
+            named: Inputs by name; inputs called ``runs`` or ``warm_up`` go by position.
+
+        Raises:
+            InputError: The arguments do not fit ``session.inputs``.
+            LoadError: The model is not at hand any more: it was loaded from bytes, or its file or
+                program is gone.
+            RunError: ONNX Runtime failed.
+        """
+        from .profiling.measure import profile
+
+        return profile(self, args, named, runs=runs, warm_up=warm_up)
 
     def run_named(
         self, feed: Mapping[str, Any], outputs: Sequence[str] | None = None
