@@ -201,6 +201,59 @@ def bench(
     )
 
 
+@app.command()
+def profile(
+    source: Source,
+    *,
+    against: Annotated[
+        str | None,
+        typer.Option(metavar="SRC", help="Another model, side by side: SOURCE is the one before."),
+    ] = None,
+    by: Annotated[
+        str | None,
+        typer.Option(help="module, operator or node; by default module where paths are known."),
+    ] = None,
+    depth: Annotated[
+        int | None,
+        typer.Option(min=1, help="Open all modules to this depth, and not the heaviest only."),
+    ] = None,
+    rows: Annotated[int, typer.Option(min=1, help="Rows to show, about.")] = 30,
+    fold: Annotated[
+        bool, typer.Option("--fold/--no-fold", help="Show numbered modules built alike as one.")
+    ] = True,
+    trace: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE.json", help="Write a Chrome trace, of the last model."),
+    ] = None,
+    inputs: Inputs = None,
+    dims: Dims = None,
+    runs: Annotated[int, typer.Option(min=1, help="Runs that are measured.")] = 10,
+    warm_up: Annotated[int, typer.Option(min=0, help="Runs before, which do not count.")] = 3,
+    seed: Annotated[int, typer.Option(help="Seed of the random inputs.")] = 0,
+    threads: Threads = None,
+    provider: Provider = None,
+    as_json: Json = False,
+) -> None:
+    """Say where a model's time goes, by module path of the source and by operator."""
+    from sardonyx.frontends.cli.profiling import run_profile
+
+    run_profile(
+        source,
+        inputs or [],
+        dims or [],
+        against=against,
+        by=by,
+        view={"depth": depth, "most": rows, "fold": fold},
+        trace=trace,
+        runs=runs,
+        warm_up=warm_up,
+        seed=seed,
+        threads=threads,
+        provider=provider,
+        as_json=as_json,
+    )
+
+
 Samples = Annotated[
     list[Path] | None,
     typer.Option("--sample", metavar="FILE.npz", help="Inputs to compare on; repeatable."),

@@ -18,18 +18,22 @@ from sardonyx.frontends.cli.options import parse_dims, parse_files
 from sardonyx.frontends.cli.show import print_json, print_rows, status
 
 
+def model_of(source: str, quiet: bool) -> Any:
+    """Return a model file's path as it is; compile what has to be compiled first."""
+    from sardonyx.frontends.cli.source import is_python, load_source
+
+    if not is_python(source):
+        return source
+    from sardonyx import compiler
+
+    with status(f"compiling {source}", quiet):
+        return compiler.compile(load_source(source))
+
+
 def _session(
     source: str, threads: int | None, provider: list[str] | None, quiet: bool
 ) -> runtime.Session:
-    """Load a model file as it is; compile what has to be compiled first."""
-    from sardonyx.frontends.cli.source import is_python, load_source
-
-    if is_python(source):
-        from sardonyx import compiler
-
-        with status(f"compiling {source}", quiet):
-            return runtime.load(compiler.compile(load_source(source)), provider, threads=threads)
-    return runtime.load(source, provider, threads=threads)
+    return runtime.load(model_of(source, quiet), provider, threads=threads)
 
 
 def run_once(
