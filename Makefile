@@ -12,7 +12,7 @@ CODE := compiler runtime frontends tests benchmarks examples
 # One thread for each test process: several processes already fill the machine.
 ONE_THREAD := OMP_NUM_THREADS=1 HF_HUB_OFFLINE=1
 
-.PHONY: help venv demo test check lint types meta bench compile-time fusions operators mutants fuzz gpu wheel clean
+.PHONY: help venv demo test check lint types meta bench compile-time fusions operators mutants fuzz zoo gpu wheel clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -54,6 +54,9 @@ mutants: .venv/dev.stamp ## plant defects in rules, count those that tests find 
 
 fuzz: .venv/dev.stamp ## random graphs compiled for every target and compared (N=10000 SEED=7 JOBS=2)
 	$(ONE_THREAD) $(PY) -m tests.fuzz $(or $(N),1000) --jobs $(JOBS) $(if $(SEED),--seed $(SEED)) $(ARGS)
+
+zoo: .venv/dev.stamp ## measure the zoo against PyTorch and write docs/zoo.md (ARGS="resnet50" narrows it)
+	$(PY) -m examples.zoo $(ARGS)
 
 gpu: .venv/dev.stamp ## tests and benchmarks that need a CUDA device; says what it skips
 	$(PY) -m benchmarks.gpu $(ARGS)

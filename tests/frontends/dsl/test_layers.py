@@ -9,6 +9,7 @@ from torch import nn
 
 from sardonyx.frontends import dsl
 from tests.frontends.dsl.support import agree
+from tests.frontends.dsl.twins import shaken
 
 IMAGES = {3: ("n", 4, "w"), 4: ("n", 4, "h", "w"), 5: ("n", 4, "d", "h", "w")}
 
@@ -18,15 +19,6 @@ REFERENCE_CANNOT = {
     "conv_transpose_groups": "fails to reshape the kernel",
     "global_max_pool": "returns another rank where the image has one axis",
 }
-
-
-def shaken(module):
-    """The module with weights and statistics that are not what they start as."""
-    with torch.no_grad():
-        for tensor in [*module.parameters(), *module.buffers()]:
-            if tensor.is_floating_point():
-                tensor.copy_(torch.rand_like(tensor) + 0.1)
-    return module.eval()
 
 
 LAYERS = {

@@ -7,7 +7,7 @@ def net(x):
 program = compiler.compile(net.to_ir())
 """
 
-from sardonyx.frontends.dsl import init
+from sardonyx.frontends.dsl import init, random
 from sardonyx.frontends.dsl.arithmetic import matmul, maximum, minimum, where
 from sardonyx.frontends.dsl.attention import attention, multi_head_attention
 from sardonyx.frontends.dsl.bodies import body
@@ -90,7 +90,6 @@ from sardonyx.frontends.dsl.joining import (
 )
 from sardonyx.frontends.dsl.layers import (
     batch_norm,
-    dropout,
     embedding,
     group_norm,
     instance_norm,
@@ -115,6 +114,7 @@ from sardonyx.frontends.dsl.reshaping import (
 )
 from sardonyx.frontends.dsl.tensor import Tensor
 from sardonyx.frontends.dsl.trace import Parameter, scope
+from sardonyx.frontends.dsl.training import dropout, gaussian_noise, is_training, update
 from sardonyx.frontends.dsl.windows import (
     avg_pool,
     conv,
@@ -168,6 +168,7 @@ __all__ = [
     "floor",
     "full",
     "gather",
+    "gaussian_noise",
     "gelu",
     "global_avg_pool",
     "global_max_pool",
@@ -180,6 +181,7 @@ __all__ = [
     "i64",
     "init",
     "instance_norm",
+    "is_training",
     "isnan",
     "layer_norm",
     "leaky_relu",
@@ -204,6 +206,7 @@ __all__ = [
     "permute",
     "prelu",
     "prod",
+    "random",
     "reciprocal",
     "relu",
     "reshape",
@@ -237,6 +240,7 @@ __all__ = [
     "u32",
     "u64",
     "unsqueeze",
+    "update",
     "var",
     "where",
     "while_loop",

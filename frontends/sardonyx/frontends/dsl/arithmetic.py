@@ -174,7 +174,7 @@ def matmul(a: Operand, b: Operand) -> Tensor:
     )
     rows: list[RawDim] = [left.dims[-2]] if left.rank > 1 else []
     columns: list[RawDim] = [right.dims[-1]] if right.rank > 1 else []
-    return emit("MatMul", left, right, shape=[*outer, *rows, *columns])
+    return emit("MatMul", left, right, dims=[*outer, *rows, *columns])
 
 
 def where(condition: Tensor, a: Operand, b: Operand) -> Tensor:

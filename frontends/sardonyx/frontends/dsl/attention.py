@@ -65,7 +65,7 @@ def attention(
         mask,
         is_causal=int(causal) or None,
         scale=scale,
-        shape=[*query.dims[:3], value.dims[3]],
+        dims=[*query.dims[:3], value.dims[3]],
     )
 
 
@@ -126,7 +126,7 @@ def multi_head_attention(
             q_num_heads=heads,
             kv_num_heads=few,
             is_causal=int(causal) or None,
-            shape=x.dims,
+            dims=x.dims,
         )
         return linear(mixed, features, bias=bias, name="output")
 

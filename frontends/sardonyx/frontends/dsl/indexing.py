@@ -160,12 +160,12 @@ def _pick_many(x: Tensor, items: list[_Item], picks: list[_Item]) -> tuple[Tenso
     dims = check.broadcast_dims(current(), [e.dims for e in indices], what, values)
     total = functools.reduce(arithmetic.add, indices)
     shape = emit("Shape", total)
-    spread = [e if list(e.dims) == dims else emit("Expand", e, shape, shape=dims) for e in indices]
+    spread = [e if list(e.dims) == dims else emit("Expand", e, shape, dims=dims) for e in indices]
     picked = emit(
         "GatherND",
         permute(x, [*axes, *rest]),
         stack(spread, axis=-1),
-        shape=[*dims, *(x.dims[axis] for axis in rest)],
+        dims=[*dims, *(x.dims[axis] for axis in rest)],
     )
     width = len(dims)
     before = 0 if _is_apart(items, picks) else sum(axis < axes[0] for axis in rest)

@@ -122,7 +122,7 @@ def pad(
     flat = [before for before, _ in pairs] + [after for _, after in pairs]
     fill = value if mode == "constant" and value else None
     dims = [sizes.plain(d + b + a) for d, (b, a) in zip(x.dims, pairs, strict=True)]
-    return emit("Pad", x, flat, fill, mode=mode, shape=dims)
+    return emit("Pad", x, flat, fill, mode=mode, dims=dims)
 
 
 def gather(x: Tensor, indices: Any, axis: int = 0) -> Tensor:
@@ -159,7 +159,7 @@ def full(shape: Sequence[SizeLike], number: float, dtype: DTypeLike = f32) -> Te
     if len(fixed) == len(known) and math.prod(fixed) <= _MOST_HELD:
         return shapes.constant(np.full(fixed, value[0]))
     result = known if all(dim is not None for dim in known) else None
-    return emit("ConstantOfShape", shapes.vector(listed), value=value, shape=result)
+    return emit("ConstantOfShape", shapes.vector(listed), value=value, dims=result)
 
 
 def zeros(shape: Sequence[SizeLike], dtype: DTypeLike = f32) -> Tensor:
@@ -188,4 +188,4 @@ def arange(start: Any, stop: Any = None, step: Any = 1, dtype: DTypeLike = i64) 
     scalars = [shapes.lifted(b) for b in bounds]
     tensors = [b.cast(wanted) if is_tensor(b) else np.asarray(b, wanted.numpy) for b in scalars]
     size = shapes.raw(bounds[1]) if bounds[0] == 0 and bounds[2] == 1 else None
-    return emit("Range", *tensors, shape=None if size is None else [size])
+    return emit("Range", *tensors, dims=None if size is None else [size])

@@ -1,12 +1,16 @@
-"""Layers over features: linear, embedding, normalisations, dropout."""
+"""Layers over features: linear, embedding, normalisations."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from sardonyx.frontends.dsl import init as initial
+from sardonyx.frontends.dsl import shapes
 from sardonyx.frontends.dsl.arithmetic import add, matmul
+from sardonyx.frontends.dsl.dims import Dim, Size
+from sardonyx.frontends.dsl.elementwise import mean as reduce_mean
+from sardonyx.frontends.dsl.elementwise import sqrt
 from sardonyx.frontends.dsl.emit import emit
 from sardonyx.frontends.dsl.errors import DslError
 from sardonyx.frontends.dsl.init import Initializer
@@ -14,6 +18,7 @@ from sardonyx.frontends.dsl.parameters import given_or_new, parameter
 from sardonyx.frontends.dsl.reshaping import axis_of, transpose
 from sardonyx.frontends.dsl.symbol import describe, require_tensor
 from sardonyx.frontends.dsl.trace import layer
+from sardonyx.frontends.dsl.training import is_training, update
 
 if TYPE_CHECKING:
     from sardonyx.frontends.dsl.tensor import Tensor
@@ -82,7 +87,7 @@ def linear(
         w = given_or_new(weight, "weight", shape, init or initial.glorot_uniform(), x.dtype)
         b = parameter("bias", (features,), initial.zeros, dtype=x.dtype) if bias else None
         if x.rank == 2:
-            return emit("Gemm", x, w, b, transB=1, shape=[x.dims[0], features])
+            return emit("Gemm", x, w, b, transB=1, dims=[x.dims[0], features])
         product = matmul(x, transpose(w))
         return product if b is None else add(product, b)
 
@@ -126,26 +131,63 @@ def embedding(
         return emit("Gather", table, wide, axis=0)
 
 
-def batch_norm(x: Tensor, *, eps: float = 1e-5, name: str | None = None) -> Tensor:
-    """Return x normalised per channel (axis 1) by running statistics, as in inference.
+def batch_norm(
+    x: Tensor, *, eps: float = 1e-5, momentum: float = 0.1, name: str | None = None
+) -> Tensor:
+    """Return x normalised per channel (axis 1), then scaled and shifted.
+
+    In inference by the running statistics. In training by those of the batch, and the running
+    ones move towards them: `momentum` of the batch's mean and unbiased variance, the rest of what
+    was; the moved ones are outputs of the model (see `dsl.update`).
+
+    Args:
+        x: [batch, channels, ...], `channels` fixed.
+        eps: Added to the variance.
+        momentum: Weight of the batch in the running statistics, as in PyTorch.
+        name: Name of the layer, by default "batch_norm".
 
     Parameters made, each [channels]: weight, bias, and the statistics running_mean, running_var.
 
     Raises:
-        DslError: The number of channels is not fixed.
+        DslError: The number of channels is not fixed; in training, a channel has but one element.
     """
     channels = (fixed_size(x, 1, "batch_norm"),)
     with layer("batch_norm", name):
-        return emit(
-            "BatchNormalization",
-            x,
-            parameter("weight", channels, initial.ones, dtype=x.dtype),
-            parameter("bias", channels, initial.zeros, dtype=x.dtype),
-            parameter("running_mean", channels, initial.zeros, dtype=x.dtype, trainable=False),
-            parameter("running_var", channels, initial.ones, dtype=x.dtype, trainable=False),
-            epsilon=eps,
-            shape=x.dims,
+        weight = parameter("weight", channels, initial.ones, dtype=x.dtype)
+        bias = parameter("bias", channels, initial.zeros, dtype=x.dtype)
+        mean = parameter("running_mean", channels, initial.zeros, dtype=x.dtype, trainable=False)
+        var = parameter("running_var", channels, initial.ones, dtype=x.dtype, trainable=False)
+        if not is_training():
+            return emit("BatchNormalization", x, weight, bias, mean, var, epsilon=eps, dims=x.dims)
+        # Not the operator in its training mode: ONNX Runtime's kernel overwrites running_mean and
+        # running_var, whoever else reads them.
+        correction = _unbiased(x, "batch_norm")
+        axes = [axis for axis in range(x.rank) if axis != 1]
+        batch_mean = reduce_mean(x, axes, keepdims=True)
+        centred = x - batch_mean
+        batch_var = reduce_mean(centred * centred, axes, keepdims=True)
+        update(mean, mean * (1 - momentum) + batch_mean.flatten(0) * momentum)
+        update(var, var * (1 - momentum) + batch_var.flatten(0) * correction * momentum)
+        per_channel = (x.shape[1], *[1] * (x.rank - 2))
+        scale = weight.reshape(*per_channel) / sqrt(batch_var + eps)
+        return centred * scale + bias.reshape(*per_channel)
+
+
+def _unbiased(x: Tensor, kind: str) -> Any:
+    """Return n / (n - 1), n the number of elements of a channel: a number, or a tensor."""
+    count: Size = 1
+    for axis, size in enumerate(x.shape):
+        count = count if axis == 1 else count * size
+    if isinstance(count, Dim):
+        whole = shapes.scalar(count).cast("f32")
+        return (whole / (whole - 1)).cast(x.dtype)
+    if count < 2:
+        raise DslError(
+            f"{kind} in training needs more than one element for each channel.",
+            found=describe(x),
+            expected="a larger batch, or a larger image",
         )
+    return count / (count - 1)
 
 
 def _trailing(x: Tensor, axis: int, kind: str) -> list[int]:
@@ -166,7 +208,7 @@ def layer_norm(
     with layer("layer_norm", name):
         weight = parameter("weight", shape, initial.ones, dtype=x.dtype)
         shift = parameter("bias", shape, initial.zeros, dtype=x.dtype) if bias else None
-        return emit("LayerNormalization", x, weight, shift, axis=axis, epsilon=eps, shape=x.dims)
+        return emit("LayerNormalization", x, weight, shift, axis=axis, epsilon=eps, dims=x.dims)
 
 
 def rms_norm(x: Tensor, axis: int = -1, *, eps: float = 1e-6, name: str | None = None) -> Tensor:
@@ -180,7 +222,7 @@ def rms_norm(x: Tensor, axis: int = -1, *, eps: float = 1e-6, name: str | None =
     shape = _trailing(x, axis, "rms_norm")
     with layer("rms_norm", name):
         weight = parameter("weight", shape, initial.ones, dtype=x.dtype)
-        return emit("RMSNormalization", x, weight, axis=axis, epsilon=eps, shape=x.dims)
+        return emit("RMSNormalization", x, weight, axis=axis, epsilon=eps, dims=x.dims)
 
 
 def group_norm(x: Tensor, groups: int, *, eps: float = 1e-5, name: str | None = None) -> Tensor:
@@ -203,7 +245,7 @@ def group_norm(x: Tensor, groups: int, *, eps: float = 1e-5, name: str | None = 
         weight = parameter("weight", (channels,), initial.ones, dtype=x.dtype)
         bias = parameter("bias", (channels,), initial.zeros, dtype=x.dtype)
         return emit(
-            "GroupNormalization", x, weight, bias, num_groups=groups, epsilon=eps, shape=x.dims
+            "GroupNormalization", x, weight, bias, num_groups=groups, epsilon=eps, dims=x.dims
         )
 
 
@@ -219,7 +261,7 @@ def instance_norm(x: Tensor, *, eps: float = 1e-5, name: str | None = None) -> T
     with layer("instance_norm", name):
         weight = parameter("weight", channels, initial.ones, dtype=x.dtype)
         bias = parameter("bias", channels, initial.zeros, dtype=x.dtype)
-        return emit("InstanceNormalization", x, weight, bias, epsilon=eps, shape=x.dims)
+        return emit("InstanceNormalization", x, weight, bias, epsilon=eps, dims=x.dims)
 
 
 def prelu(x: Tensor, *, name: str | None = None) -> Tensor:
@@ -234,16 +276,4 @@ def prelu(x: Tensor, *, name: str | None = None) -> Tensor:
     with layer("prelu", name):
         slope = parameter("weight", (channels,), initial.constant(0.25), dtype=x.dtype)
         ones: Sequence[int] = [1] * (x.rank - 2)
-        return emit("PRelu", x, slope.reshape(channels, *ones), shape=x.dims)
-
-
-def dropout(x: Tensor, rate: float = 0.5) -> Tensor:
-    """Return x: in inference dropout does nothing.
-
-    Raises:
-        DslError: The rate is not in [0, 1).
-    """
-    require_tensor(x)
-    if not 0 <= rate < 1:
-        raise DslError("The rate of dropout is not in [0, 1).", found=repr(rate))
-    return x
+        return emit("PRelu", x, slope.reshape(channels, *ones), dims=x.dims)

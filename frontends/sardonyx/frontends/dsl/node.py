@@ -24,7 +24,7 @@ def make(
     *given: Any,
     domain: str = "",
     outputs: int | None = None,
-    shape: Sequence[int | ir.SymbolicDim] | None = None,
+    dims: Sequence[int | ir.SymbolicDim] | None = None,
     **named: Any,
 ) -> tuple[Tensor, ...]:
     """Make a node of the model that is being built and return its outputs.
@@ -34,7 +34,7 @@ def make(
         given: Operands by position: tensors, numbers, arrays, None.
         domain: Operator domain.
         outputs: Number of outputs; by default those that the schema demands.
-        shape: The dims of the first output, where the caller knows them better.
+        dims: The dims of the first output, where the caller knows them better.
         named: Operands and attributes by name.
 
     Raises:
@@ -59,7 +59,7 @@ def make(
             remedy=error.remedy or f"see https://onnx.ai/onnx/operators/onnx__{op_type}.html",
         ) from None
     results: tuple[ir.Value, ...] = made if isinstance(made, tuple) else (made,)
-    known = shape if shape is not None else broadcast
+    known = dims if dims is not None else broadcast
     if known is not None:
         results[0].shape = ir.Shape(known)
     _adopt(trace, results, domain, version)

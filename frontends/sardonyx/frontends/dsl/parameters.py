@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from sardonyx.frontends.dsl.tensor import Tensor
 
 _MOST_NAMES = 8
+# A batch norm of PyTorch counts its steps; no number here depends on it.
+_COUNTER = "num_batches_tracked"
 
 
 def parameter(
@@ -51,7 +53,7 @@ def parameter(
         )
     kind = to_dtype(dtype)
     full = trace.full_name(name)
-    held = lazy(init or glorot_uniform(), full, [int(n) for n in shape], kind, trace.seed)
+    held = lazy(init or glorot_uniform(), full, [int(n) for n in shape], kind, trace.settings.seed)
     tensor: Tensor = trace.tensor(trace.parameter(full, held, trainable), trace.root)
     return tensor
 
@@ -75,10 +77,10 @@ def given_or_new(
     return given
 
 
-def load(
+def arrays(
     parameters: Mapping[str, Parameter], state: Mapping[str, Any], names: Mapping[str, str]
-) -> None:
-    """Replace the numbers of parameters by those of `state`.
+) -> dict[str, np.ndarray[Any, Any]]:
+    """Return the numbers of each parameter that `state` has, checked, copied and converted.
 
     Args:
         parameters: The parameters of a model by name.
@@ -86,12 +88,11 @@ def load(
         names: For parameters that `state` calls otherwise: their name there.
 
     Raises:
-        DslError: A parameter is missing, one is left over, or a shape differs. Nothing is
-            changed then.
+        DslError: A parameter is missing, one is left over, or a shape differs.
     """
     wanted = {name: names.get(name, name) for name in parameters}
     missing = [f"{name}" for name, there in wanted.items() if there not in state]
-    unused = sorted(set(state) - set(wanted.values()))
+    unused = sorted(n for n in set(state) - set(wanted.values()) if not n.endswith(_COUNTER))
     if missing or unused:
         near = [difflib.get_close_matches(name, unused, n=1) for name in missing[:1]]
         hint = f"; is {missing[0]!r} there called {near[0][0]!r}?" if near and near[0] else ""
@@ -101,10 +102,15 @@ def load(
             expected="one array for each parameter (model.parameters() lists them)",
             remedy="map names with load(state, names={'parameter': 'name in state'})" + hint,
         )
-    arrays = {name: _array(parameters[name], state[there]) for name, there in wanted.items()}
-    for name, array in arrays.items():
-        value = parameters[name].value
-        value.const_value = ir.Tensor(array, dtype=value.dtype, name=name)
+    return {name: _array(parameters[name], state[there]) for name, there in wanted.items()}
+
+
+def put(parameters: Mapping[str, Parameter], numbers: Mapping[str, np.ndarray[Any, Any]]) -> None:
+    """Give parameters the numbers that are there for them, in their shape."""
+    for name, array in numbers.items():
+        if name in parameters and parameters[name].shape == array.shape:
+            value = parameters[name].value
+            value.const_value = ir.Tensor(array, dtype=value.dtype, name=name)
 
 
 def _array(target: Parameter, given: Any) -> np.ndarray[Any, Any]:

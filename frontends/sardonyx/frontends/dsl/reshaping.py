@@ -94,7 +94,7 @@ def reshape(x: Tensor, *shape: SizeLike | Sequence[SizeLike]) -> Tensor:
         known[open_axes[0]] = rest
     target = _target(x, wanted, known, is_complete and sizes.same(total, fixed))
     result = known if all(dim is not None for dim in known) else None
-    return emit("Reshape", x, target[0], allowzero=target[1] or None, shape=result)
+    return emit("Reshape", x, target[0], allowzero=target[1] or None, dims=result)
 
 
 def _target(
@@ -150,7 +150,7 @@ def flatten(x: Tensor, start: int = 1, end: int = -1) -> Tensor:
     joined = sizes.product(x.dims[first : last + 1])
     dims = [*x.dims[:first], joined, *x.dims[last + 1 :]]
     if first == 1 and last == x.rank - 1:
-        return emit("Flatten", x, axis=1, shape=dims)
+        return emit("Flatten", x, axis=1, dims=dims)
     return reshape(x, *x.shape[:first], -1, *x.shape[last + 1 :])
 
 
@@ -236,7 +236,7 @@ def expand(x: Tensor, *shape: SizeLike | Sequence[SizeLike]) -> Tensor:
         result = check.broadcast_dims(current(), [x.dims, target], what, [x.value])
         if any(d != 1 and t == 1 for d, t in zip(x.dims, target[extra:], strict=True)):
             raise DslError(what, found=describe(x), expected="sizes of 1 where it grows")
-    return emit("Expand", x, shapes.vector(wanted), shape=result)
+    return emit("Expand", x, shapes.vector(wanted), dims=result)
 
 
 def cast(x: Tensor, dtype: DTypeLike) -> Tensor:
@@ -267,4 +267,4 @@ def tile(x: Tensor, *repeats: int | Sequence[int]) -> Tensor:
     dims: list[int | ir.SymbolicDim] = [
         sizes.plain(dim * count) for dim, count in zip(x.dims, counts, strict=True)
     ]
-    return emit("Tile", x, counts, shape=dims)
+    return emit("Tile", x, counts, dims=dims)

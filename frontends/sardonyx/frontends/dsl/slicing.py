@@ -73,7 +73,7 @@ def _apply(x: Tensor, wanted: dict[int, _Bounds]) -> Tensor:
         return x
     axes, starts, stops, steps = (list(column) for column in zip(*rows, strict=True))
     operands = [_bounds(starts), _bounds(stops), axes, None if set(steps) == {1} else steps]
-    return emit("Slice", x, *operands, shape=dims)
+    return emit("Slice", x, *operands, dims=dims)
 
 
 def _read(x: Tensor, entry: slice) -> _Bounds:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import re
 from collections.abc import Iterator
 from contextvars import ContextVar
@@ -76,6 +77,19 @@ class Parameter:
         return np.asarray(self.value.const_value.numpy())
 
 
+@dataclass(frozen=True)
+class Settings:
+    """How a model is built.
+
+    Attributes:
+        seed: Seed of the initialisers and of random operators.
+        training: Whether layers behave as in training.
+    """
+
+    seed: int = 0
+    training: bool = False
+
+
 @dataclass
 class Names:
     """What is named so far; copied to try something and take it back."""
@@ -118,11 +132,14 @@ class Trace:
         declared: Symbolic dims of the inputs that are a plain name.
         inputs: The inputs by name.
         path: Names of the open scopes.
-        seed: Seed of the initialisers.
+        settings: Seed, and whether the model is for training.
+        updates: Next values of parameters by the parameter's name.
         tensor_class: What `tensor` makes.
     """
 
-    def __init__(self, name: str, inputs: list[ir.Value], seed: int, tensor: type[Symbol]) -> None:
+    def __init__(
+        self, name: str, inputs: list[ir.Value], settings: Settings, tensor: type[Symbol]
+    ) -> None:
         self.graph = ir.Graph(inputs, [], nodes=[], opset_imports={"": CANONICAL_OPSET}, name=name)
         self.model = ir.Model(self.graph, ir_version=_IR_VERSION, producer_name="sardonyx.dsl")
         self.types = Types(self.model)
@@ -133,7 +150,8 @@ class Trace:
         self.declared = {str(dim) for dim in dims if _NAME.fullmatch(str(dim))}
         self.inputs = inputs
         self.path: list[str] = []
-        self.seed = seed
+        self.settings = settings
+        self.updates: dict[str, Symbol] = {}
         self.tensor_class = tensor
 
     def tensor(self, value: ir.Value, block: Block | None = None) -> Any:
@@ -147,6 +165,15 @@ class Trace:
     def source(self) -> str:
         """Return what a node records of where it comes from: scopes and the user's line."""
         return " ".join(filter(None, [".".join(self.path), source_tag()]))
+
+    def draw_seed(self, kind: str) -> int:
+        """Return a seed below 2 ** 24 for one place of the model that draws at random.
+
+        A float holds it exactly: the seeds of ONNX's random operators are floats.
+        """
+        place = self.names.unique(self.full_name(f"{kind}.seed"))
+        digest = hashlib.blake2s(f"{self.settings.seed} {place}".encode(), digest_size=3).digest()
+        return int.from_bytes(digest, "little")
 
     def require_visible(self, symbol: Symbol) -> None:
         """Refuse a tensor of another model, or one that left the body it was made in.

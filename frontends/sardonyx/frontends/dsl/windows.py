@@ -207,7 +207,7 @@ def resize(
 
 def _global(op_type: str, x: Tensor) -> Tensor:
     spatial = _spatial(x, op_type)
-    return emit(op_type, x, shape=[*x.dims[:2], *[1] * spatial])
+    return emit(op_type, x, dims=[*x.dims[:2], *[1] * spatial])
 
 
 def _pool(

@@ -1,0 +1,52 @@
+"""Measures members of the zoo and writes docs/zoo.md: `make zoo`, or names of members."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+
+from rich.console import Console
+
+from benchmarks import machine
+from examples.zoo import table
+from examples.zoo.registry import MEMBERS
+
+
+def main() -> int:
+    """Measure; returns 1 when a member failed or is off by more than the bound."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("members", nargs="*", help="all by default")
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--seconds", type=float, default=0.3, help="of each round and side")
+    parser.add_argument("--table", action="store_true", help="only write the page anew")
+    options = parser.parse_args()
+    unknown = [name for name in options.members if name not in MEMBERS]
+    if unknown:
+        parser.error(f"no such member: {', '.join(unknown)}; there are {', '.join(MEMBERS)}")
+    from examples.zoo.measuring import measure
+
+    console = Console()
+    found = table.load()
+    found["members"] = {n: found["members"][n] for n in MEMBERS if n in found["members"]}
+    wrong = []
+    for name in [] if options.table else options.members or MEMBERS:
+        try:
+            record = measure(name, options.rounds, options.seconds)
+        except RuntimeError as error:
+            wrong.append(str(error))
+            console.print(error, style="red", markup=False)
+            continue
+        found["members"][name] = record
+        found["machine"] = machine.describe()
+        table.save(found)
+        console.print(table.row(MEMBERS[name], record), markup=False)
+        if not record["error"] <= table.LIMIT:
+            wrong.append(f"{name} is off by {record['error']:.1e}")
+    table.save(found)
+    for line in wrong:
+        console.print(line, style="red", markup=False)
+    return 1 if wrong else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,126 @@
+"""Measures members at full size: PyTorch and Sardonyx in turn, each in its own process."""
+
+from __future__ import annotations
+
+import multiprocessing
+import statistics
+import time
+from collections.abc import Callable
+from contextlib import ExitStack, contextmanager
+from multiprocessing.connection import Connection
+from typing import Any
+
+import numpy as np
+
+from benchmarks.ratios import ratio
+from examples.zoo.member import Member
+from examples.zoo.registry import MEMBERS
+
+WARM_UP_CALLS = 2
+Facts = dict[str, Any]
+
+
+def by_pytorch(member: Member) -> tuple[Facts, Callable[[], object]]:
+    """The twin, eager, in single precision on one thread."""
+    import torch
+
+    from examples.zoo import twins
+
+    torch.set_num_threads(1)
+    found = twins.pair(member, is_small=False)
+    feeds = member.feeds(found.model, member.full_at or member.at[0])
+    tensors = [torch.from_numpy(x) for x in feeds.values()]
+
+    def call() -> object:
+        with torch.no_grad():
+            return found.twin(*tensors)
+
+    return {}, call
+
+
+def by_sardonyx(member: Member) -> tuple[Facts, Callable[[], object]]:
+    """The model, compiled for the CPU, on one thread; with what the table says of it."""
+    from examples.zoo import twins
+    from sardonyx import compiler, runtime
+
+    found = twins.pair(member, is_small=False)
+    feeds = member.feeds(found.model, member.full_at or member.at[0])
+    program = compiler.compile(found.model, target="cpu")
+    session = runtime.load(program, providers=["cpu"], threads=1)
+    got = list(session.run_named(feeds).values())
+    facts = {
+        "parameters": sum(int(np.prod(p.shape)) for p in found.model.parameters().values()),
+        "nodes_before": program.report.source_nodes,
+        "nodes_after": sum(1 for _ in program.model.graph.all_nodes()),
+        "error": twins.relative_error(got, twins.wanted(found.twin, feeds)),
+        "proven": program.proof.holds,
+    }
+    arrays = list(feeds.values())
+    return facts, lambda: session(*arrays)
+
+
+SIDES = {"pytorch": by_pytorch, "sardonyx": by_sardonyx}
+
+
+def serve(name: str, side: str, connection: Connection) -> None:
+    """Answer, in a process of its own, each number of seconds with the median call in ms."""
+    try:
+        facts, call = SIDES[side](MEMBERS[name])
+        for _ in range(WARM_UP_CALLS):
+            call()
+    except Exception as error:
+        connection.send({"failed": f"{type(error).__name__}: {error}"})
+        return
+    connection.send(facts)
+    while seconds := connection.recv():
+        connection.send(median_ms(call, seconds))
+
+
+def median_ms(call: Callable[[], object], seconds: float) -> float:
+    """The median time of a call, from as many calls as fit, at least one."""
+    times: list[float] = []
+    end = time.perf_counter() + seconds
+    while not times or time.perf_counter() < end:
+        start = time.perf_counter()
+        call()
+        times.append(1000 * (time.perf_counter() - start))
+    return statistics.median(times)
+
+
+@contextmanager
+def _child(name: str, side: str):
+    context = multiprocessing.get_context("spawn")
+    here, there = context.Pipe()
+    process = context.Process(target=serve, args=(name, side, there), daemon=True)
+    process.start()
+    there.close()
+    try:
+        yield here
+    finally:
+        if process.is_alive():
+            here.send(None)
+        process.join()
+
+
+def measure(name: str, rounds: int, seconds: float) -> Facts:
+    """The row of one member: its facts, both times, and how many times faster it is.
+
+    Raises:
+        RuntimeError: One of the two failed; the message says how.
+    """
+    with ExitStack() as stack:
+        children = {side: stack.enter_context(_child(name, side)) for side in SIDES}
+        record: Facts = {}
+        for child in children.values():
+            record |= child.recv()
+        if "failed" in record:
+            raise RuntimeError(f"{name}: {record['failed']}")
+        times: dict[str, list[float | None]] = {side: [] for side in SIDES}
+        for number in range(rounds):
+            for side in list(SIDES) if number % 2 else reversed(SIDES):
+                children[side].send(seconds)
+                times[side].append(children[side].recv())
+    found = ratio(times["pytorch"], times["sardonyx"])
+    assert found is not None
+    milliseconds = {f"{side}_ms": float(np.median(times[side])) for side in SIDES}
+    return record | milliseconds | {"ratio": vars(found)}

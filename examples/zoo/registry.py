@@ -1,0 +1,15 @@
+"""All members of the zoo by family, in the order of the table."""
+
+from __future__ import annotations
+
+from examples.zoo import convolutional, neurons
+from examples.zoo.member import Member
+
+FAMILIES: dict[str, tuple[Member, ...]] = {
+    "Neurons": neurons.MEMBERS,
+    "Convolutional networks": convolutional.MEMBERS,
+}
+
+MEMBERS: dict[str, Member] = {
+    member.name: member for members in FAMILIES.values() for member in members
+}

@@ -1,0 +1,140 @@
+"""Every member of the zoo equals its PyTorch twin: as written, and compiled for every target."""
+
+from __future__ import annotations
+
+import functools
+import json
+import subprocess
+import sys
+
+import numpy as np
+import onnx_ir as ir
+import pytest
+import torch
+
+from examples.zoo import table, twins
+from examples.zoo.registry import FAMILIES, MEMBERS
+from sardonyx import runtime
+from sardonyx.compiler import compile
+from tests.meta.imports import REPOSITORY, ROOTS
+from tests.support.run import check_valid, run_ort
+
+TARGETS = {
+    "portable": ("portable", None),
+    "cpu": ("cpu", None),
+    "cuda": ("cuda", None),
+    "cuda, fp16": ("cuda", "fp16"),
+    "cuda, bf16": ("cuda", "bf16"),
+}
+HALVES = {"fp16": torch.float16, "bf16": torch.bfloat16}
+ROUNDINGS = 4
+"""A program in half precision also rounds what it computes, not only its weights."""
+
+
+@functools.lru_cache(maxsize=4)
+def small(name: str) -> twins.Pair:
+    return twins.pair(MEMBERS[name], is_small=True)
+
+
+def check_source(pair: twins.Pair, sizes) -> None:
+    model = pair.model.to_ir()
+    check_valid(model)
+    feeds = pair.member.feeds(pair.model, sizes)
+    error = twins.relative_error(run_ort(model, feeds), twins.wanted(pair.twin, feeds))
+    assert error <= table.LIMIT, sizes
+
+
+def check_target(pair: twins.Pair, sizes, target: str) -> None:
+    """The program is well-formed, and right on the CPU, whatever its target."""
+    where, precision = TARGETS[target]
+    program = compile(pair.model, where, precision=precision)
+    check_valid(program.model)
+    feeds = pair.member.feeds(pair.model, sizes)
+    limit = table.LIMIT
+    if precision is not None:
+        unit = torch.finfo(HALVES[precision]).eps / 2
+        limit = ROUNDINGS * max(unit, twins.rounding(pair, feeds, HALVES[precision]))
+    runnable = program.model if precision != "bf16" else in_single(program.model)
+    got = runtime.load(ir.to_proto(runnable).SerializeToString(), providers=["cpu"], threads=1)
+    error = twins.relative_error(
+        list(got.run_named(feeds).values()), twins.wanted(pair.twin, feeds)
+    )
+    assert error <= limit
+
+
+def in_single(model: ir.Model) -> ir.Model:
+    """The same nodes in single precision, with the weights rounded to bfloat16.
+
+    ONNX Runtime has no kernels for bfloat16 on a CPU.
+    """
+    wide = model.clone()
+    for value in wide.graph.initializers.values():
+        if value.dtype == ir.DataType.BFLOAT16:
+            value.const_value = ir.tensor(value.const_value.numpy().astype(np.float32))
+            value.dtype = ir.DataType.FLOAT
+    for node in wide.graph.all_nodes():
+        if node.op_type == "Cast" and node.attributes["to"].as_int() == ir.DataType.BFLOAT16:
+            node.attributes["to"] = ir.AttrInt64("to", ir.DataType.FLOAT)
+        for value in node.outputs:
+            if value.dtype == ir.DataType.BFLOAT16:
+                value.dtype = ir.DataType.FLOAT
+    return wide
+
+
+@pytest.mark.parametrize("name", MEMBERS)
+def test_a_member_equals_its_twin(name):
+    for sizes in MEMBERS[name].at:
+        check_source(small(name), sizes)
+
+
+@pytest.mark.parametrize("name", MEMBERS)
+def test_a_member_is_right_at_every_target(name):
+    for target in TARGETS:
+        check_target(small(name), MEMBERS[name].at[1], target)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", [name for name, member in MEMBERS.items() if member.small])
+def test_a_member_of_full_size_equals_its_twin(name):
+    member = MEMBERS[name]
+    pair = twins.pair(member, is_small=False)
+    sizes = member.full_at or member.at[0]
+    check_source(pair, sizes)
+    for target in ("portable", "cpu"):
+        check_target(pair, sizes, target)
+
+
+def test_the_two_shapes_of_a_member_differ():
+    for member in MEMBERS.values():
+        first, second = member.at
+        assert first != second, member.name
+        assert first.keys() == second.keys()
+
+
+def test_the_models_need_no_pytorch():
+    code = "import sys, examples.zoo.registry; sys.exit('torch' in sys.modules)"
+    roots = [*map(str, ROOTS.values()), str(REPOSITORY)]
+    script = f"import sys; sys.path[:0] = {json.dumps(roots)}\n{code}"
+    assert subprocess.run([sys.executable, "-c", script], check=False).returncode == 0
+
+
+def test_the_page_lists_exactly_the_registry():
+    """`python -m examples.zoo --table` writes it anew."""
+    assert table.PAGE.read_text(encoding="utf-8") == table.render(table.load())
+    assert set(table.load()["members"]) <= set(MEMBERS)
+    assert sum(map(len, FAMILIES.values())) == len(MEMBERS)
+
+
+def test_every_member_says_what_it_shows():
+    unsaid = [member.name for member in MEMBERS.values() if not member.teaches.endswith(".")]
+    assert unsaid == []
+
+
+def test_an_error_is_found():
+    x = np.array([[1.0, -4.0]])
+    assert twins.relative_error([x + np.array([0, 0.04])], [x]) == pytest.approx(0.01)
+    assert twins.relative_error([x[0]], [x]) == float("inf")
+    assert twins.relative_error([x * np.nan], [x]) == float("inf")
+    ids = np.array([1, 2])
+    assert twins.relative_error([ids], [ids]) == 0
+    assert twins.relative_error([ids + np.array([0, 1])], [ids]) == float("inf")
