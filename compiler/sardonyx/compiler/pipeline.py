@@ -14,7 +14,7 @@ import onnx_ir as ir
 
 from sardonyx.compiler.errors import SardonyxError, UnsupportedError
 from sardonyx.compiler.explanation import Explanation, Tracker
-from sardonyx.compiler.export import best_opset, note
+from sardonyx.compiler.export import TUNING, best_opset, note
 from sardonyx.compiler.ir.edit import Editor
 from sardonyx.compiler.ir.signature import CANONICAL_OPSET
 from sardonyx.compiler.ir.types import Types
@@ -135,6 +135,7 @@ def compile(
     samples: Sequence[Mapping[str, object]] = (),
     repros: str | os.PathLike[str] | None = None,
     proof_limits: Limits = _LIMITS,
+    tune: Callable[[Program], str] | None = None,
     on_pass: Callable[[str], None] = lambda _: None,
 ) -> Program:
     """Optimise a model for a target. The model that is given stays as it is.
@@ -166,6 +167,8 @@ def compile(
         repros: Folder that takes a minimal model for each change that had to be undone.
         proof_limits: Seconds, memory and threads of each comparison, which runs in a process of
             its own.
+        tune: Called with the finished program; what it returns is kept in the artifact, for the
+            session that loads it: `sardonyx.runtime.Tuner(seconds=60)` measures settings.
         on_pass: Called with the name of each pass before it runs.
 
     Raises:
@@ -213,10 +216,21 @@ def compile(
         program = Program.legalised(editor.model, chosen, opset, report, source)
         if prover is not None:
             prover.finish(program.model)
+    told = tracker.explanation() if tracker else None
+    return _told(replace(program, explanation=told), evidence, tune)
+
+
+def _told(
+    program: Program, evidence: Prover | Proof, tune: Callable[[Program], str] | None
+) -> Program:
+    """Note in a finished program what is known of it: the proof, and what tuning finds."""
     found = evidence.proof if isinstance(evidence, Prover) else evidence
     if found.level != "off":
         note(program.model, "proof", found.summary())
-    return replace(program, proof=found, explanation=tracker.explanation() if tracker else None)
+    program = replace(program, proof=found)
+    if tune is not None:
+        program.model.metadata_props[TUNING] = tune(program)
+    return program
 
 
 def _source_of(model: ir.Model | HasIr) -> ir.Model:

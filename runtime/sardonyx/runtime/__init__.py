@@ -3,6 +3,10 @@
 Needs numpy and onnxruntime only; onnxruntime is imported when the first model is loaded.
 """
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
 from .binding import Bound
 from .devices import Provider, providers
 from .errors import (
@@ -21,6 +25,9 @@ from .session import Session
 from .settings import Settings
 from .specs import Spec
 
+if TYPE_CHECKING:
+    from .tuning import Tuner, Tuning, tune
+
 __all__ = [
     "Bound",
     "InputError",
@@ -35,7 +42,19 @@ __all__ = [
     "Settings",
     "SettingsError",
     "Spec",
+    "Tuner",
+    "Tuning",
     "check_integrity",
     "load",
     "providers",
+    "tune",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    """Tuning, which a process that runs models never needs, is imported when it is asked for."""
+    if name in ("Tuner", "Tuning", "tune"):
+        from . import tuning
+
+        return getattr(tuning, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -6,10 +6,11 @@ import concurrent.futures
 import contextlib
 import os
 import tempfile
+import warnings
 import weakref
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol, TypeVar, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar, runtime_checkable
 
 from .arrays import describe
 from .devices import (
@@ -29,6 +30,9 @@ from .modelfile import Header, open_model, read_header, scalars
 from .plugins import short_name
 from .session import PREFIX, Session
 from .settings import Settings, merge_settings, session_options
+
+if TYPE_CHECKING:
+    from .tuned import Tuned
 
 T = TypeVar("T")
 
@@ -74,6 +78,7 @@ def load(
     graph_optimization: str | None = None,
     fallback: str = "error",
     verify: bool = True,
+    tuned: bool = True,
 ) -> Session:
     """Make a session that runs a model.
 
@@ -84,12 +89,17 @@ def load(
             with options ``("cuda", {"device_id": 1})``. By default, and for the rest, the CPU.
         threads: Threads of the compute pool; by default the cores of this process and its cgroup.
         config: ONNX Runtime session config entries; they override the artifact's and the defaults.
+            Keys without a dot are attributes of its session options: ``enable_cpu_mem_arena``,
+            ``enable_mem_pattern``, ``enable_mem_reuse``, ``execution_mode`` (``sequential`` or
+            ``parallel``), ``execution_order`` (``default`` or ``priority``).
         disabled_optimizers: ONNX Runtime graph transformers to switch off.
         graph_optimization: ``"off"``, ``"basic"``, ``"extended"`` or ``"all"``, the default.
         fallback: ``"error"``: a provider that is asked for and then not used is an error.
             ``"warn"``: it is a warning, and the other providers run the model.
         verify: Check that a file which Sardonyx wrote, and the weights beside it, are as they were
             written, by the SHA-256 that they carry. Files that others wrote carry none.
+        tuned: Use what :func:`tune` left in the file, if it measured it on this machine: a provider
+            where ``providers`` is None, and settings below the caller's.
 
     Settings in the model's metadata (key ``sardonyx.session``) are applied below the caller's.
     Denormal numbers are flushed to zero by default, for speed: in ONNX Runtime's threads, and in
@@ -107,7 +117,8 @@ def load(
         raise SettingsError(
             "fallback is not valid", found=repr(fallback), expected="'error' or 'warn'"
         )
-    requested = resolve(providers, fallback)
+    # None leaves them to what was tuned.
+    requested = resolve(providers, fallback) if providers else None
     disabled = disabled_optimizers
     chosen = {
         "threads": threads,
@@ -130,13 +141,16 @@ def load(
                     chosen=chosen,
                     fallback=fallback,
                     is_checked=is_checked,
+                    is_tuned=tuned,
                 )
             except LoadError:
                 if not left or _identity(model) == before:
                     raise
             else:
                 if not left or _identity(model) == before:
-                    session._recipe = Recipe(_reference(source), requested, chosen, fallback)
+                    session._recipe = Recipe(
+                        _reference(source), requested, chosen, fallback, is_tuned=tuned
+                    )
                     return session
     raise AssertionError("the last try returns or raises")
 
@@ -148,15 +162,18 @@ class Recipe:
     Attributes:
         source: Gives the path or the program, or None when the program is gone or was bytes:
             a session keeps no second copy of its model.
-        requested: Execution providers by ONNX Runtime's name, with their options.
+        requested: Execution providers by ONNX Runtime's name, with their options; None leaves
+            them to what was tuned.
         chosen: The caller's settings.
         fallback: What an unused provider is.
+        is_tuned: Whether what was tuned counts.
     """
 
     source: Callable[[], Any]
-    requested: Mapping[str, dict[str, Any]]
+    requested: Mapping[str, dict[str, Any]] | None
     chosen: Mapping[str, Any]
     fallback: str
+    is_tuned: bool
 
 
 def _reference(source: Any) -> Callable[[], Any]:
@@ -200,6 +217,7 @@ def load_again(
             chosen=recipe.chosen,
             fallback=recipe.fallback,
             is_checked=False,
+            is_tuned=recipe.is_tuned,
             prepare=prepare,
         )
         return again, read(model)
@@ -232,10 +250,11 @@ def _load(
     model: str | bytes,
     where: str,
     *,
-    requested: Mapping[str, dict[str, Any]],
+    requested: Mapping[str, dict[str, Any]] | None,
     chosen: Mapping[str, Any],
     fallback: str,
     is_checked: bool,
+    is_tuned: bool,
     prepare: Callable[[Any], None] | None = None,
 ) -> Session:
     with open_model(model) as data:
@@ -244,10 +263,11 @@ def _load(
             header, weights = check_model(data, where, path)
         else:
             header, weights = read_header(data, where), None
-    settings = merge_settings(header.metadata, where, **chosen)
+    found, requested = _tuned(header, where, requested) if is_tuned else (None, requested)
+    settings = merge_settings(header.metadata, where, **chosen, tuned=found)
     requested = {
         name: {**settings.provider_options.get(short_name(name), {}), **options}
-        for name, options in requested.items()
+        for name, options in (requested or {CPU: {}}).items()
     }
     # Weights are only numbers: ONNX Runtime may read them while they are checked.
     with _checked_meanwhile(weights):
@@ -259,6 +279,27 @@ def _load(
         return Session(raw, where, settings, _scalars(raw, model, header))
     except UnicodeDecodeError as error:
         raise _refused(where, f"a name or a metadata entry is not UTF-8: {error}") from error
+
+
+def _tuned(
+    header: Header, where: str, requested: Mapping[str, dict[str, Any]] | None
+) -> tuple[Tuned | None, Mapping[str, dict[str, Any]] | None]:
+    """What tuning left in a model, and the providers to load it with."""
+    from .tuned import KEY, tuned_here, unused
+
+    if KEY not in header.metadata:
+        return None, requested
+    asked = None if requested is None else dict.fromkeys(map(short_name, requested))
+    found = tuned_here(header.metadata, where, asked)
+    if found is None or requested is not None:
+        return found, requested
+    try:
+        return found, resolve(found.provider)
+    except ProviderError as error:
+        # Nobody asked for it by name: the model runs without.
+        said = f"not used: {error.what} ({error.found})"
+        warnings.warn(f"{where}: tuned settings are {said}", RuntimeWarning, stacklevel=4)
+        return unused(found, said), None
 
 
 def _model_of(source: Any, stack: contextlib.ExitStack) -> tuple[str | bytes, str]:

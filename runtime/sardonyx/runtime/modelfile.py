@@ -157,6 +157,27 @@ def read_header(data: memoryview, where: str) -> Header:
     return Header(metadata, graph, is_leading)
 
 
+def metadata_spans(data: memoryview, where: str) -> list[tuple[str, tuple[int, int]]]:
+    """The key of each metadata entry, and the span of all its bytes.
+
+    Raises:
+        LoadError: It is no ONNX model of protobuf.
+    """
+    if bytes(data[4:8]) == b"ORTM":
+        raise LoadError(
+            "a model in the ORT format takes no metadata",
+            where=where,
+            expected="an ONNX model (a serialised ModelProto)",
+        )
+    read_header(data, where)
+    spans, position = [], 0
+    for item in fields(data, 0, len(data)):
+        if item.number == METADATA and item.wire == BYTES:
+            spans.append((entry(data, item)[0], (position, item.end)))
+        position = item.end
+    return spans
+
+
 def scalars(data: memoryview, header: Header) -> set[str]:
     """Names of graph inputs and outputs declared as tensors of rank 0.
 

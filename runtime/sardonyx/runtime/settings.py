@@ -1,4 +1,7 @@
-"""Session settings: defaults, what the artifact carries, what the caller says; later ones win."""
+"""Session settings: defaults, what the artifact carries, what tuning found, what the caller says.
+
+Later ones win.
+"""
 
 from __future__ import annotations
 
@@ -6,10 +9,13 @@ import json
 import warnings
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .errors import SettingsError
 from .threads import thread_count
+
+if TYPE_CHECKING:
+    from .tuned import Tuned
 
 METADATA_KEY = "sardonyx.session"
 DISABLED = "optimization.disable_specified_optimizers"
@@ -45,6 +51,17 @@ ARTIFACT_KEYS = {
     "session.use_device_allocator_for_initializers",
     "session.x64quantprecision",
 }
+# Attributes of onnxruntime.SessionOptions, set by name as config entries are: a key without a dot.
+FLAGS = {"0": False, "1": True}
+ATTRIBUTES: dict[str, dict[str, Any]] = {
+    "enable_cpu_mem_arena": FLAGS,
+    "enable_mem_pattern": FLAGS,
+    "enable_mem_reuse": FLAGS,
+    "execution_mode": {"sequential": "ORT_SEQUENTIAL", "parallel": "ORT_PARALLEL"},
+    "execution_order": {"default": "DEFAULT", "priority": "PRIORITY_BASED"},
+}
+ENUMS = {"execution_mode": "ExecutionMode", "execution_order": "ExecutionOrder"}
+
 # Of providers: what changes speed or rounding, nothing that names devices, files or memory.
 ARTIFACT_OPTIONS = {
     "cuda": {
@@ -55,7 +72,8 @@ ARTIFACT_OPTIONS = {
         "fuse_conv_bias",
         "prefer_nhwc",
         "use_tf32",
-    }
+    },
+    "openvino": {"precision"},
 }
 FIELDS = ("config", "disabled_optimizers", "graph_optimization", "provider_options")
 
@@ -69,11 +87,12 @@ class Settings:
         graph_optimization: How far ONNX Runtime optimises: ``off``, ``basic``, ``extended``,
             ``all``.
         disabled_optimizers: ONNX Runtime's graph transformers that are switched off.
-        config: ONNX Runtime session config entries.
+        config: ONNX Runtime session config entries, and attributes of its session options.
         provider_options: Options of execution providers that the artifact asks for, by short
             name; those that the caller gives with a provider override them.
-        origin: For each of the above, and for each config key: ``default``, ``artifact`` or
-            ``caller``.
+        origin: For each of the above, and for each config key: ``default``, ``artifact``,
+            ``tuned`` or ``caller``.
+        tuning: What became of the settings that tuning left in the artifact, if it did.
     """
 
     threads: int
@@ -82,6 +101,7 @@ class Settings:
     config: Mapping[str, str]
     provider_options: Mapping[str, Mapping[str, str]]
     origin: Mapping[str, str]
+    tuning: str = ""
 
     def __str__(self) -> str:
         rows: dict[str, Any] = {
@@ -93,7 +113,8 @@ class Settings:
         }
         width = max(map(len, rows))
         origin = {key: self.origin.get(key, "artifact") for key in rows}
-        return "\n".join(f"{k:{width}}  {v}  ({origin[k]})" for k, v in rows.items())
+        lines = [f"{k:{width}}  {v}  ({origin[k]})" for k, v in rows.items()]
+        return "\n".join([*lines, *([f"tuning: {self.tuning}"] if self.tuning else [])])
 
 
 def merge_settings(
@@ -104,8 +125,9 @@ def merge_settings(
     config: Mapping[str, Any] | None = None,
     disabled_optimizers: Iterable[str] | None = None,
     graph_optimization: str | None = None,
+    tuned: Tuned | None = None,
 ) -> Settings:
-    """Defaults, overridden by the artifact's settings, overridden by the caller's.
+    """Defaults, overridden by the artifact's settings, by tuned ones, and by the caller's.
 
     Config entries are merged one by one; everything else is replaced as a whole.
 
@@ -125,13 +147,16 @@ def merge_settings(
             "provider_options": {},
         },
         "artifact": _from_metadata(metadata, where),
+        "tuned": tuned.settings if tuned is not None else {},
         "caller": {key: value for key, value in given.items() if value is not None},
     }
     merged: dict[str, Any] = {"config": {}}
     origin = {"threads": "default" if threads is None else "caller"}
+    if threads is None and tuned is not None and tuned.threads is not None:
+        threads, origin["threads"] = tuned.threads, "tuned"
     for name, layer in layers.items():
         place = f"{METADATA_KEY} of {where}" if name == "artifact" else f"load({where})"
-        values = _checked(layer, place)
+        values = checked(layer, place)
         merged["config"].update(values.pop("config", {}))
         merged.update(values)
         origin.update(dict.fromkeys([*layer.get("config", {}), *values], name))
@@ -139,7 +164,8 @@ def merge_settings(
         threads = thread_count()
     elif isinstance(threads, bool) or not isinstance(threads, int) or threads < 1:
         raise _wrong("threads", f"load({where})", threads, "a whole number, 1 or more")
-    return Settings(threads=threads, origin=origin, **merged)
+    note = tuned.note if tuned is not None else ""
+    return Settings(threads=threads, origin=origin, tuning=note, **merged)
 
 
 def session_options(settings: Settings, *, record_assignment: bool = False) -> Any:
@@ -159,8 +185,19 @@ def session_options(settings: Settings, *, record_assignment: bool = False) -> A
     if record_assignment:
         entries["session.record_ep_graph_assignment_info"] = "1"
     for key, value in entries.items():
-        options.add_session_config_entry(key, value)
+        if "." in key:
+            options.add_session_config_entry(key, value)
+        else:
+            setattr(options, key, _attribute(key, value))
     return options
+
+
+def _attribute(key: str, value: str) -> Any:
+    """What ONNX Runtime takes as this value of an attribute of its session options."""
+    import onnxruntime
+
+    found = ATTRIBUTES[key][value]
+    return getattr(getattr(onnxruntime, ENUMS[key]), found) if key in ENUMS else found
 
 
 def _from_metadata(metadata: Mapping[str, str], where: str) -> dict[str, Any]:
@@ -173,9 +210,22 @@ def _from_metadata(metadata: Mapping[str, str], where: str) -> dict[str, Any]:
         raise _wrong(METADATA_KEY, place, str(error), "a JSON object") from None
     if not isinstance(carried, dict):
         raise _wrong(METADATA_KEY, place, carried, "a JSON object")
+    check_allowed(carried, place)
+    for key in carried.keys() - set(FIELDS):
+        warnings.warn(
+            f"{where}: session setting '{key}' is unknown to this version and ignored",
+            RuntimeWarning,
+            stacklevel=4,
+        )
+    return {key: value for key, value in carried.items() if key in FIELDS}
+
+
+def check_allowed(carried: Mapping[str, Any], place: str) -> None:
+    """Refuse what a model file, which is data of others, may not set."""
     config = carried.get("config", {})
     for key in config if isinstance(config, dict) else ():
-        if key not in ARTIFACT_KEYS and not key.startswith(ARTIFACT_PREFIXES):
+        is_allowed = key in ARTIFACT_KEYS or key in ATTRIBUTES
+        if not is_allowed and not key.startswith(ARTIFACT_PREFIXES):
             raise SettingsError(
                 f"a model file may not set '{key}'",
                 where=place,
@@ -192,22 +242,15 @@ def _from_metadata(metadata: Mapping[str, str], where: str) -> dict[str, Any]:
                     expected="options that tune a provider",
                     remedy=f"pass load(..., providers=[('{provider}', {{'{key}': ...}})])",
                 )
-    for key in carried.keys() - set(FIELDS):
-        warnings.warn(
-            f"{where}: session setting '{key}' is unknown to this version and ignored",
-            RuntimeWarning,
-            stacklevel=4,
-        )
-    return {key: value for key, value in carried.items() if key in FIELDS}
 
 
-def _checked(layer: Mapping[str, Any], place: str) -> dict[str, Any]:
+def checked(layer: Mapping[str, Any], place: str) -> dict[str, Any]:
     """The same settings with their types made sure of."""
-    checked: dict[str, Any] = {}
+    made: dict[str, Any] = {}
     if "config" in layer:
         if not isinstance(layer["config"], Mapping):
             raise _wrong("config", place, layer["config"], "a mapping of session config entries")
-        checked["config"] = {
+        made["config"] = {
             _key(key, place): _value(key, value, place) for key, value in layer["config"].items()
         }
     if "disabled_optimizers" in layer:
@@ -216,15 +259,15 @@ def _checked(layer: Mapping[str, Any], place: str) -> dict[str, Any]:
         if not isinstance(names, list) or not all(isinstance(n, str) and n for n in names):
             found = layer["disabled_optimizers"]
             raise _wrong("disabled_optimizers", place, found, "a list of optimizer names")
-        checked["disabled_optimizers"] = tuple(names)
+        made["disabled_optimizers"] = tuple(names)
     if "graph_optimization" in layer:
         if layer["graph_optimization"] not in tuple(LEVELS):
             found = layer["graph_optimization"]
             raise _wrong("graph_optimization", place, found, f"one of {', '.join(LEVELS)}")
-        checked["graph_optimization"] = layer["graph_optimization"]
+        made["graph_optimization"] = layer["graph_optimization"]
     if "provider_options" in layer:
-        checked["provider_options"] = _options(layer["provider_options"], place)
-    return checked
+        made["provider_options"] = _options(layer["provider_options"], place)
+    return made
 
 
 def _options(given: Any, place: str) -> dict[str, dict[str, str]]:
@@ -244,12 +287,17 @@ def _iterable(value: Any) -> bool:
 def _key(key: Any, place: str) -> str:
     if not isinstance(key, str) or not 0 < len(key) <= 1024:
         raise _wrong("config", place, key, "keys of 1 to 1024 characters")
+    if "." not in key and key not in ATTRIBUTES:
+        expected = f"a key of a session config entry, which has a dot, or {', '.join(ATTRIBUTES)}"
+        raise _wrong("config", place, key, expected)
     return key
 
 
 def _value(key: str, value: Any, place: str) -> str:
     if isinstance(value, bool):
-        return str(int(value))
+        value = int(value)
+    if key in ATTRIBUTES and str(value) not in ATTRIBUTES[key]:
+        raise _wrong(f"config '{key}'", place, value, f"one of {', '.join(ATTRIBUTES[key])}")
     if not isinstance(value, str | int) or len(str(value)) > 8192:
         raise _wrong(f"config '{key}'", place, value, "a string or a whole number")
     return str(value)

@@ -204,3 +204,22 @@ def test_devices_lists_providers_and_what_keeps_them_from_starting(sardonyx):
     assert sardonyx("devices") == 0
     for name in listed:
         assert name in sardonyx.out
+
+
+def test_tune_measures_and_stores(sardonyx, net, tmp_path):
+    before = net.read_bytes()
+    said = sardonyx.json("tune", net, "--seconds", 0, "--provider", "cpu", "--no-store")
+    assert (said["model"], said["gain"], said["stored"]) == (str(net), None, "")
+    assert net.read_bytes() == before
+    assert sardonyx("tune", net, "--seconds", 0, "--provider", "cpu", "--dim", "batch=3") == 0
+    assert "no gain on this machine" in sardonyx.out
+    assert f"stored in {net}" in sardonyx.out
+    assert net.read_bytes() != before
+    assert sardonyx("run", net) == 0
+
+
+def test_compile_tunes_what_it_wrote(sardonyx, net, tmp_path):
+    said = sardonyx.json("compile", net, "-o", tmp_path / "made.onnx", "--tune", 0)
+    assert said["tuning"]["stored"] == said["file"]
+    metadata = {e.key for e in onnx.load(tmp_path / "made.onnx").metadata_props}
+    assert {"sardonyx.tuning", "sardonyx.manifest"} <= metadata

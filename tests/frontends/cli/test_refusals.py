@@ -110,3 +110,11 @@ def test_a_failed_compilation_leaves_an_older_file_alone(sardonyx, net, tmp_path
     (tmp_path / "cut.onnx").write_bytes(net.read_bytes()[:-20])
     sardonyx.refused("compile", tmp_path / "cut.onnx", "-o", kept)
     assert kept.read_bytes() == net.read_bytes()
+
+
+def test_tuning_of_what_cannot_be_tuned(sardonyx, net, made, tmp_path):
+    assert "no.onnx" in sardonyx.refused("tune", tmp_path / "no.onnx")
+    assert "no dimension 'bach'" in sardonyx.refused("tune", net, "--dim", "bach=2")
+    assert "need an accuracy" in sardonyx.refused("tune", net, "--variant", f"half={net}")
+    assert "no provider to try" not in sardonyx.refused("tune", net, "--provider", "abacus")
+    assert "add --tune SECONDS" in sardonyx.refused("compile", net, "-o", made, "--accuracy", 1)

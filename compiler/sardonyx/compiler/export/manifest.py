@@ -14,6 +14,7 @@ from sardonyx.compiler.targets.target import Target
 
 MANIFEST = "sardonyx.manifest"
 SESSION = "sardonyx.session"
+TUNING = "sardonyx.tuning"
 DIGEST = "sardonyx.sha256"
 """Keys of a model's metadata."""
 
@@ -67,7 +68,7 @@ def note(model: ir.Model, key: str, said: Mapping[str, Any]) -> None:
 
 def stamp(model: ir.Model, target: Target, made: Mapping[str, Any]) -> None:
     """Write the manifest and the target's session settings into a model's metadata."""
-    for key in (MANIFEST, SESSION, DIGEST):
+    for key in (MANIFEST, SESSION, TUNING, DIGEST):
         model.metadata_props.pop(key, None)
     model.metadata_props[MANIFEST] = json.dumps(made, sort_keys=True)
     if target.session is not None:

@@ -42,6 +42,25 @@ Dynamic = Annotated[
     list[str] | None,
     typer.Option("--dynamic", metavar="INPUT:AXIS=NAME", help="A dynamic dimension; repeatable."),
 ]
+ProofLevel = Annotated[
+    str | None,
+    typer.Option(
+        help="Compare with the source: off, end, after each pass (the default) or "
+        "after each rewrite; what changes the answer is undone."
+    ),
+]
+TuneFor = Annotated[
+    float | None,
+    typer.Option(min=0, metavar="SECONDS", help="Tune the file so long on this machine."),
+]
+Accuracy = Annotated[
+    float | None,
+    typer.Option(
+        min=0,
+        help="With tuning: how far outputs may deviate, as a part of the largest element, so that "
+        "lower precision may be tried; by default by rounding only.",
+    ),
+]
 Require = Annotated[
     list[str] | None,
     typer.Option(
@@ -75,13 +94,7 @@ def compile_command(
     verify_level: Annotated[
         int, typer.Option(min=0, max=3, help="0 off, 1 stages, 2 every pass, 3 every rewrite.")
     ] = 1,
-    proof: Annotated[
-        str | None,
-        typer.Option(
-            help="Compare with the source: off, end, after each pass (the default) or "
-            "after each rewrite; what changes the answer is undone."
-        ),
-    ] = None,
+    proof: ProofLevel = None,
     samples: Annotated[
         list[Path] | None,
         typer.Option("--sample", metavar="FILE.npz", help="Inputs to compare on; repeatable."),
@@ -93,6 +106,8 @@ def compile_command(
         bool, typer.Option("--explain", help="Say what became of each site that can be fused.")
     ] = False,
     require: Require = None,
+    tune: TuneFor = None,
+    accuracy: Accuracy = None,
     as_json: Json = False,
 ) -> None:
     """Compile a model and write it as ONNX."""
@@ -113,6 +128,8 @@ def compile_command(
         repros=repros,
         explain=explain,
         require=require or [],
+        tune=tune,
+        accuracy=accuracy,
         as_json=as_json,
     )
 
@@ -347,6 +364,46 @@ def inspect(
     from sardonyx.frontends.cli.inspecting import run_inspect
 
     run_inspect(source, text, as_json)
+
+
+@app.command()
+def tune(
+    model: Annotated[str, typer.Argument(help="A model file.", show_default=False)],
+    *,
+    seconds: Annotated[float, typer.Option(min=0, help="How long it may take.")] = 60.0,
+    accuracy: Accuracy = None,
+    samples: Samples = None,
+    dims: Dims = None,
+    provider: Provider = None,
+    threads: Annotated[int | None, typer.Option(help="The most threads that may be used.")] = None,
+    variant: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME=FILE", help="Another form of the model to try; repeatable."),
+    ] = None,
+    bind: Annotated[
+        bool, typer.Option("--bind", help="Measure calls on bound memory, as CUDA graphs need it.")
+    ] = False,
+    store: Annotated[
+        bool, typer.Option("--store/--no-store", help="Write the result into the model's file.")
+    ] = True,
+    as_json: Json = False,
+) -> None:
+    """Measure which settings run a model fastest on this machine, and keep them in its file."""
+    from sardonyx.frontends.cli.tuning import run_tune
+
+    run_tune(
+        model,
+        samples=samples or [],
+        dims=dims or [],
+        variants=variant or [],
+        as_json=as_json,
+        seconds=seconds,
+        accuracy=accuracy,
+        providers=provider,
+        threads=threads,
+        bind=bind,
+        store=store,
+    )
 
 
 @app.command()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from sardonyx.frontends.cli.feeds import read_sample
 from sardonyx.frontends.cli.options import parse_dynamic
 from sardonyx.frontends.cli.show import print_json, print_rows, status
 from sardonyx.frontends.cli.source import load_source
+from sardonyx.frontends.cli.tuning import check_tuning, tune_for
 
 
 def run_compile(
@@ -24,12 +26,16 @@ def run_compile(
     samples: list[Path],
     explain: bool,
     require: list[str],
+    tune: float | None,
+    accuracy: float | None,
     as_json: bool,
     **options: Any,
 ) -> None:
     """Compile a model, write it and say what was done; `options` are those of `compile`."""
     wanted = parse_dynamic(dynamic)
     requirements = read_requirements(require)
+    given = [read_sample(path) for path in samples]
+    check_tuning(tune, accuracy)
     started = time.perf_counter()
     with status(f"reading {source}", as_json) as shown:
         model = load_source(source, wanted)
@@ -38,7 +44,7 @@ def run_compile(
             model,
             target,
             explain=explain or bool(requirements),
-            samples=[read_sample(path) for path in samples],
+            samples=given,
             **options,
             on_pass=lambda name: shown.update(f"pass {name}"),
         )
@@ -49,24 +55,36 @@ def run_compile(
             refuse(explanation, unmet, as_json)
         shown.update(f"writing {output}")
         path = program.save(output, external_data=external_data)
-    report = program.report
-    summary = {
-        "file": str(path),
-        "target": program.target.name,
-        "nodes_before": report.source_nodes,
-        "nodes_after": sum(1 for _ in program.model.graph.all_nodes()),
-        "read_seconds": round(read, 3),
-        "compile_seconds": round(report.seconds, 3),
-    }
+        shown.update(f"tuning {output}")
+        tuning = tune_for(tune, path, given, accuracy)
+    report, summary = program.report, _summary(path, program, read)
     if as_json:
         told = {"explanation": explanation.to_dict()} if explain and explanation else {}
         evidence = {"report": report.to_dict(), "proof": program.proof.to_dict()}
-        print_json({**summary, **evidence, **told})
+        tuned = {"tuning": tuning.to_dict()} if tuning else {}
+        print_json({**summary, **evidence, **tuned, **told})
         return
     print_rows(str(path), [{"fact": name, "value": value} for name, value in summary.items()])
-    rules = sorted(report.rules.items(), key=lambda item: -item[1])
-    if rules:
-        print_rows("rewrites", [{"rewrite": name, "times": count} for name, count in rules])
+    _print_rewrites(report.rules)
     if explain and explanation:
         print_sites(explanation, explanation.sites)
     print(f"proof: {program.proof}")
+    if tuning:
+        print(tuning)
+
+
+def _summary(path: Path, program: compiler.Program, read: float) -> dict[str, Any]:
+    return {
+        "file": str(path),
+        "target": program.target.name,
+        "nodes_before": program.report.source_nodes,
+        "nodes_after": sum(1 for _ in program.model.graph.all_nodes()),
+        "read_seconds": round(read, 3),
+        "compile_seconds": round(program.report.seconds, 3),
+    }
+
+
+def _print_rewrites(rules: Mapping[str, int]) -> None:
+    ordered = sorted(rules.items(), key=lambda item: -item[1])
+    if rules:
+        print_rows("rewrites", [{"rewrite": name, "times": count} for name, count in ordered])

@@ -11,10 +11,8 @@ import numpy as np
 import numpy.typing as npt
 
 from sardonyx.compiler.errors import UnsupportedError
-from sardonyx.runtime import Spec
-
-_LARGEST_ID = 50
-"""Random integers stay below it: they are mostly indices into something."""
+from sardonyx.runtime import InputError, Spec
+from sardonyx.runtime.tuning.samples import random_input
 
 
 def make_feeds(
@@ -72,23 +70,9 @@ def read_sample(path: Path) -> dict[str, npt.NDArray[Any]]:
 
 
 def _random(spec: Spec, dims: Mapping[str, int], rng: np.random.Generator) -> npt.NDArray[Any]:
-    if spec.kind != "tensor" or spec.shape is None:
+    try:
+        return random_input(spec, dims, rng)
+    except InputError as error:
         raise UnsupportedError(
             f"No random value can be made for {spec}.", remedy=f"--input {spec.name}=FILE.npy"
-        )
-    shape = [d if isinstance(d, int) else dims.get(str(d), 1) for d in spec.shape]
-    if spec.dtype == "string":
-        return np.full(shape, "text", dtype=object)
-    if spec.dtype == "bool":
-        return rng.random(shape) < 0.5
-    if "mask" in spec.name and spec.dtype.startswith("int"):
-        return np.ones(shape, dtype=spec.dtype)
-    if spec.dtype.startswith(("int", "uint")):
-        return rng.integers(0, _LARGEST_ID, shape).astype(spec.dtype)
-    try:
-        dtype = np.dtype(spec.dtype)
-    except TypeError:
-        import ml_dtypes
-
-        dtype = np.dtype(getattr(ml_dtypes, spec.dtype))
-    return rng.standard_normal(shape).astype(dtype)
+        ) from error

@@ -1,0 +1,341 @@
+"""The search: group by group with what the groups before settled, then once more from the start.
+
+Selection and confirmation are apart. What won while it was chosen among many has had luck too, so
+the choice as a whole is measured again, in fresh processes, against a fresh baseline; that alone
+decides, and that alone is reported as the gain. One test at the end needs no correction for many.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from statistics import median
+from typing import Any
+
+from numpy.typing import NDArray
+
+from ..child import ChildError
+from .candidates import GROUPS, Space
+from .choice import Choice
+from .measure import Contender, Measurer
+from .statistics import (
+    FEWEST,
+    ROUNDING,
+    Spread,
+    deviation,
+    is_faster,
+    spacing,
+    spread,
+)
+
+ROUNDS = 5
+"""Of a selection; all of them have to be won."""
+
+HALVING = 2
+"""Rounds after which contenders that are clearly behind leave."""
+
+BEHIND, AHEAD = 0.97, 1.02
+"""Median ratios: below the first a contender leaves, above the second it may be taken."""
+
+CONFIRMATIONS = 11
+SELECT_SECONDS, CONFIRM_SECONDS = 0.1, 0.3
+SELECT_PART, CONFIRM_PART = 1 / 300, 1 / 100
+"""Seconds of a turn, in which a slow model runs once; at most such a part of the whole time."""
+
+FIRST_SECONDS = 120.0
+"""How long the untuned session may take to load beyond the time that is given."""
+
+PATIENCE, PATIENCE_S = 5.0, 10.0
+"""How long a candidate may take to load, in loads of the slowest before it; at least so long."""
+
+MOST_AT_ONCE = 4
+"""Contenders in memory besides the one they are compared with."""
+
+Outputs = list[list[NDArray[Any]]]
+
+
+@dataclass
+class Record:
+    """What became of a candidate.
+
+    Attributes:
+        group: What it belongs to.
+        name: What was changed.
+        choice: All settings that it ran with.
+        status: ``taken``, ``not faster``, ``other outputs``, ``failed`` or ``not tried``.
+        why: The reason, where it failed.
+        seconds: Median of a pass over the samples.
+        ratio: How many times faster than what it was compared with.
+        deviation: How far its outputs are from those of the untuned session, as a part of the
+            largest element.
+    """
+
+    group: str
+    name: str
+    choice: Choice
+    status: str = "not tried"
+    why: str = ""
+    seconds: float | None = None
+    ratio: Spread | None = None
+    deviation: float | None = None
+
+
+@dataclass
+class Found:
+    """The result of a search.
+
+    Attributes:
+        choice: The best choice; the baseline where nothing was gained.
+        gain: How many times faster than the baseline, confirmed; None without a gain.
+        equal: How many times faster another process was with the baseline's own settings.
+        why: Why there is no gain.
+        limit: How far outputs might deviate.
+        records: Every candidate.
+        seconds: How long it took.
+    """
+
+    choice: Choice
+    limit: float
+    gain: Spread | None = None
+    equal: Spread | None = None
+    why: str = ""
+    records: list[Record] = field(default_factory=list)
+    baseline_s: float = 0.0
+    best_s: float = 0.0
+    seconds: float = 0.0
+
+
+class Search:
+    """One search.
+
+    Args:
+        measurer: Loads and times contenders.
+        baseline: What the untuned session is loaded with.
+        space: What may be tried.
+        seconds: How long all of it may take.
+        accuracy: How far outputs may deviate; None for rounding alone.
+        tell: Called with what is measured next.
+    """
+
+    def __init__(
+        self,
+        measurer: Measurer,
+        baseline: Choice,
+        space: Space,
+        *,
+        seconds: float,
+        accuracy: float | None = None,
+        tell: Callable[[str], None] = lambda text: None,
+    ) -> None:
+        self.measurer, self.baseline, self.space, self.tell = measurer, baseline, space, tell
+        self._started = measurer.now()
+        self._end = self._started + seconds
+        self._select_s = min(SELECT_SECONDS, seconds * SELECT_PART)
+        self._confirm_s = min(CONFIRM_SECONDS, seconds * CONFIRM_PART)
+        self._accuracy = accuracy
+        self._open_s = 0.0
+        self._pass_s = 0.0
+        self._reference: Outputs = []
+
+    def run(self) -> Found:
+        """Search, confirm, and say what was found.
+
+        Raises:
+            ChildError: The untuned model does not run.
+        """
+        self.tell("the untuned session")
+        # Without it nothing can be said, however short the time.
+        with self._opened(self.baseline, self._end + FIRST_SECONDS) as first:
+            self._reference = first.outputs()
+            found = Found(self.baseline, self._limit(first))
+            best, holder = self.baseline, first
+            with contextlib.ExitStack() as stack:
+                for group, tried in GROUPS:
+                    records = [
+                        Record(group, name, choice) for name, choice in tried(self.space, best)
+                    ]
+                    found.records += records
+                    taken, holder = self._contest(records, holder, found.limit, stack)
+                    best = taken or best
+            if best != self.baseline:
+                self._confirm(best, first, found)
+            else:
+                found.why = "nothing that was tried is faster"
+            if found.gain is None and any(each.status == "not tried" for each in found.records):
+                found.why += "; the time was too short to try all"
+        found.seconds = self.measurer.now() - self._started
+        return found
+
+    def _limit(self, first: Contender) -> float:
+        """How far outputs may deviate."""
+        if self._accuracy is not None:
+            return self._accuracy
+        moved = [spacing(self._reference)]
+        moved.append(deviation(first.outputs(is_disturbed=True), self._reference))
+        if self.measurer.now() + self._open_s > self._end:
+            return ROUNDING * max(moved)
+        # Where the model does not run without optimisations, the other two have to do.
+        with (
+            contextlib.suppress(ChildError),
+            self._opened(self.baseline.but(graph_optimization="off"), self._end) as other,
+        ):
+            moved.append(deviation(other.outputs(), self._reference))
+        return ROUNDING * max(value for value in moved if value < float("inf"))
+
+    @contextlib.contextmanager
+    def _opened(self, choice: Choice, until: float) -> Iterator[Contender]:
+        contender = self._open(choice, until)
+        try:
+            yield contender
+        finally:
+            contender.close()
+
+    def _open(self, choice: Choice, until: float) -> Contender:
+        before = self.measurer.now()
+        contender = self.measurer.open(choice, max(until - before, 1.0))
+        self._open_s = max(self._open_s, self.measurer.now() - before)
+        self._pass_s = max(self._pass_s, contender.pass_s)
+        return contender
+
+    def _turn(self, seconds: float) -> float:
+        """About how long a turn of so many seconds takes."""
+        return 1.25 * seconds + self._pass_s
+
+    def _confirmation(self) -> float:
+        """When the confirmation has to begin."""
+        return self._end - 2 * self._open_s - 3 * FEWEST * self._turn(self._confirm_s)
+
+    def _contest(
+        self,
+        records: Sequence[Record],
+        holder: Contender,
+        limit: float,
+        stack: contextlib.ExitStack,
+    ) -> tuple[Choice | None, Contender]:
+        """Compare the candidates of a group with the best so far; returns who is best then."""
+        taken: Choice | None = None
+        rest = list(records)
+        while rest:
+            some = [rest.pop(0) for _ in range(min(self._at_once(holder), len(rest)))]
+            if not some:
+                break
+            entered = self._enter(some, limit)
+            self._race(entered, holder)
+            winner = max(
+                (e for e in entered if _is_taken(e[2])), key=lambda e: median(e[2]), default=None
+            )
+            for record, contender, ratios in entered:
+                is_winner = winner is not None and winner[1] is contender
+                is_decided = len(ratios) == ROUNDS or (ratios and median(ratios) <= BEHIND)
+                record.status = "not faster" if is_decided else "not tried"
+                record.ratio = spread(ratios) if ratios else None
+                if is_winner:
+                    record.status = "taken"
+                    taken, holder = record.choice, contender
+                    stack.callback(contender.close)
+                else:
+                    contender.close()
+        return taken, holder
+
+    def _at_once(self, holder: Contender) -> int:
+        """How many contenders there are time and memory for."""
+        turns = ROUNDS * self._turn(self._select_s)
+        left = self._confirmation() - self.measurer.now() - turns
+        fits = int(left / (self._open_s + turns))
+        return max(0, min(fits, MOST_AT_ONCE, max(1, self.measurer.room(holder))))
+
+    def _enter(
+        self, records: Sequence[Record], limit: float
+    ) -> list[tuple[Record, Contender, list[float]]]:
+        """Load candidates; those that fail or compute something else stay out."""
+        entered = []
+        for record in records:
+            self.tell(f"{record.group}: {record.name}")
+            try:
+                patience = max(PATIENCE_S, PATIENCE * self._open_s)
+                until = min(self._confirmation(), self.measurer.now() + patience)
+                contender = self._open(record.choice, until)
+            except ChildError as error:
+                record.status, record.why = "failed", error.found or error.what
+                continue
+            try:
+                record.deviation = deviation(contender.outputs(), self._reference)
+            except ChildError as error:
+                record.status, record.why = "failed", error.found or error.what
+                contender.close()
+                continue
+            if record.deviation <= limit:
+                entered.append((record, contender, list[float]()))
+            else:
+                record.status = "other outputs"
+                contender.close()
+        return entered
+
+    def _race(
+        self, entered: Sequence[tuple[Record, Contender, list[float]]], holder: Contender
+    ) -> None:
+        """Time contenders in turn; each round begins with another one."""
+        present = list(entered)
+        times: dict[int, list[float]] = {}
+        for number in range(ROUNDS):
+            turn = self._turn(self._select_s) * (1 + len(present))
+            if not present or self.measurer.now() + turn > self._confirmation():
+                return
+            order: list[Contender] = [holder, *(e[1] for e in present)]
+            start = number % len(order)
+            made = {id(c): c.time(self._select_s) for c in order[start:] + order[:start]}
+            for record, contender, ratios in present:
+                ratios.append(made[id(holder)] / made[id(contender)])
+                times.setdefault(id(contender), []).append(made[id(contender)])
+                record.seconds = median(times[id(contender)])
+            if number + 1 == HALVING:
+                present = [e for e in present if median(e[2]) > BEHIND]
+
+    def _confirm(self, best: Choice, first: Contender, found: Found) -> None:
+        """Measure the choice once more, in a fresh process, against a fresh baseline."""
+        self.tell("confirming what was found")
+        times: dict[str, list[float]] = {"first": [], "baseline": [], "best": []}
+        try:
+            with (
+                self._opened(self.baseline, self._end) as baseline,
+                self._opened(best, self._end) as again,
+            ):
+                moved = deviation(again.outputs(), self._reference)
+                self._take_turns({"first": first, "baseline": baseline, "best": again}, times)
+        except ChildError as error:
+            found.why = f"what was found fails when it is loaded again: {error.found or error.what}"
+            return
+        if len(times["best"]) < FEWEST:
+            found.why = "the time was too short to confirm what was found"
+            return
+        ratios, equal = (_ratios(times["baseline"], times[name]) for name in ("best", "first"))
+        found.equal, gain = spread(equal), spread(ratios)
+        found.baseline_s, found.best_s = median(times["baseline"]), median(times["best"])
+        if moved > found.limit:
+            found.why = "the outputs of what was found are not the same at a second try"
+        elif is_faster(ratios, equal):
+            found.choice, found.gain = best, gain
+        else:
+            found.why = f"what looked faster is {gain} times faster when it is measured again"
+
+    def _take_turns(
+        self, contenders: Mapping[str, Contender], times: Mapping[str, list[float]]
+    ) -> None:
+        """Time contenders in turn while there is time; each round begins with another one."""
+        names = list(contenders)
+        for number in range(CONFIRMATIONS):
+            if self.measurer.now() + len(names) * self._turn(self._confirm_s) > self._end:
+                return
+            start = number % len(names)
+            for name in names[start:] + names[:start]:
+                times[name].append(contenders[name].time(self._confirm_s))
+
+
+def _ratios(baseline: Sequence[float], other: Sequence[float]) -> list[float]:
+    return [ours / theirs for ours, theirs in zip(baseline, other, strict=True)]
+
+
+def _is_taken(ratios: Sequence[float]) -> bool:
+    """Say whether a race is won: by who is ahead in each round, which chance does once in 32."""
+    return len(ratios) == ROUNDS and min(ratios) > 1.0 and median(ratios) > AHEAD

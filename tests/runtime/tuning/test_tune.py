@@ -1,0 +1,163 @@
+"""Tuning as users call it, on small models, with real processes."""
+
+import json
+
+import ml_dtypes
+import numpy as np
+import onnx
+import pytest
+
+from sardonyx import compiler, runtime
+from sardonyx.runtime.exchange import flat, read_arrays, write_arrays
+from sardonyx.runtime.specs import Spec
+from sardonyx.runtime.tuned import KEY
+from sardonyx.runtime.tuning import search
+from sardonyx.runtime.tuning.samples import random_inputs
+from tests.support.models import model, normal
+
+
+def net():
+    return model(
+        "g (float[batch,8] x, int64[batch] k) => (float[batch,8] y) "
+        "{ m = MatMul(x, w) r = Relu(m) a = Gather(t, k) y = Add(a, r) }",
+        w=normal(8, 8),
+        t=normal(64, 8, seed=1),
+    )
+
+
+@pytest.fixture
+def path(tmp_path):
+    return compiler.compile(net(), target="cpu").save(tmp_path / "net.onnx")
+
+
+def test_a_model_is_tuned_and_its_file_tells(path, monkeypatch):
+    schedule = [group for group in search.GROUPS if group[0] == "schedule"]
+    monkeypatch.setattr(search, "GROUPS", schedule)
+    told = []
+    sample = {"x": normal(4, 8), "k": np.int64([0, 1, 2, 3])}
+    before = runtime.load(path)(**sample)
+    made = runtime.tune(path, [sample], seconds=60, providers=["cpu"], tell=told.append)
+    assert told[0] == "the untuned session"
+    assert made.stored == str(path)
+    session = runtime.load(path)
+    assert session.settings.tuning
+    if made.gain is None:
+        assert session.settings.tuning == "no gain on this machine"
+    np.testing.assert_allclose(session(**sample)[0], before[0], rtol=0, atol=made.found.limit * 10)
+    said = json.loads(json.dumps(made.to_dict()))
+    fields = {"group", "name", "settings", "status", "why", "ms", "ratio", "deviation"}
+    for each in said["candidates"]:
+        assert set(each) == fields
+        assert each["status"] in ("taken", "not faster"), each["why"]
+        assert each["deviation"] == 0, "these change no number"
+        assert each["name"] in str(made)
+    assert len(said["candidates"]) == 4
+    carried = {e.key: e.value for e in onnx.load(path).metadata_props}[KEY]
+    assert json.loads(carried)["machine"] == said["machine"]
+
+
+def test_nothing_is_stored_unless_it_is_asked_for(path):
+    before = path.read_bytes()
+    made = runtime.tune(path, dims={"batch": 2}, seconds=0, providers=["cpu"], store=False)
+    assert path.read_bytes() == before
+    assert made.gain is None
+    assert "the time was too short" in made.summary()
+    assert {record.status for record in made.records} == {"not tried"}
+
+
+def test_a_program_is_tuned_while_it_is_compiled(tmp_path):
+    tuner = runtime.Tuner(seconds=0, providers=["cpu"])
+    made = compiler.compile(net(), target="cpu", tune=tuner)
+    path = made.save(tmp_path / "net.onnx")
+    assert tuner.tuning.gain is None
+    assert runtime.check_integrity(path)
+    assert runtime.load(path).settings.tuning == "no gain on this machine"
+    # Compiled again, it is another model, which nobody measured.
+    again = compiler.compile(compiler.compile(net(), tune=lambda program: "{}").model)
+    assert KEY not in again.metadata
+
+
+def test_a_provider_that_does_not_start_is_told(path, monkeypatch):
+    monkeypatch.setattr(search, "GROUPS", search.GROUPS[:1])
+    made = runtime.tune(path, seconds=60, providers=["cpu", "acme"], store=False)
+    (record,) = made.records
+    assert (record.name, record.status) == ("acme", "failed")
+    assert record.why == "there is no provider 'acme'"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "words"),
+    [
+        ({"seconds": -1}, runtime.SettingsError, "seconds is not valid"),
+        ({"accuracy": "high"}, runtime.SettingsError, "accuracy is not valid"),
+        ({"threads": 0}, runtime.SettingsError, "threads is not valid"),
+        ({"providers": []}, runtime.SettingsError, "no provider to try"),
+        ({"variants": {"half": "half.onnx"}}, runtime.SettingsError, "need an accuracy"),
+        ({"dims": {"bach": 2}}, runtime.InputError, "no dimension 'bach'"),
+        ({"samples": [{"x": normal(1, 8)}]}, runtime.InputError, "does not fit"),
+        ({"samples": [{"z": normal(1, 8)}]}, runtime.InputError, "does not fit"),
+        (
+            {"samples": [{"x": normal(1, 9), "k": np.int64([0])}]},
+            runtime.LoadError,
+            "the model cannot be tuned: input 'x' has the wrong size in axis 1",
+        ),
+    ],
+)
+def test_wrong_arguments(path, arguments, error, words):
+    before = path.read_bytes()
+    with pytest.raises(error, match=words):
+        runtime.tune(path, **{"seconds": 0, "providers": ["cpu"], **arguments})
+    assert path.read_bytes() == before
+
+
+def test_a_file_that_is_no_model(tmp_path):
+    with pytest.raises(runtime.LoadError, match="does not exist"):
+        runtime.tune(tmp_path / "net.onnx", seconds=0)
+    (tmp_path / "net.onnx").write_bytes(b"hello")
+    with pytest.raises(runtime.LoadError, match="not an ONNX model"):
+        runtime.tune(tmp_path / "net.onnx", seconds=0)
+
+
+@pytest.mark.parametrize(
+    "array",
+    [
+        normal(2, 3),
+        np.arange(3, dtype=np.int64),
+        np.array(["a", "längere"], object),
+        np.array([1, 2.5], ml_dtypes.bfloat16),
+        np.array([1, -2], ml_dtypes.int4),
+        np.array([1, 2], ml_dtypes.float8_e4m3fn),
+        np.array(1.5, np.float16),
+        np.zeros((0, 2), bool),
+        np.array([1 + 2j], np.complex64),
+    ],
+    ids=lambda array: array.dtype.name,
+)
+def test_arrays_travel_as_they_are(array, tmp_path):
+    dtypes = write_arrays(tmp_path / "x.npz", [array, normal(1)])
+    found, _ = read_arrays(tmp_path / "x.npz", dtypes)
+    assert found.dtype == array.dtype
+    assert found.shape == array.shape
+    np.testing.assert_array_equal(found, array)
+
+
+def test_outputs_are_flattened():
+    a, b = normal(1), normal(2)
+    assert [y.shape for y in flat([a, [b, a], None, 3.0])] == [(1,), (2,), (1,), ()]
+
+
+@pytest.mark.parametrize(
+    "dtype", ["float32", "bfloat16", "int64", "int4", "uint2", "bool", "string"]
+)
+def test_random_inputs_are_of_the_dtype(dtype):
+    specs = [Spec("x", "tensor", dtype, ("n", 3), True, "")]
+    x = random_inputs(specs, {"n": 2})["x"]
+    assert x.shape == (2, 3)
+    assert x.dtype.name == ("object" if dtype == "string" else dtype)
+    np.testing.assert_array_equal(x, random_inputs(specs, {"n": 2})["x"])
+
+
+def test_no_random_value_for_a_sequence():
+    specs = [Spec("s", "sequence", "float32", None, True, "")]
+    with pytest.raises(runtime.InputError, match="no random value can be made for input 's'"):
+        random_inputs(specs, {})
