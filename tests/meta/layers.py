@@ -47,6 +47,7 @@ THIRD_PARTY = {
     "onnx_shape_inference": ["sardonyx.compiler.*"],
     "networkx": ["sardonyx.compiler.*"],
     "onnxruntime": ["sardonyx.runtime.*", "sardonyx.compiler.proof.worker"],
+    "safetensors": ["sardonyx.frontends.dsl.files"],
     "torch": ["sardonyx.frontends.torch*"],
     "onnxscript": ["sardonyx.frontends.torch*"],
     "typer": ["sardonyx.frontends.cli*"],

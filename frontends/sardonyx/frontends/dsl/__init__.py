@@ -112,6 +112,7 @@ from sardonyx.frontends.dsl.reshaping import (
     transpose,
     unsqueeze,
 )
+from sardonyx.frontends.dsl.summary import Summary
 from sardonyx.frontends.dsl.tensor import Tensor
 from sardonyx.frontends.dsl.trace import Parameter, scope
 from sardonyx.frontends.dsl.training import dropout, gaussian_noise, is_training, update
@@ -131,6 +132,7 @@ __all__ = [
     "DslError",
     "Model",
     "Parameter",
+    "Summary",
     "Tensor",
     "TensorSpec",
     "abs",

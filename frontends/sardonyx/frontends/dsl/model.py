@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import os
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -11,10 +12,12 @@ import onnx
 import onnx_ir as ir
 
 from sardonyx.compiler.ir.text import to_text
-from sardonyx.frontends.dsl import parameters
+from sardonyx.frontends.dsl import files, parameters
 from sardonyx.frontends.dsl.building import Built, build, matched, plain_name
 from sardonyx.frontends.dsl.dtypes import DType, TensorSpec
 from sardonyx.frontends.dsl.errors import DslError
+from sardonyx.frontends.dsl.evaluation import evaluate
+from sardonyx.frontends.dsl.summary import Summary, fixed, summarize
 from sardonyx.frontends.dsl.symbol import describe, is_tensor
 from sardonyx.frontends.dsl.trace import Parameter, Settings
 
@@ -138,20 +141,76 @@ class Model:
         """
         return dict(self._build().updates)
 
-    def load(self, state: Mapping[str, Any], names: Mapping[str, str] | None = None) -> Model:
+    def state(self) -> dict[str, np.ndarray[Any, Any]]:
+        """Return copies of the numbers of all parameters by name.
+
+        Raises:
+            DslError: The function has a mistake; the error names its line.
+        """
+        return {name: p.numpy().copy() for name, p in self._build().parameters.items()}
+
+    def load(
+        self,
+        state: Mapping[str, Any] | str | os.PathLike[str],
+        names: Mapping[str, str] | None = None,
+    ) -> Model:
         """Replace the numbers of all parameters, and return the model.
 
         Args:
-            state: Arrays or torch tensors by name, for example a PyTorch state_dict.
+            state: Arrays or torch tensors by name, for example a PyTorch state_dict; or the path
+                of a .safetensors or .npz file.
             names: For parameters that `state` calls otherwise: parameter name to name there.
 
         Raises:
-            DslError: A name is missing or left over, or a shape differs; nothing is changed then.
+            DslError: The file cannot be read, a name is missing or left over, or a shape differs;
+                nothing is changed then.
         """
-        arrays = parameters.arrays(self._build().parameters, state, names or {})
+        held = state if isinstance(state, Mapping) else files.read(state)
+        arrays = parameters.arrays(self._build().parameters, held, names or {})
         self._loaded = arrays
         parameters.put(self._build().parameters, arrays)
         return self
+
+    def save_parameters(self, path: str | os.PathLike[str]) -> None:
+        """Write the numbers of all parameters to a .safetensors or .npz file, for `load`.
+
+        Raises:
+            DslError: The suffix names no kind of file, or the file cannot hold a dtype.
+            ExportError: The file cannot be written.
+        """
+        files.write(path, {name: p.numpy() for name, p in self._build().parameters.items()})
+
+    def summary(self, depth: int = 3, **sizes: int) -> Summary:
+        """Return a table of scopes and layers: output shapes, parameters, multiply-adds.
+
+        Args:
+            depth: How many scopes deep the table goes.
+            sizes: Numbers for symbolic sizes of the inputs; others count as 1.
+
+        Raises:
+            DslError: The function has a mistake, or no input has a size of that name.
+        """
+        types = fixed(self.inputs, sizes)
+        model = self
+        if types != self.inputs:
+            model = Model(self._function, types, self._settings, self.options)
+        built = model._build()
+        return summarize(built.model, built.parameters, depth)
+
+    def run(self, *arrays: Any, **named: Any) -> list[Any]:
+        """Return the outputs for some arrays, computed by the definitions of the operators.
+
+        This is for checking a model, not for using it: onnx's reference evaluator is slow, and
+        knows no operators but those of standard ONNX.
+
+        Args:
+            arrays: One for each input, in order.
+            named: Others by name.
+
+        Raises:
+            DslError: The arrays do not fit the inputs, or the evaluator cannot run the model.
+        """
+        return evaluate(self.to_onnx(), self.inputs, arrays, named)
 
     def __call__(self, *args: Any, **named: Any) -> Any:
         """Call the function as a part of another model that is being built.
@@ -164,7 +223,8 @@ class Model:
                 f"{self.name} was called with something else than symbolic tensors.",
                 found=", ".join(map(describe, [*args, *named.values()])) or "no arguments",
                 expected="a call inside another model's function",
-                remedy="to run it: runtime.load(compiler.compile(model.to_ir()))(x)",
+                remedy="to run it: runtime.load(compiler.compile(model))(x); to check it: "
+                "model.run(x)",
             )
         return self._function(*args, **{**self.options, **named})
 
