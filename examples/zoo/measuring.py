@@ -52,7 +52,7 @@ def by_sardonyx(member: Member) -> tuple[Facts, Callable[[], object]]:
         "parameters": sum(int(np.prod(p.shape)) for p in found.model.parameters().values()),
         "nodes_before": program.report.source_nodes,
         "nodes_after": sum(1 for _ in program.model.graph.all_nodes()),
-        "error": twins.relative_error(got, twins.wanted(found.twin, feeds)),
+        "error": twins.relative_error(got, twins.wanted(found, feeds)),
         "proven": program.proof.holds,
     }
     arrays = list(feeds.values())

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from examples.zoo import convolutional, neurons
+from examples.zoo import blocks, convolutional, neurons
 from examples.zoo.member import Member
 
 FAMILIES: dict[str, tuple[Member, ...]] = {
     "Neurons": neurons.MEMBERS,
+    "Normalisation, pooling and shapes": blocks.MEMBERS,
     "Convolutional networks": convolutional.MEMBERS,
 }
 

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import copy
 import importlib
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -60,39 +58,42 @@ def disturb(twin: nn.Module) -> None:
                 buffer.mul_(0.5 + torch.rand_like(buffer))
 
 
-@contextmanager
-def doubled(twin: nn.Module) -> Iterator[nn.Module]:
-    """The twin in double precision, with the same numbers; single again afterwards."""
+def wanted(found: Pair, feeds: Feeds) -> list[np.ndarray]:
+    """What a model must compute: its twin in double precision, with the same numbers.
+
+    That is the truth that single precision is held against: of a deep network, PyTorch's own is
+    off by more than the bound. In training the moved statistics come after the outputs.
+    """
     before = torch.get_default_dtype()
     torch.set_default_dtype(torch.float64)
     try:
-        yield twin.double()
+        # A copy, as training moves its statistics.
+        wide = copy.deepcopy(found.twin).double()
+        with torch.no_grad():
+            results = arrays(wide(*map(_double, feeds.values())))
     finally:
         torch.set_default_dtype(before)
-        twin.float()
+    if found.member.is_training:
+        state = wide.state_dict()
+        results += [state[found.member.names(name)].numpy() for name in found.model.updates()]
+    return results
 
 
-def wanted(twin: nn.Module, feeds: Feeds) -> list[np.ndarray]:
-    """What a twin computes in double precision: the truth that single precision is held against.
-
-    A deep network in single precision is off by more than the bound in PyTorch, too.
-    """
-    with doubled(twin) as wide, torch.no_grad():
-        tensors = [
-            torch.from_numpy(x.astype(np.float64) if x.dtype == np.float32 else x)
-            for x in feeds.values()
-        ]
-        return arrays(wide(*tensors))
+def _double(x: np.ndarray) -> torch.Tensor:
+    return torch.from_numpy(x.astype(np.float64) if x.dtype == np.float32 else x)
 
 
 def rounding(found: Pair, feeds: Feeds, dtype: torch.dtype) -> float:
-    """The relative error that rounding no more than weights to a half precision makes."""
-    expected = wanted(found.twin, feeds)
+    """The relative error that no more than rounding weights and inputs to half precision makes."""
     coarse = copy.deepcopy(found.twin)
     with torch.no_grad():
         for weight in coarse.parameters():
             weight.copy_(weight.to(dtype))
-    return relative_error(wanted(coarse, feeds), expected)
+    rounded = {
+        name: torch.from_numpy(x).to(dtype).float().numpy() if x.dtype == np.float32 else x
+        for name, x in feeds.items()
+    }
+    return relative_error(wanted(replace(found, twin=coarse), rounded), wanted(found, feeds))
 
 
 def arrays(result: Any) -> list[np.ndarray]:

@@ -1,5 +1,8 @@
-"""The multi-layer perceptron: Rumelhart, Hinton and Williams, "Learning representations by
-back-propagating errors" (1986)."""
+"""Layers of neurons.
+
+Rumelhart, Hinton and Williams, "Learning representations by back-propagating errors" (1986);
+Minsky and Papert, "Perceptrons" (1969), on what one layer cannot say.
+"""
 
 from sardonyx.frontends import dsl
 
@@ -15,8 +18,20 @@ ACTIVATIONS = {
 
 
 @dsl.model(x=dsl.f32["batch", 12])
+def single_layer(x):
+    """One layer of sigmoid neurons: a logistic regression for each output."""
+    return dsl.sigmoid(dsl.linear(x, 4))
+
+
+@dsl.model(x=dsl.f32["batch", 2])
+def exclusive_or(x):
+    """What no single layer can say: exclusive or, with two neurons behind it."""
+    return dsl.sigmoid(dsl.linear(dsl.relu(dsl.linear(x, 2, name="hidden")), 1, name="output"))
+
+
+@dsl.model(x=dsl.f32["batch", 12])
 def mlp(x, hidden=(32, 16), activation="relu"):
-    """Layers of neurons, each of which sees all of the layer before."""
+    """The multi-layer perceptron: each layer sees all of the one before."""
     for features in hidden:
         x = ACTIVATIONS[activation](dsl.linear(x, features))
     return dsl.linear(x, 4)

@@ -16,6 +16,12 @@ def mcculloch_pitts(x):
 
 
 @dsl.model(x=dsl.f32["batch", 8])
-def perceptron(x, features=3):
-    """Several neurons that share their inputs, with a step from 0 to 1."""
-    return (dsl.linear(x, features) >= 0).cast(dsl.f32)
+def sign_perceptron(x):
+    """Neurons that share their inputs, each with a learned weight and bias, and say -1 or 1."""
+    return dsl.sign(dsl.linear(x, 3))
+
+
+@dsl.model(x=dsl.f32["batch", 8])
+def step_perceptron(x):
+    """The same with a step: a comparison gives bools, a cast makes 0 and 1 of them."""
+    return (dsl.linear(x, 3) >= 0).cast(dsl.f32)

@@ -15,9 +15,16 @@ class McCullochPitts(nn.Module):
 
 
 class Perceptron(nn.Module):
-    def __init__(self, features=3):
+    def __init__(self):
         super().__init__()
-        self.linear = nn.Linear(8, features)
+        self.linear = nn.Linear(8, 3)
 
+
+class SignPerceptron(Perceptron):
+    def forward(self, x):
+        return torch.sign(self.linear(x))
+
+
+class StepPerceptron(Perceptron):
     def forward(self, x):
         return torch.heaviside(self.linear(x), torch.ones(()))

@@ -75,6 +75,26 @@ LAYERS = {
         (2, 4, 8, 6),
     ),
     "avg_pool3d": (lambda x: dsl.avg_pool(x, 2), nn.AvgPool3d(2), (1, 4, 4, 3, 2)),
+    "adaptive_avg_pool": (
+        lambda x: dsl.adaptive_avg_pool(x, (3, 4)),
+        nn.AdaptiveAvgPool2d((3, 4)),
+        (2, 4, 7, 10),
+    ),
+    "adaptive_avg_pool_enlarges": (
+        lambda x: dsl.adaptive_avg_pool(x, 5),
+        nn.AdaptiveAvgPool2d(5),
+        (1, 4, 3, 7),
+    ),
+    "adaptive_max_pool1d": (
+        lambda x: dsl.adaptive_max_pool(x, 3),
+        nn.AdaptiveMaxPool1d(3),
+        (2, 4, 8),
+    ),
+    "adaptive_max_pool_to_one": (
+        lambda x: dsl.adaptive_max_pool(x, 1),
+        nn.AdaptiveMaxPool2d(1),
+        (2, 4, 3, 5),
+    ),
     "global_avg_pool": (dsl.global_avg_pool, nn.AdaptiveAvgPool2d(1), (2, 4, 3, 5)),
     "global_max_pool": (dsl.global_max_pool, nn.AdaptiveMaxPool1d(1), (2, 4, 3)),
     "nearest": (lambda x: dsl.resize(x, 2), nn.Upsample(scale_factor=2), (1, 4, 3, 2)),
@@ -106,6 +126,22 @@ def test_image_layers(name):
     others = () if name in REFERENCE_CANNOT else ("reference",)
     evaluators = ("onnxruntime", *others)
     agree(model, twin(x).detach(), rtol=1e-5, evaluators=evaluators, x=x.numpy())
+
+
+@pytest.mark.parametrize("size", [(7, 5), (1, 2), (3, 5), (4, 3)])
+def test_adaptive_pooling_of_a_fixed_image(size):
+    """Where the parts are equal it is one ordinary pooling."""
+    model = dsl.model(x=dsl.f32["n", 2, 7, 10])(lambda x: dsl.adaptive_max_pool(x, size))
+    x = torch.randn(2, 2, 7, 10)
+    is_equal = not 7 % size[0] and not 10 % size[1]
+    assert len(model.to_ir().graph) == (1 if is_equal else 2 * sum(size) + 2)
+    agree(model, nn.AdaptiveMaxPool2d(size)(x), rtol=0, x=x.numpy())
+
+
+def test_adaptive_pooling_needs_a_size_for_each_axis():
+    with pytest.raises(dsl.DslError) as error:
+        dsl.model(x=dsl.f32["n", 2, 7])(lambda x: dsl.adaptive_avg_pool(x, (2, 2))).to_ir()
+    assert error.value.what == "The size does not fit the image."
 
 
 def name_of_layer(parameters):

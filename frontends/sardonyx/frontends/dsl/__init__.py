@@ -8,6 +8,7 @@ program = compiler.compile(net.to_ir())
 """
 
 from sardonyx.frontends.dsl import init, random
+from sardonyx.frontends.dsl.adaptive import adaptive_avg_pool, adaptive_max_pool
 from sardonyx.frontends.dsl.arithmetic import matmul, maximum, minimum, where
 from sardonyx.frontends.dsl.attention import attention, multi_head_attention
 from sardonyx.frontends.dsl.bodies import body
@@ -136,6 +137,8 @@ __all__ = [
     "Tensor",
     "TensorSpec",
     "abs",
+    "adaptive_avg_pool",
+    "adaptive_max_pool",
     "arange",
     "argmax",
     "argmin",
