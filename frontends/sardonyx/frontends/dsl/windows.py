@@ -206,3 +206,128 @@ def resize(
 
 
 def _global(op_type: str, x: Tensor) -> Tensor:
+    spatial = spatial_axes(x, op_type)
+    return emit(op_type, x, dims=[*x.dims[:2], *[1] * spatial])
+
+
+def _pool(
+    op_type: str,
+    x: Tensor,
+    kernel: Window,
+    stride: Window | None,
+    padding: Padding,
+    *,
+    dilation: Window = 1,
+    ceil_mode: bool,
+    **more: Any,
+) -> Tensor:
+    spatial_axes(x, op_type)
+    window = each(x, kernel, "kernel")
+    step = window if stride is None else stride
+    attributes = _attributes(x, op_type, window, step, padding, dilation=dilation)
+    ceil = {"ceil_mode": 1} if ceil_mode else {}
+    return emit(op_type, x, **attributes, **ceil, **more)
+
+
+def spatial_axes(x: Tensor, kind: str) -> int:
+    """Return how many spatial axes x has.
+
+    Raises:
+        DslError: x is no image.
+    """
+    require_tensor(x)
+    if x.rank not in (3, 4, 5):
+        raise DslError(
+            f"{kind} needs an image.",
+            found=describe(x),
+            expected="[batch, channels, width], [..., height, width], [..., depth, height, width]",
+            remedy="insert the missing axis, for example the channels: x[:, None]",
+        )
+    return x.rank - 2
+
+
+def _image(x: Tensor, kind: str, channels: int, groups: int) -> int:
+    """Return the channels of an image that enters a convolution."""
+    spatial_axes(x, kind)
+    positive(kind, "channels", channels)
+    positive(kind, "groups", groups)
+    size = fixed_size(x, 1, kind)
+    if size % groups or channels % groups:
+        raise DslError(
+            f"{kind} cannot cut these channels into {groups} groups.",
+            found=f"{size} channels in {describe(x)}, {channels} channels out",
+            expected=f"multiples of {groups}",
+        )
+    return size
+
+
+def each(x: Tensor, window: Window, what: str, least: int = 1) -> list[int]:
+    """Return one number for each spatial axis.
+
+    Raises:
+        DslError: There are more or fewer, or one is too small.
+    """
+    spatial = x.rank - 2
+    numbers = list(window) if isinstance(window, (list, tuple)) else [window] * spatial
+    if len(numbers) != spatial or not all(isinstance(n, int) and n >= least for n in numbers):
+        raise DslError(
+            f"The {what} does not fit the image.",
+            found=f"{window!r} for {describe(x)}",
+            expected=f"an int of {least} or more, or {spatial} of them",
+        )
+    return [int(str(n)) for n in numbers]
+
+
+def _attributes(
+    x: Tensor,
+    kind: str,
+    window: list[int],
+    stride: Window,
+    padding: Padding,
+    *,
+    dilation: Window,
+) -> dict[str, Any]:
+    steps = each(x, stride, "stride")
+    apart = each(x, dilation, "dilation")
+    found: dict[str, Any] = {"kernel_shape": window}
+    if any(n != 1 for n in steps):
+        found["strides"] = steps
+    if any(n != 1 for n in apart):
+        found["dilations"] = apart
+    if padding == "same":
+        return {**found, "auto_pad": "SAME_UPPER"}
+    pairs = _pairs(x, padding)
+    if any(n for pair in pairs for n in pair):
+        found["pads"] = [a for a, _ in pairs] + [b for _, b in pairs]
+    if kind != "conv_transpose":
+        _refuse_large_window(x, kind, window, apart, pairs)
+    return found
+
+
+def _pairs(x: Tensor, padding: Any) -> list[tuple[int, int]]:
+    spatial = x.rank - 2
+    given = list(padding) if isinstance(padding, (list, tuple)) else [padding] * spatial
+    pairs = [tuple(p) if isinstance(p, (list, tuple)) else (p, p) for p in given]
+    is_right = len(pairs) == spatial and all(
+        len(p) == 2 and all(isinstance(n, int) and n >= 0 for n in p) for p in pairs
+    )
+    if not is_right:
+        raise DslError(
+            "The padding does not fit the image.",
+            found=f"{padding!r} for {describe(x)}",
+            expected=f'an int, {spatial} ints, {spatial} pairs (before, after), or "same"',
+        )
+    return [(a, b) for a, b in pairs]
+
+
+def _refuse_large_window(
+    x: Tensor, kind: str, window: list[int], apart: list[int], pairs: list[tuple[int, int]]
+) -> None:
+    for size, k, d, (a, b) in zip(x.dims[2:], window, apart, pairs, strict=True):
+        if isinstance(size, int) and size + a + b < (k - 1) * d + 1:
+            raise DslError(
+                f"The window of {kind} is larger than the image.",
+                found=f"a window of {(k - 1) * d + 1} over {size + a + b} elements, {describe(x)}",
+                expected="a window that fits at least once",
+                remedy="use a smaller kernel or more padding, or pool less before",
+            )
