@@ -111,19 +111,6 @@ def test_bfloat16_has_the_range_of_single_precision():
     np.testing.assert_allclose(got, -np.exp(feeds["x"]), rtol=8 * unit)
 
 
-def test_a_dropout_in_training_drops_in_a_program_of_half_precision():
-    given = model(
-        """g (float[b,8] x) => (float[b,8] y) {
-            n = Neg(x) d = Dropout<seed = 3>(n, rate, training) y = Neg(d) }""",
-        rate=np.float32(0.5),
-        training=np.array(True),
-    )
-    after = converted(given)
-    assert dtypes(after) == {"Neg": "FLOAT16", "Dropout": "FLOAT"}
-    (got,) = run_ort(after, {"x": np.ones((64, 8), np.float32)}, optimised=True)
-    assert set(np.unique(got)) == {0, 2}
-
-
 def test_angles_are_computed_in_single_precision_from_the_positions_on():
     given = model(
         """g (int64[s] p, float[s,8] x) => (float[s,8] y) {

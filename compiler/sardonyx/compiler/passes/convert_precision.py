@@ -26,11 +26,7 @@ _LARGEST = {ir.DataType.FLOAT16: 65504.0, ir.DataType.BFLOAT16: 3.38953138925153
 
 _FLOAT = ir.DataType.FLOAT
 _MASK_OF_ATTENTION = 3
-_KEPT = {
-    *("Cast", "CastLike", "QuantizeLinear", "DequantizeLinear", "DynamicQuantizeLinear"),
-    # ONNX Runtime 1.31 removes one in training whose data is in half precision.
-    "Dropout",
-}
+_KEPT = {"Cast", "CastLike", "QuantizeLinear", "DequantizeLinear", "DynamicQuantizeLinear"}
 
 
 @dataclass(frozen=True)

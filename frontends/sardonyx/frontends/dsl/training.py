@@ -5,9 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from sardonyx.frontends.dsl import arithmetic
-from sardonyx.frontends.dsl.emit import emit
 from sardonyx.frontends.dsl.errors import DslError
-from sardonyx.frontends.dsl.random import normal_like
+from sardonyx.frontends.dsl.random import normal_like, uniform_like
 from sardonyx.frontends.dsl.symbol import describe, require_tensor
 from sardonyx.frontends.dsl.trace import current
 
@@ -88,7 +87,9 @@ def dropout(x: Tensor, rate: float = 0.5, *, seed: int | None = None) -> Tensor:
     if not is_training() or rate == 0:
         return x
     drawn = current().draw_seed("dropout") if seed is None else seed
-    return emit("Dropout", x, float(rate), True, seed=drawn, dims=x.dims)
+    # Not the operator: ONNX Runtime 1.31 removes it between other nodes, in training too.
+    dropped = arithmetic.less(uniform_like(x, seed=drawn), rate)
+    return arithmetic.where(dropped, 0.0, arithmetic.divide(x, 1 - rate))
 
 
 def gaussian_noise(x: Tensor, deviation: float = 0.1, *, seed: int | None = None) -> Tensor:
