@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar, runtime_checkable
 
 from .arrays import describe
+from .content import read_content
 from .devices import (
     CPU,
     Requested,
@@ -28,8 +29,10 @@ from .errors import LoadError, ProviderError, SettingsError
 from .integrity import Weights, check_model
 from .modelfile import Header, open_model, read_header, scalars
 from .plugins import short_name
+from .prepared import Order, create_prepared, open_store, unfit
 from .session import PREFIX, Session
 from .settings import Settings, merge_settings, session_options
+from .store import Store
 
 if TYPE_CHECKING:
     from .tuned import Tuned
@@ -79,6 +82,7 @@ def load(
     fallback: str = "error",
     verify: bool = True,
     tuned: bool = True,
+    cache: bool | str | os.PathLike[str] | None = None,
 ) -> Session:
     """Make a session that runs a model.
 
@@ -100,6 +104,9 @@ def load(
             written, by the SHA-256 that they carry. Files that others wrote carry none.
         tuned: Use what :func:`tune` left in the file, if it measured it on this machine: a provider
             where ``providers`` is None, and settings below the caller's.
+        cache: Keep the model as ONNX Runtime prepared it for the next process: True for the user's
+            folder for caches, or a folder; by default what ``SARDONYX_CACHE`` says (1, 0 or a
+            folder), else nothing is kept. ``session.prepared`` says what came of it.
 
     Settings in the model's metadata (key ``sardonyx.session``) are applied below the caller's.
     Denormal numbers are flushed to zero by default, for speed: in ONNX Runtime's threads, and in
@@ -117,6 +124,7 @@ def load(
         raise SettingsError(
             "fallback is not valid", found=repr(fallback), expected="'error' or 'warn'"
         )
+    store = open_store(cache)
     # None leaves them to what was tuned.
     requested = resolve(providers, fallback) if providers else None
     disabled = disabled_optimizers
@@ -142,6 +150,7 @@ def load(
                     fallback=fallback,
                     is_checked=is_checked,
                     is_tuned=tuned,
+                    store=store,
                 )
             except LoadError:
                 if not left or _identity(model) == before:
@@ -256,29 +265,46 @@ def _load(
     is_checked: bool,
     is_tuned: bool,
     prepare: Callable[[Any], None] | None = None,
+    store: Store | None = None,
 ) -> Session:
+    content = weights = None
     with open_model(model) as data:
         path = model if isinstance(model, str) else None
-        if is_checked:
+        if store is not None:
+            header, content = read_content(store, data, where, path, is_checked=is_checked)
+        elif is_checked:
             header, weights = check_model(data, where, path)
         else:
-            header, weights = read_header(data, where), None
+            header = read_header(data, where)
     found, requested = _tuned(header, where, requested) if is_tuned else (None, requested)
     settings = merge_settings(header.metadata, where, **chosen, tuned=found)
     requested = {
         name: {**settings.provider_options.get(short_name(name), {}), **options}
         for name, options in (requested or {CPU: {}}).items()
     }
-    # Weights are only numbers: ONNX Runtime may read them while they are checked.
-    with _checked_meanwhile(weights):
-        raw = _create(model, where, settings, requested, fallback=fallback, prepare=prepare)
+
+    def create(model: str | bytes, settings: Settings) -> Any:
+        return _create(model, where, settings, requested, fallback=fallback, prepare=prepare)
+
+    raw, prepared = None, "off"
+    if store is not None and content is not None:
+        prepared = unfit(requested, settings, header.graph) or ""
+        if not prepared:
+            order = Order(model, where, content, settings)
+            raw, prepared = create_prepared(store, order, create)
+    if raw is None:
+        # Weights are only numbers: ONNX Runtime may read them while they are checked.
+        with _checked_meanwhile(weights):
+            raw = create(model, settings)
     problem = unused_problem(raw, list(requested), where)
     if problem is not None:
         report(problem, fallback)
     try:
-        return Session(raw, where, settings, _scalars(raw, model, header))
+        session = Session(raw, where, settings, _scalars(raw, model, header))
     except UnicodeDecodeError as error:
         raise _refused(where, f"a name or a metadata entry is not UTF-8: {error}") from error
+    session.prepared = prepared
+    return session
 
 
 def _tuned(

@@ -74,7 +74,7 @@ class Machine:
 
 def machine() -> Machine:
     """This machine, as this process sees it; imports onnxruntime for its version."""
-    cpu, features = _cpu()
+    cpu, features = cpu_and_features()
     return Machine(
         cpu=cpu,
         features=features,
@@ -87,19 +87,26 @@ def machine() -> Machine:
 
 def cpu_name() -> str:
     """The name of the processor alone."""
-    return _cpu()[0].rpartition(", ")[2]
+    return cpu_and_features()[0].rpartition(", ")[2]
 
 
 def versions() -> dict[str, str]:
     """Versions of the libraries that decide how a model runs."""
+    return {
+        **onnxruntime_versions(),
+        "providers": ",".join(built_in()),
+        "plugins": ", ".join(f"{name} {version}" for name, version in installed()),
+        "sardonyx": own_version(),
+    }
+
+
+def onnxruntime_versions() -> dict[str, str]:
+    """Version and build of ONNX Runtime."""
     import onnxruntime
 
     return {
         "onnxruntime": str(onnxruntime.__version__),
         "build": str(onnxruntime.get_build_info()),
-        "providers": ",".join(built_in()),
-        "plugins": ", ".join(f"{name} {version}" for name, version in installed()),
-        "sardonyx": own_version(),
     }
 
 
@@ -118,7 +125,7 @@ def digest(*parts: Any) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def _cpu() -> tuple[str, tuple[str, ...]]:
+def cpu_and_features() -> tuple[str, tuple[str, ...]]:
     """Which CPU it is, and its features; what Python knows where there is no /proc."""
     rows: dict[str, str] = {}
     for line in _read(CPUINFO).splitlines():

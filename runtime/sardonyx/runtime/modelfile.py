@@ -18,6 +18,16 @@ from typing import NamedTuple
 from .errors import LoadError
 
 IR_VERSION, GRAPH, METADATA = 1, 7, 14
+# Where tensors are: messages by the number of their field, for each kind of message.
+PARTS = {
+    "model": {GRAPH: "graph", 25: "function"},
+    "graph": {1: "node", 5: "tensor", 15: "sparse"},
+    "function": {7: "node"},
+    "node": {5: "attribute"},
+    "attribute": {5: "tensor", 6: "graph", 10: "tensor", 11: "graph", 22: "sparse", 23: "sparse"},
+    "sparse": {1: "tensor", 2: "tensor"},
+    "tensor": {13: "location"},
+}
 GRAPH_INPUT, GRAPH_OUTPUT = 11, 12
 VARINT, FIXED64, BYTES, FIXED32 = 0, 1, 2, 5
 FIXED_BYTES = {FIXED64: 8, FIXED32: 4}
@@ -190,6 +200,32 @@ def scalars(data: memoryview, header: Header) -> set[str]:
             if 1 in value and 2 in value and _is_scalar(data, value[2]):
                 found.add(bytes(data[value[1].start : value[1].end]).decode("utf-8", "replace"))
     return found
+
+
+def external_files(data: memoryview) -> list[str]:
+    """Names of the files that a model's tensors are in, sorted; none are read.
+
+    Raises:
+        LoadError: The bytes are not an ONNX model.
+    """
+    found = set()
+    messages = [("model", 0, len(data))]
+    try:
+        while messages:
+            kind, start, end = messages.pop()
+            for item in fields(data, start, end):
+                part = PARTS[kind].get(item.number)
+                if part is None or item.wire != BYTES:
+                    continue
+                if part != "location":
+                    messages.append((part, item.start, item.end))
+                    continue
+                key, value = entry(data, item)
+                if key == "location":
+                    found.add(value)
+    except _Damaged as error:
+        raise _not_a_model(data, "the model", error, began_well=True) from None
+    return sorted(found)
 
 
 def _is_scalar(data: memoryview, type_field: Field) -> bool:

@@ -42,6 +42,7 @@ class Session:
         settings: The settings it was made with, and where each came from.
         providers: Short names of the execution providers that run its nodes.
         metadata: The model's metadata.
+        prepared: Where the prepared model is from, with ``load(cache=...)``, or why there is none.
     """
 
     def __init__(self, raw: Any, where: str, settings: Settings, scalars: set[str]) -> None:
@@ -54,6 +55,7 @@ class Session:
         self.settings = settings
         self.providers = used_providers(raw)
         self.metadata: dict[str, str] = dict(raw.get_modelmeta().custom_metadata_map)
+        self.prepared = "off"
         self._raw = raw
         self._where = where
         self._recipe: Recipe | None = None

@@ -51,7 +51,7 @@ class Worker:
 
         from . import load
 
-        session = load(model, "cpu", threads=1, graph_optimization="off", tuned=False)
+        session = load(model, "cpu", threads=1, graph_optimization="off", tuned=False, cache=False)
         return {
             "inputs": [asdict(spec) for spec in session.inputs],
             "disabled": list(session.settings.disabled_optimizers),
@@ -66,7 +66,7 @@ class Worker:
         started = time.perf_counter()
         is_bound = options.pop("bind")
         providers = [tuple(entry) for entry in options.pop("providers")]
-        self.session = load(model, providers, tuned=False, verify=False, **options)
+        self.session = load(model, providers, tuned=False, verify=False, cache=False, **options)
         self.feeds = [
             dict(zip(names, read_arrays(path, dtypes), strict=True))
             for path, names, dtypes in samples

@@ -1,0 +1,281 @@
+"""A folder of entries, each some files under a key, that many processes use at once.
+
+An entry is a folder that is renamed into its place when it is complete, and never written again.
+Its manifest has the length and a checksum of every file; a reader checks them
+all, so that an entry which was torn, cut or changed is no entry. What is used least goes when the
+sum of all lengths is above the limit.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import mmap
+import os
+import secrets
+import shutil
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from .locks import locked
+from .machine import digest
+
+FORMAT = 1
+MANIFEST = "entry.json"
+CHUNK, PAGE = 1 << 20, 4096
+PATIENCE = 600.0
+"""Seconds to wait for another process that makes the same entry."""
+
+
+class DamagedError(Exception):
+    """An entry is not as it was written."""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One entry of a store.
+
+    Attributes:
+        key: Its key.
+        folder: Where its files are.
+        facts: What its maker noted.
+        files: Length and checksum of each file.
+    """
+
+    key: str
+    folder: Path
+    facts: dict[str, Any]
+    files: dict[str, dict[str, Any]]
+
+    @property
+    def bytes(self) -> int:
+        """The length of all its files."""
+        return sum(said["bytes"] for said in self.files.values())
+
+    @property
+    def used(self) -> float:
+        """When it was used last, in seconds since the epoch."""
+        with contextlib.suppress(OSError):
+            return (self.folder / MANIFEST).stat().st_mtime
+        return 0.0
+
+    def touch(self) -> None:
+        """Note that it is used."""
+        with contextlib.suppress(OSError):
+            os.utime(self.folder / MANIFEST)
+
+    def check_lengths(self) -> None:
+        """Look whether every file is there and as long as it was; nothing is read.
+
+        Raises:
+            DamagedError: One is not.
+        """
+        for name, said in self.files.items():
+            try:
+                found = (self.folder / name).stat().st_size
+            except OSError as error:
+                raise DamagedError(f"{name}: {error}") from error
+            if found != said["bytes"]:
+                raise DamagedError(f"{name} has {found} bytes instead of {said['bytes']}")
+
+    def check(self, name: str, threads: int = 1) -> None:
+        """Read every byte of a file.
+
+        Raises:
+            DamagedError: It is not there, or not as it was written.
+        """
+        try:
+            found = checksum(self.folder / name, threads)
+        except OSError as error:
+            raise DamagedError(f"{name}: {error}") from error
+        if found != self.files[name]:
+            raise DamagedError(f"{name} is not as it was written")
+
+
+class Store:
+    """The entries below a folder.
+
+    Args:
+        folder: The folder; made when there is none, for this user alone.
+        limit: Bytes that all entries may have together.
+
+    Raises:
+        OSError: The folder cannot be made, or not be written to.
+    """
+
+    def __init__(self, folder: Path, limit: int) -> None:
+        self.folder, self.limit = folder, limit
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if not os.access(folder, os.W_OK | os.X_OK):
+            raise PermissionError(13, "the folder cannot be written to", str(folder))
+
+    def find(self, key: str) -> Entry | None:
+        """The entry under a key, if its manifest is whole; its files are not read yet."""
+        return _read(self.folder / key)
+
+    @contextlib.contextmanager
+    def making(self, key: str) -> Iterator[bool]:
+        """Hold the right to make an entry; yields whether it was got, which can take minutes."""
+        with locked(self.folder / f"{key}.lock", PATIENCE) as is_held:
+            if is_held:
+                self._sweep(key)
+            yield is_held
+
+    def add(self, key: str, write: Callable[[Path], dict[str, Any]]) -> Entry:
+        """Make an entry, in the place of the one that was there.
+
+        Args:
+            key: Its key.
+            write: Writes files into a folder, and returns the facts to note.
+
+        Raises:
+            OSError: They could not be written.
+        """
+        folder = self._spare(key)
+        folder.mkdir(mode=0o700)
+        try:
+            facts = write(folder)
+            files = {path.name: checksum(path, 1) for path in sorted(folder.iterdir())}
+            body = {"format": FORMAT, "key": key, "facts": facts, "files": files}
+            text = json.dumps({"entry": body, "sha256": digest(body)})
+            (folder / MANIFEST).write_text(text, encoding="utf-8")
+            place = self.folder / key
+            if place.exists():
+                self._remove(place)
+            os.replace(folder, place)
+        except BaseException:
+            shutil.rmtree(folder, ignore_errors=True)
+            raise
+        self.trim(keep=key)
+        return Entry(key, place, facts, files)
+
+    def discard(self, entry: Entry) -> None:
+        """Take an entry away; whoever has its files open keeps them."""
+        with contextlib.suppress(OSError):
+            self._remove(entry.folder)
+
+    def entries(self) -> list[Entry]:
+        """All entries, the one used last first."""
+        found = [entry for path in self.folder.glob("?" * 64) if (entry := _read(path))]
+        return sorted(found, key=lambda entry: entry.used, reverse=True)
+
+    def trim(self, keep: str | None = None) -> list[Entry]:
+        """Take away what is used least until the rest is within the limit; returns what went."""
+        for path in self.folder.glob("?" * 64):
+            if _read(path) is None:
+                with contextlib.suppress(OSError):
+                    self._remove(path)
+        gone, room = [], self.limit
+        for entry in sorted(self.entries(), key=lambda entry: entry.key != keep):
+            room -= entry.bytes
+            if room < 0 and entry.key != keep:
+                self.discard(entry)
+                gone.append(entry)
+        for lock in self.folder.glob("*.lock"):
+            key = lock.stem
+            if not (self.folder / key).exists() and key != keep:
+                self._forget(key, lock)
+        return gone
+
+    def clear(self) -> int:
+        """Take all entries away; returns how many there were."""
+        found = self.entries()
+        for entry in found:
+            self.discard(entry)
+        self.trim()
+        return len(found)
+
+    def _forget(self, key: str, lock: Path) -> None:
+        """Take away what a process that died while it made an entry left, if it is not alive."""
+        with contextlib.suppress(OSError), locked(lock, 0) as is_held:
+            if is_held and not (self.folder / key).exists():
+                self._sweep(key)
+                lock.unlink()
+
+    def _sweep(self, key: str) -> None:
+        """Take away the unfinished folders of a key; its lock must be held."""
+        for left in self.folder.glob(f"{key}.*.part"):
+            shutil.rmtree(left, ignore_errors=True)
+
+    def _spare(self, key: str) -> Path:
+        return self.folder / f"{key}.{secrets.token_hex(8)}.part"
+
+    def _remove(self, place: Path) -> None:
+        """Rename first: nobody sees half of an entry."""
+        aside = self._spare(place.name)
+        os.replace(place, aside)
+        shutil.rmtree(aside, ignore_errors=True)
+
+
+def checksum(path: Path, threads: int) -> dict[str, Any]:
+    """Length and checksum of a file, at the speed of memory: four times that of CRC-32.
+
+    It is the SHA-256 of the sums of all pages of 4 KiB, word by word modulo 2^64, in each MiB. So
+    any change within a page of a MiB is found, and changes of several unless they cancel out in
+    every word; that two pages changed places is not found.
+
+    Raises:
+        OSError: It cannot be read.
+    """
+    if path.stat().st_size == 0:
+        return {"bytes": 0, "checksum": _sha256()}
+    with (
+        path.open("rb") as file,
+        mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as mapped,
+        memoryview(mapped) as view,
+    ):
+        length = len(view)
+        whole = length - length % CHUNK
+
+        def sums(start: int) -> bytes:
+            with view[start : start + CHUNK] as chunk:
+                pages = np.frombuffer(chunk, "<u8").reshape(-1, PAGE // 8)
+                found: bytes = np.add.reduce(pages, axis=0).tobytes()
+                return found
+
+        starts = range(0, whole, CHUNK)
+        if threads == 1 or len(starts) < 2:
+            found = list(map(sums, starts))
+        else:
+            with ThreadPoolExecutor(threads) as pool:
+                found = list(pool.map(sums, starts))
+        return {"bytes": length, "checksum": _sha256(*found, bytes(view[whole:]))}
+
+
+def _sha256(*parts: bytes) -> str:
+    found = hashlib.sha256()
+    for part in parts:
+        found.update(part)
+    return found.hexdigest()
+
+
+def write_atomically(path: Path, text: str) -> None:
+    """Write a small file so that readers see the old text or the new one."""
+    spare = path.with_name(f"{path.name}.{secrets.token_hex(8)}.part")
+    try:
+        spare.write_text(text, encoding="utf-8")
+        os.replace(spare, path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            spare.unlink()
+        raise
+
+
+def _read(folder: Path) -> Entry | None:
+    """The entry of a folder; None when there is none, or its manifest is damaged."""
+    try:
+        said = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+        body = said["entry"]
+        if said["sha256"] != digest(body) or body["format"] != FORMAT:
+            return None
+        if body["key"] != folder.name:
+            return None
+        return Entry(body["key"], folder, body["facts"], body["files"])
+    except (OSError, ValueError, TypeError, KeyError, RecursionError):
+        return None
