@@ -5,16 +5,20 @@ Needs numpy and onnxruntime only; onnxruntime is imported when the first model i
 
 from __future__ import annotations
 
+import importlib
 from typing import TYPE_CHECKING, Any
 
 from .binding import Bound
 from .devices import Provider, providers
 from .errors import (
+    BatchError,
+    ClosedError,
     InputError,
     IntegrityError,
     LoadError,
     OutOfMemoryError,
     ProviderError,
+    QueueFullError,
     RunError,
     SardonyxError,
     SettingsError,
@@ -26,22 +30,39 @@ from .settings import Settings
 from .specs import Spec
 
 if TYPE_CHECKING:
+    from .serving import Batcher, Buckets, Statistics
     from .tuning import Tuner, Tuning, tune
 
+# Imported when they are asked for: a process that runs models may never need them.
+_LATE = {
+    "Batcher": "serving",
+    "Buckets": "serving",
+    "Statistics": "serving",
+    "Tuner": "tuning",
+    "Tuning": "tuning",
+    "tune": "tuning",
+}
+
 __all__ = [
+    "BatchError",
+    "Batcher",
     "Bound",
+    "Buckets",
+    "ClosedError",
     "InputError",
     "IntegrityError",
     "LoadError",
     "OutOfMemoryError",
     "Provider",
     "ProviderError",
+    "QueueFullError",
     "RunError",
     "SardonyxError",
     "Session",
     "Settings",
     "SettingsError",
     "Spec",
+    "Statistics",
     "Tuner",
     "Tuning",
     "check_integrity",
@@ -52,9 +73,7 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    """Tuning, which a process that runs models never needs, is imported when it is asked for."""
-    if name in ("Tuner", "Tuning", "tune"):
-        from . import tuning
-
-        return getattr(tuning, name)
+    """The names of ``_LATE``."""
+    if name in _LATE:
+        return getattr(importlib.import_module(f".{_LATE[name]}", __name__), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -91,3 +91,15 @@ class RunError(SardonyxError):
 
 class OutOfMemoryError(RunError):
     """The device, or the limit that was set for it, has no room for this call; smaller ones run."""
+
+
+class BatchError(SardonyxError):
+    """Requests to this model cannot be gathered into batches, or not be padded."""
+
+
+class QueueFullError(SardonyxError):
+    """More requests wait than the queue may hold; the request was not taken."""
+
+
+class ClosedError(SardonyxError):
+    """The batcher was closed; the request was not taken."""

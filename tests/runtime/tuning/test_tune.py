@@ -9,10 +9,10 @@ import pytest
 
 from sardonyx import compiler, runtime
 from sardonyx.runtime.exchange import flat, read_arrays, write_arrays
+from sardonyx.runtime.samples import random_inputs
 from sardonyx.runtime.specs import Spec
 from sardonyx.runtime.tuned import KEY
 from sardonyx.runtime.tuning import search
-from sardonyx.runtime.tuning.samples import random_inputs
 from tests.support.models import model, normal
 
 

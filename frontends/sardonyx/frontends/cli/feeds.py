@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from sardonyx.compiler.errors import UnsupportedError
 from sardonyx.runtime import InputError, Spec
-from sardonyx.runtime.tuning.samples import random_input
+from sardonyx.runtime.samples import random_input
 
 
 def make_feeds(

@@ -16,6 +16,7 @@ from ..child import Child, ChildError
 from ..devices import providers as all_providers
 from ..errors import InputError, LoadError, SettingsError
 from ..machine import machine
+from ..samples import random_inputs
 from ..specs import Spec
 from ..threads import thread_count
 from ..tuned import KEY, Tuned
@@ -23,7 +24,6 @@ from .candidates import Space, start_with
 from .choice import Choice
 from .measure import Processes, Sample, mentions
 from .report import Tuning
-from .samples import random_inputs
 from .search import Found, Search
 from .store import set_metadata
 

@@ -1,4 +1,4 @@
-"""Inputs to measure on, where none are given."""
+"""Inputs to try a model on, where none are given."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import InputError
-from ..narrow import NARROW, narrow_dtype
-from ..specs import Spec
+from .errors import InputError
+from .narrow import NARROW, narrow_dtype
+from .specs import Spec
 
 _LARGEST_ID = 50
 """Random integers stay below it: they are mostly indices into something."""

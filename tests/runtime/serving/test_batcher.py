@@ -1,0 +1,338 @@
+"""Requests that are batched get what they would get alone, and nobody suffers from another."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import os
+import threading
+import weakref
+from concurrent.futures import CancelledError, ThreadPoolExecutor
+
+import numpy as np
+import pytest
+
+from sardonyx import runtime
+from sardonyx.runtime.serving.rows import rows_of
+from tests.runtime.models import model, unary
+
+MLP = """g (float[batch, n] x, float[batch, m] w) => (float[batch, n] y, float[batch] z)
+    { r = Relu(x) y = Add(r, r)
+      axes = Constant<value_ints = [1]>() z = ReduceSum<keepdims=0>(w, axes) }"""
+MIXED = """g (float[batch, n] x) => (float[batch, n] y)
+    { axes = Constant<value_ints = [0]>() m = ReduceMean<keepdims=1>(x, axes) y = Sub(x, m) }"""
+SUMMED = """g (float[batch, n] x) => (float[k] y)
+    { axes = Constant<value_ints = [0]>() y = ReduceSum<keepdims=0>(x, axes) }"""
+
+
+class Gate:
+    """A session whose calls of more than the first sample wait, and that counts rows."""
+
+    def __init__(self, session):
+        self.inputs, self.outputs, self._bind = session.inputs, session.outputs, session._bind
+        self.session, self.sizes = session, []
+        self.is_open, self.entered = threading.Event(), threading.Event()
+        self.broken = None
+
+    def run_named(self, feed, outputs=None):
+        if self.is_armed():
+            self.sizes.append(rows_of(feed))
+            self.entered.set()
+            assert self.is_open.wait(30)
+        if self.broken is not None and np.any(feed["x"] == self.broken):
+            raise runtime.RunError("a bad row")
+        return self.session.run_named(feed, outputs)
+
+    def is_armed(self):
+        return threading.current_thread() is not threading.main_thread()
+
+
+@pytest.fixture
+def relu():
+    return runtime.load(unary("Relu", 1, shape=("batch", "n")), threads=1)
+
+
+@pytest.fixture
+def gate(relu):
+    return Gate(relu)
+
+
+def row(*values):
+    return np.float32([values])
+
+
+def test_many_threads_get_their_own_answers():
+    session = runtime.load(model(MLP), threads=1)
+    rng = np.random.default_rng(0)
+    requests = [
+        [rng.standard_normal((rows, n), np.float32), rng.standard_normal((rows, 3), np.float32)]
+        for rows, n in zip([1, 2, 3] * 40, [4, 4, 4, 5] * 30, strict=True)
+    ]
+    with runtime.Batcher(session, max_batch=8) as batcher, ThreadPoolExecutor(16) as pool:
+        answers = list(pool.map(lambda request: batcher(*request), requests))
+        figures = batcher.statistics()
+    for request, answer in zip(requests, answers, strict=True):
+        for y, expected in zip(answer, session(*request), strict=True):
+            np.testing.assert_array_equal(y, expected)
+    assert figures.requests == 120
+    assert figures.rows == sum(len(request[0]) for request in requests)
+    assert sum(rows * n for rows, n in figures.batches.items()) == figures.rows
+    assert set(figures.latency_ms) == {"p50", "p90", "p99", "max"}
+    assert figures.throughput > 0
+    assert len(figures.pace_ms) == 2
+
+
+def test_what_gathers_while_a_batch_runs_is_the_next_batch(gate):
+    with runtime.Batcher(gate, max_batch=4, max_delay=0) as batcher:
+        first = batcher.submit(row(-1, 1))
+        assert gate.entered.wait(10)
+        others = [batcher.submit(row(n, -n)) for n in range(1, 7)]
+        gate.is_open.set()
+        np.testing.assert_array_equal(first.result(10)[0], row(0, 1))
+        for n, future in enumerate(others, 1):
+            np.testing.assert_array_equal(future.result(10)[0], row(n, 0))
+    assert gate.sizes == [1, 4, 2]
+
+
+def test_requests_wait_for_as_many_as_there_were(gate):
+    gate.is_open.set()
+    with runtime.Batcher(gate, max_batch=8, max_delay=30) as batcher:
+        assert batcher(row(1))[0] == 1  # It meets nobody, and nobody is to be expected.
+        batcher._line._crowd = 4.0
+        with ThreadPoolExecutor(4) as pool:
+            list(pool.map(lambda n: batcher(row(n)), range(4)))
+    assert gate.sizes == [1, 4]
+
+
+def test_a_request_waits_no_longer_than_the_delay(gate):
+    gate.is_open.set()
+    with runtime.Batcher(gate, max_batch=8, max_delay=0.05) as batcher:
+        batcher._line._crowd = 8.0
+        assert batcher(row(1))[0] == 1
+    assert gate.sizes == [1]
+
+
+def test_shapes_are_batched_apart(gate):
+    with runtime.Batcher(gate, max_batch=8, max_delay=0) as batcher:
+        batcher.submit(row(0))
+        assert gate.entered.wait(10)
+        futures = [batcher.submit(np.ones((1, n), np.float32)) for n in (1, 2, 1, 2, 2)]
+        gate.is_open.set()
+        assert [future.result(10)[0].shape for future in futures] == [
+            (1, n) for n in (1, 2, 1, 2, 2)
+        ]
+    assert gate.sizes == [1, 2, 3]
+
+
+def test_one_bad_request_fails_alone(gate):
+    gate.broken = 7
+    with runtime.Batcher(gate, max_batch=8, max_delay=0) as batcher:
+        batcher.submit(row(0))
+        assert gate.entered.wait(10)
+        futures = [batcher.submit(row(n)) for n in (5, 6, 7, 8)]
+        gate.is_open.set()
+        results = [future.exception(10) or future.result()[0] for future in futures]
+        assert [r.item() for r in (results[0], results[1], results[3])] == [5, 6, 8]
+        assert isinstance(results[2], runtime.RunError)
+        assert batcher.statistics().failed == 1
+        with pytest.raises(runtime.InputError):
+            batcher.submit("text")
+        assert batcher(row(9))[0] == 9
+    assert gate.sizes == [1, 4, 1, 1, 1, 1, 1]
+
+
+def test_cancelled_requests_do_not_run(gate):
+    with runtime.Batcher(gate, max_batch=8, max_delay=0) as batcher:
+        batcher.submit(row(0))
+        assert gate.entered.wait(10)
+        futures = [batcher.submit(row(n)) for n in range(3)]
+        assert futures[1].cancel()
+        gate.is_open.set()
+        assert [futures[n].result(10)[0] for n in (0, 2)] == [0, 2]
+        with pytest.raises(CancelledError):
+            futures[1].result(10)
+        assert batcher.statistics().cancelled == 1
+    assert gate.sizes == [1, 2]
+
+
+def test_coroutines(relu):
+    async def main():
+        with runtime.Batcher(relu, max_batch=8) as batcher:
+            answers = await asyncio.gather(*(batcher.run_async(row(n)) for n in range(20)))
+            task = asyncio.ensure_future(batcher.run_async(row(1)))
+            await asyncio.sleep(0)
+            task.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await task
+            with pytest.raises(runtime.InputError):
+                await batcher.run_async(row(1), row(2))
+        return answers
+
+    assert [y.item() for (y,) in asyncio.run(main())] == list(range(20))
+
+
+def test_a_full_queue_refuses(gate):
+    with runtime.Batcher(gate, queue=2, max_delay=0) as batcher:
+        batcher.submit(row(0))
+        assert gate.entered.wait(10)
+        waiting = [batcher.submit(row(n)) for n in (1, 2)]
+        with pytest.raises(runtime.QueueFullError) as caught:
+            batcher.submit(row(3))
+        gate.is_open.set()
+        assert [future.result(10)[0].item() for future in waiting] == [1, 2]
+        assert batcher.statistics().refused == 1
+    assert str(caught.value) == (
+        "too many requests wait\n  found: 2 requests\n  expected: at most 2\n"
+        "  try: ask again later, or make the batcher with a larger queue"
+    )
+
+
+def test_closing_answers_what_waits(gate):
+    batcher = runtime.Batcher(gate, max_delay=30)
+    batcher._line._crowd = 99.0
+    futures = [batcher.submit(row(n)) for n in range(3)]
+    gate.is_open.set()
+    batcher.close()
+    batcher.close()
+    assert [future.result(0)[0].item() for future in futures] == [0, 1, 2]
+    with pytest.raises(runtime.ClosedError, match="the batcher is closed"):
+        batcher.submit(row(1))
+
+
+def test_an_error_in_the_block_cancels_what_waits(gate):
+    batcher = runtime.Batcher(gate, max_delay=0)
+    first = batcher.submit(row(0))
+    assert gate.entered.wait(10)
+    second = batcher.submit(row(1))
+    threading.Timer(0.1, gate.is_open.set).start()
+    with pytest.raises(ZeroDivisionError), batcher:
+        raise ZeroDivisionError
+    assert first.result(0)[0] == 0
+    assert second.cancelled()
+
+
+def test_a_batcher_that_nobody_holds_ends(relu):
+    batcher = runtime.Batcher(relu)
+    batcher(row(1))
+    thread, gone = batcher._line._thread, weakref.ref(batcher)
+    del batcher
+    gc.collect()
+    assert gone() is None
+    thread.join(10)
+    assert not thread.is_alive()
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+def test_a_forked_child_starts_anew(gate):
+    """What waits is the parent's; locks that are held while it forks do not matter."""
+    gate.session.run_named = lambda feed, outputs=None: {"y": np.maximum(feed["x"], 0)}
+    with runtime.Batcher(gate, max_delay=0) as batcher:
+        future = batcher.submit(row(1))
+        assert gate.entered.wait(10)
+        with batcher._line._changed, batcher._line.tally._lock:
+            child = os.fork()
+            if child == 0:
+                gate.is_open.set()
+                done = batcher.submit(row(-3)).result(10)[0] == 0
+                os._exit(0 if done and not future.done() else 1)
+        assert os.waitpid(child, 0)[1] == 0
+        gate.is_open.set()
+        assert future.result(10)[0] == 1
+
+
+def test_large_requests_run_alone(gate):
+    gate.is_open.set()
+    with runtime.Batcher(gate, max_batch=2) as batcher:
+        assert len(batcher(np.ones((5, 3), np.float32))[0]) == 5
+    assert gate.sizes == [5]
+
+
+def test_a_batch_is_small_enough_for_the_latency_asked(gate):
+    gate.is_open.set()
+    with runtime.Batcher(gate, max_batch=8, max_latency=0.1) as batcher:
+        batcher(row(0))
+        (group,) = batcher._line.groups.values()
+        for rows in (1, 2, 4, 8):
+            for _ in range(9):
+                group.pace.note(rows, 0.02 + 0.02 * rows)
+        gate.is_open.clear()
+        gate.entered.clear()
+        first = batcher.submit(row(0))
+        assert gate.entered.wait(10)
+        others = [batcher.submit(row(n)) for n in range(8)]
+        gate.is_open.set()
+        for future in [first, *others]:
+            future.result(10)
+    assert max(gate.sizes) < 8
+
+
+@pytest.mark.parametrize(
+    ("text", "what"),
+    [
+        (MIXED, "output 'y' of a row depends on the other rows of its batch"),
+        (SUMMED, "output 'y' has not a row for each row of the batch"),
+        ("g (float[2, n] x) => (float[2, n] y) { y = Relu(x) }", "input 'x' has no batch axis"),
+        (
+            "g (float[b, n] x) => (float y) { y = ReduceSum<keepdims=0>(x) }",
+            "output 'y' has no batch axis",
+        ),
+    ],
+)
+def test_models_that_cannot_be_batched(text, what):
+    session = runtime.load(model(text), threads=1)
+    with pytest.raises(runtime.BatchError) as caught:
+        runtime.Batcher(session)
+    assert caught.value.what == what
+
+
+def test_samples(relu):
+    mixed = runtime.load(model(MIXED), threads=1)
+    with pytest.raises(runtime.BatchError, match="depends on the other rows"):
+        runtime.Batcher(mixed, sample={"x": np.float32([[1, 2, 4]])})
+    with pytest.raises(runtime.BatchError, match="no two rows that differ"):
+        runtime.Batcher(mixed, sample={"x": np.ones((2, 3), np.float32)})
+    gather = """g (int64[b, n] x) => (float[b, n] y)
+        { t = Constant<value_floats = [1.0, 2.0]>() y = Gather(t, x) }"""
+    session = runtime.load(model(gather), threads=1)
+    with pytest.raises(runtime.BatchError, match="does not run on samples"):
+        runtime.Batcher(session)
+    with runtime.Batcher(session, sample={"x": np.array([[0, 1]])}) as batcher:
+        assert batcher(np.array([[1]]))[0] == 2
+
+
+@pytest.mark.parametrize(
+    ("argument", "value"),
+    [("max_batch", 0), ("queue", 1.5), ("max_delay", -1), ("max_latency", "")],
+)
+def test_wrong_arguments(relu, argument, value):
+    with pytest.raises(runtime.SettingsError, match=f"{argument} is not valid"):
+        runtime.Batcher(relu, **{argument: value})
+
+
+def test_requests_that_cannot_be_joined():
+    session = runtime.load(model(MLP), threads=1)
+    with runtime.Batcher(session) as batcher:
+        two, three = np.ones((2, 4), np.float32), np.ones((3, 4), np.float32)
+        with pytest.raises(runtime.InputError):
+            batcher.submit(two, three)
+        with pytest.raises(runtime.InputError, match="cannot be joined"):
+            batcher.submit(two[:0], two[:0])
+
+
+def test_statistics_say_whether_batching_pays(gate):
+    gate.is_open.set()
+    with runtime.Batcher(gate, max_batch=2) as batcher:
+        assert str(batcher.statistics()).startswith("requests    0 (0 rows)")
+        batcher(row(0))
+        (group,) = batcher._line.groups.values()
+        assert batcher.statistics().advice == ("x[n, 1]: not known yet: batches of 1 were run",)
+        for rows, seconds in ((1, 1.0), (2, 2.0)):
+            for _ in range(9):
+                group.pace.note(rows, seconds)
+        assert "batching does not pay" in str(batcher.statistics())
+        for _ in range(9):
+            group.pace.note(2, 1.0)
+        assert batcher.statistics().advice == (
+            "x[n, 1]: batching pays: 2 rows at once do 2.00 x the rows a second of single calls",
+        )

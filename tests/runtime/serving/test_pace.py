@@ -1,0 +1,75 @@
+"""Sizes of batches follow from what batches took."""
+
+import pytest
+
+from sardonyx.runtime.serving.pace import FORGOTTEN, GAIN, Pace
+
+
+def trained(pace, seconds_of, sizes):
+    """A pace that knows these sizes."""
+    for rows in sizes:
+        for _ in range(2):
+            pace.note(rows, seconds_of(rows))
+    return pace
+
+
+SIZES = (1, 2, 4, 8)
+
+
+def test_unknown_sizes_are_tried_the_largest_first():
+    pace, tried = Pace(8), []
+    for _ in range(8):
+        rows = pace.choose(100)
+        tried.append(rows)
+        pace.note(rows, 1.0)
+    assert tried == [8, 8, 4, 4, 2, 2, 1, 1]
+
+
+@pytest.mark.parametrize(
+    ("seconds_of", "wanted", "pays"),
+    [
+        (lambda rows: rows * 0.01, 1, False),  # As long as one after the other.
+        (lambda rows: 0.01, 8, True),  # All at once.
+        (lambda rows: 0.01 * rows / min(rows, 4), 4, True),  # 8 are no faster than 4.
+        (lambda rows: 0.01 * rows * rows, 1, False),
+        (lambda rows: 0.01 * rows / (1 + (GAIN - 1) / 2 * (rows > 1)), 1, False),
+    ],
+)
+def test_the_smallest_size_of_about_the_best_pace(seconds_of, wanted, pays):
+    pace = trained(Pace(8), seconds_of, SIZES)
+    assert pace.wanted() == wanted
+    assert pace.choose(100) == wanted
+    assert pace.choose(1) == 1
+    assert pace.pays() is pays
+    assert list(pace.per_row()) == list(SIZES)
+
+
+def test_a_batch_is_what_waits_when_it_is_no_power_of_two():
+    pace = trained(Pace(24), lambda rows: 0.01, (1, 2, 4, 8, 16, 24))
+    assert [pace.choose(waiting) for waiting in (3, 7, 17, 24, 99)] == [3, 7, 17, 24, 24]
+    assert max(pace.per_row()) == 24
+
+
+def test_a_batch_ends_in_time():
+    pace = trained(Pace(8), lambda rows: 0.01 + 0.001 * rows, SIZES)
+    assert pace.choose(8) == 8
+    assert pace.choose(8, seconds=0.010) == 4
+    assert pace.choose(8, seconds=-1.0) == 1
+    assert Pace(8).choose(8, seconds=0.001) == 8  # Nothing is known.
+
+
+def test_old_runs_are_no_evidence():
+    now = [0.0]
+    pace = trained(Pace(4, lambda: now[0]), lambda rows: rows * 0.01, (1, 2, 4))
+    assert pace.wanted() == 1
+    now[0] = FORGOTTEN + 1
+    assert pace.wanted() == 4
+
+
+def test_whether_it_pays_is_not_known_at_first():
+    pace = Pace(8)
+    assert pace.pays() is None
+    pace.note(1, 1.0)
+    assert pace.pays() is None
+    pace.note(2, 1.0)
+    assert pace.pays() is True
