@@ -29,7 +29,7 @@ from .errors import LoadError, ProviderError, SettingsError
 from .integrity import Weights, check_model
 from .modelfile import Header, open_model, read_header, scalars
 from .plugins import short_name
-from .prepared import Order, create_prepared, open_store, unfit
+from .prepared import Order, Prepared, create_prepared, open_store, unfit
 from .session import PREFIX, Session
 from .settings import Settings, merge_settings, session_options
 from .store import Store
@@ -286,19 +286,18 @@ def _load(
     def create(model: str | bytes, settings: Settings) -> Any:
         return _create(model, where, settings, requested, fallback=fallback, prepare=prepare)
 
-    raw, prepared = None, "off"
+    raw, prepared = None, Prepared()
     if store is not None and content is not None:
-        prepared = unfit(requested, settings, header.graph) or ""
-        if not prepared:
-            order = Order(model, where, content, settings)
-            raw, prepared = create_prepared(store, order, create)
+        order = Order(model, where, content, settings)
+        problem = unfit(requested, settings, header.graph)
+        raw, prepared = create_prepared(store, order, create, problem)
     if raw is None:
         # Weights are only numbers: ONNX Runtime may read them while they are checked.
         with _checked_meanwhile(weights):
             raw = create(model, settings)
-    problem = unused_problem(raw, list(requested), where)
-    if problem is not None:
-        report(problem, fallback)
+    unused = unused_problem(raw, list(requested), where)
+    if unused is not None:
+        report(unused, fallback)
     try:
         session = Session(raw, where, settings, _scalars(raw, model, header))
     except UnicodeDecodeError as error:

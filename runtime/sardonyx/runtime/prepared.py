@@ -115,6 +115,22 @@ def unfit(requested: Mapping[str, Any], settings: Settings, graph: tuple[int, in
 
 
 @dataclass(frozen=True)
+class Prepared:
+    """What came of ``load(cache=...)``.
+
+    Attributes:
+        what: ``off``, ``prepared now``, ``from the cache``, or why the model is not prepared.
+        folder: The entry that the session's weights are mapped from; None when there is none.
+    """
+
+    what: str = "off"
+    folder: Path | None = None
+
+    def __str__(self) -> str:
+        return self.what if self.folder is None else f"{self.what}: {self.folder}"
+
+
+@dataclass(frozen=True)
 class Order:
     """What is to be prepared.
 
@@ -138,12 +154,22 @@ class Order:
         return digest(FORMAT, self.content.digest, options, dict(settings.config), machine)
 
 
-def create_prepared(store: Store, order: Order, create: Create) -> tuple[Any | None, str]:
+def create_prepared(
+    store: Store, order: Order, create: Create, problem: str | None
+) -> tuple[Any | None, Prepared]:
     """ONNX Runtime's session of a prepared model, which is prepared now when nobody did.
+
+    Args:
+        store: Where prepared models are.
+        order: What is to be prepared.
+        create: Makes a session of a prepared model.
+        problem: What :func:`unfit` says.
 
     Returns:
         The session, and where its model is from; None, and why the model is not prepared.
     """
+    if problem is not None:
+        return None, Prepared(problem)
     key, damaged, problem = order.key(), list[Entry](), ""
     for _ in range(3):
         try:
@@ -151,11 +177,11 @@ def create_prepared(store: Store, order: Order, create: Create) -> tuple[Any | N
             if entry is None or entry in damaged:
                 entry, is_new = _make(store, key, order, damaged)
         except OSError as error:
-            return None, f"the cache cannot be used: {error}"
+            return None, Prepared(f"the cache cannot be used: {error}")
         if entry is None:
-            return None, "another process takes too long to prepare it"
+            return None, Prepared("another process takes too long to prepare it")
         if "refusal" in entry.facts:
-            return None, str(entry.facts["refusal"])
+            return None, Prepared(str(entry.facts["refusal"]))
         try:
             raw = _open(entry, order.settings, create)
         except DamagedError as error:
@@ -167,9 +193,9 @@ def create_prepared(store: Store, order: Order, create: Create) -> tuple[Any | N
                 break
         else:
             entry.touch()
-            return raw, f"{'prepared now' if is_new else 'from the cache'}: {entry.folder}"
+            return raw, Prepared("prepared now" if is_new else "from the cache", entry.folder)
         damaged.append(entry)
-    return None, problem
+    return None, Prepared(problem)
 
 
 def _make(store: Store, key: str, order: Order, damaged: list[Entry]) -> tuple[Entry | None, bool]:
