@@ -105,7 +105,7 @@ def prepare(
     facts_file = place / "facts.json"
     with contextlib.suppress(OSError, ValueError, KeyError):
         stored = json.loads(facts_file.read_text(encoding="utf-8"))
-        if stored["key"] == wanted and (place / ARTIFACT).exists():
+        if not row.is_fresh and stored["key"] == wanted and (place / ARTIFACT).exists():
             return stored
     tell(f"{model}: {row.title} prepares")
     shutil.rmtree(place, ignore_errors=True)

@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from benchmarks import tuned
+
 if TYPE_CHECKING:
     import torch
     from torch import nn
@@ -91,6 +93,8 @@ class Contender:
         prepare: Writes the artifact; None when the contender needs none.
         source: The contender whose artifact it starts from.
         devices: Where it runs.
+        is_fresh: The artifact is made anew each time: it depends on machine and threads too.
+        by_default: It is measured where no contenders are named.
     """
 
     title: str
@@ -99,6 +103,8 @@ class Contender:
     prepare: Callable[[Job], dict[str, Any]] | None = None
     source: str | None = None
     devices: tuple[str, ...] = field(default=("cpu",))
+    is_fresh: bool = False
+    by_default: bool = True
 
     def versions(self) -> dict[str, str]:
         """The versions of its packages; raises PackageNotFoundError when one is missing."""
@@ -426,6 +432,24 @@ CONTENDERS = {
         load_sardonyx,
         prepare_sardonyx,
         devices=EVERYWHERE,
+    ),
+    "sardonyx_tuned": Contender(
+        "Sardonyx, tuned",
+        _OURS,
+        tuned.load,
+        tuned.prepare,
+        source="sardonyx",
+        is_fresh=True,
+        by_default=False,
+    ),
+    "sardonyx_tuned_low": Contender(
+        f"Sardonyx, tuned within {tuned.ACCURACY:g}",
+        _OURS,
+        tuned.load,
+        tuned.prepare_low,
+        source="sardonyx",
+        is_fresh=True,
+        by_default=False,
     ),
     "sardonyx_graphs": Contender(
         "Sardonyx, CUDA graph", _OURS, load_sardonyx_graphs, source="sardonyx", devices=DEVICE

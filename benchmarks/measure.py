@@ -157,7 +157,8 @@ def prepare_ahead(
     with ThreadPoolExecutor(settings.at_once) as pool:
         # What starts from another contender's artifact comes after it.
         for is_second in (False, True):
-            chosen = [c for c in contenders if bool(CONTENDERS[c].source) == is_second]
+            kept = [c for c in contenders if not CONTENDERS[c].is_fresh]
+            chosen = [c for c in kept if bool(CONTENDERS[c].source) == is_second]
             list(pool.map(make, [(model, c) for c in chosen for model in models]))
 
 

@@ -248,8 +248,10 @@ def write(page: Path = PAGE, results: Path = RESULTS) -> None:
             lines += fusions(path.stem, result)
         elif "operators" in result:
             lines += operators(path.stem, result)
-        else:
-            lines += section(path.stem, result) if "models" in result else compile_time(result)
+        elif "models" in result:
+            lines += section(path.stem, result)
+        elif "compile_time" in result:
+            lines += compile_time(result)
     if len(lines) == 2:
         lines += ["No results are stored yet; `make bench` writes them here.", ""]
     page.write_text(head + "\n".join(lines).rstrip() + "\n", encoding="utf-8")

@@ -88,7 +88,11 @@ def run(options: argparse.Namespace) -> Path:
     settings = Settings(**{field.name: getattr(options, field.name) for field in fields(Settings)})
     detail = settings.threads if settings.device == "cpu" else settings.precision
     path = report.RESULTS / f"{options.name or f'{settings.device}-{detail}'}.json"
-    possible = [name for name, row in CONTENDERS.items() if settings.device in row.devices]
+    possible = [
+        name
+        for name, row in CONTENDERS.items()
+        if settings.device in row.devices and row.by_default
+    ]
     contenders = options.contenders or possible
     result = {
         "settings": asdict(settings),
