@@ -20,6 +20,7 @@ KEY = "sardonyx.tuning"
 FORMAT = 1
 FIELDS = ("config", "disabled_optimizers", "graph_optimization", "provider_options")
 _LONGEST = 100
+"""Characters of a value that is shown in full."""
 
 
 @dataclass(frozen=True)
@@ -115,11 +116,28 @@ def unused(found: Tuned, note: str) -> Tuned:
 
 def _differences(measured: Mapping[str, Any]) -> str:
     """In what this machine is another, on one line; empty if it is the same."""
-    here = machine()
+    here = machine().as_dict()
     return "; ".join(
-        f"{line[:_LONGEST]}..." if len(line) > _LONGEST else line
-        for line in here.differences(measured)
+        difference
+        for name, value in here.items()
+        if measured.get(name) != value
+        for difference in _difference(name, measured.get(name), value)
     )
+
+
+def _difference(name: str, there: Any, here: Any) -> list[str]:
+    if isinstance(there, dict) and isinstance(here, dict):
+        keys = [key for key in {**there, **here} if there.get(key) != here.get(key)]
+        return [text for key in keys for text in _difference(key, there.get(key), here.get(key))]
+    if isinstance(there, list) and isinstance(here, list):
+        there, here = (
+            ", ".join(str(each) for each in one if each not in other)
+            for one, other in ((there, here), (here, there))
+        )
+    texts = [str(value) if value not in (None, "") else "none" for value in (there, here)]
+    if max(map(len, texts)) > _LONGEST:
+        return [f"another {name}"]
+    return [f"{name} {texts[0]} there, {texts[1]} here"]
 
 
 def _damaged(place: str, found: Any) -> SettingsError:

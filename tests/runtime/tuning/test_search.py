@@ -132,6 +132,19 @@ def test_lower_precision_is_bounded_by_the_accuracy(accuracy, is_taken):
     assert status(found)["openvino, bfloat16"] == ("taken" if is_taken else "other outputs")
 
 
+def test_a_precision_that_the_provider_does_not_have_is_not_timed():
+    """It computes the same as without: any difference in time would be noise."""
+    fake = Fake(
+        lambda choice: 0.01 if choice.options.get("precision") == "f16" else 0.02,
+        output=lambda choice: {"bf16": 2e-3}.get(choice.options.get("precision"), 1e-6),
+    )
+    found = search(fake, Space(providers=("cpu", "openvino"), is_lossy=True), accuracy=1e-2)
+    record = next(each for each in found.records if each.name == "openvino, float16")
+    assert (record.status, record.why) == ("not faster", "it computes what openvino does")
+    assert record.seconds is None
+    assert next(e for e in found.records if e.name == "openvino, bfloat16").seconds is not None
+
+
 def test_without_an_accuracy_no_lower_precision_is_tried():
     fake = Fake(lambda choice: 0.02)
     search(fake, Space(providers=("cpu", "openvino", "cuda"), threads=4))

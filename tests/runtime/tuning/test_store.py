@@ -140,12 +140,26 @@ def test_they_are_ignored_on_another_machine_with_one_line(artifact):
     said = str(warning.message)
     assert said.startswith(f"{artifact}: tuned settings are ignored: measured on another machine")
     assert "\n" not in said
-    assert "cores: 96 there" in said
-    assert "x86_64, Another" in said
+    assert "(cpu x86_64, Another there, " in said
+    assert f"; cores 96 there, {machine().cores} here)" in said
     assert settings.origin["threads"] == "default"
     assert "session.dynamic_block_base" not in settings.config
     assert settings.tuning.startswith("ignored: measured on another machine")
     assert warning.filename == __file__
+
+
+def test_of_lists_and_versions_only_what_differs_is_told(artifact):
+    here = machine().as_dict()
+    features = [*here["features"][1:], "amx_bf16"]
+    versions = {**here["versions"], "plugins": "onnxruntime-ep-acme 2.0", "build": "x" * 200}
+    put(artifact, tuned(machine={**here, "features": features, "versions": versions}))
+    with pytest.warns(RuntimeWarning) as caught:
+        runtime.load(artifact)
+    plugins = here["versions"]["plugins"] or "none"
+    assert str(caught[0].message).endswith(
+        f"(features amx_bf16 there, {here['features'][0]} here; another build; "
+        f"plugins onnxruntime-ep-acme 2.0 there, {plugins} here)"
+    )
 
 
 @pytest.mark.parametrize("field", ["cpu", "features", "cores", "quota", "devices", "versions"])

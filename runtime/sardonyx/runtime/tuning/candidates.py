@@ -86,9 +86,12 @@ OPTIMISERS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
 }
 """Optimisers that are worth switching off, and operators without which they do nothing."""
 
+PRECISION = "precision"
+"""The option of OpenVINO; elsewhere precision is an option of its own."""
+
 PRECISIONS = (
-    _option("bfloat16", "precision", "bf16", "openvino", is_lossy=True),
-    _option("float16", "precision", "f16", "openvino", is_lossy=True),
+    _option("bfloat16", PRECISION, "bf16", "openvino", is_lossy=True),
+    _option("float16", PRECISION, "f16", "openvino", is_lossy=True),
     _option("TF32", "use_tf32", "1", "cuda", is_lossy=True),
 )
 LEVELS = tuple(
@@ -147,7 +150,8 @@ def _models(space: Space, current: Choice) -> Iterator[tuple[str, Choice]]:
                 if knob.applies(space, other):
                     yield f"{provider}, {knob.name}", other.but(**knob.changes)
     for knob in PRECISIONS:
-        if knob.applies(space, current):
+        # A session on CUDA that nobody tuned has TF32 as it is.
+        if knob.applies(space, current) and current.provider != "cuda":
             yield f"{current.provider}, {knob.name}", current.but(**knob.changes)
     for variant in space.variants:
         yield f"variant {variant}", current.but(variant=variant)

@@ -16,7 +16,7 @@ from typing import Any
 from numpy.typing import NDArray
 
 from ..child import ChildError
-from .candidates import GROUPS, Space
+from .candidates import GROUPS, PRECISION, Space
 from .choice import Choice
 from .measure import Contender, Measurer
 from .statistics import (
@@ -220,7 +220,7 @@ class Search:
             some = [rest.pop(0) for _ in range(min(self._at_once(holder), len(rest)))]
             if not some:
                 break
-            entered = self._enter(some, limit)
+            entered = self._enter(some, records, limit)
             self._race(entered, holder)
             winner = max(
                 (e for e in entered if _is_taken(e[2])), key=lambda e: median(e[2]), default=None
@@ -246,10 +246,13 @@ class Search:
         return max(0, min(fits, MOST_AT_ONCE, max(1, self.measurer.room(holder))))
 
     def _enter(
-        self, records: Sequence[Record], limit: float
+        self, records: Sequence[Record], group: Sequence[Record], limit: float
     ) -> list[tuple[Record, Contender, list[float]]]:
-        """Load candidates; those that fail or compute something else stay out."""
-        entered = []
+        """Load candidates; those that fail or compute something else stay out.
+
+        So does one that is to compute in another precision, and does not: its provider has none.
+        """
+        entered: list[tuple[Record, Contender, list[float]]] = []
         for record in records:
             self.tell(f"{record.group}: {record.name}")
             try:
@@ -265,11 +268,14 @@ class Search:
                 record.status, record.why = "failed", error.found or error.what
                 contender.close()
                 continue
-            if record.deviation <= limit:
-                entered.append((record, contender, list[float]()))
-            else:
+            if record.deviation > limit:
                 record.status = "other outputs"
-                contender.close()
+            elif (same := _same_precision(record, group)) is not None:
+                record.status, record.why = "not faster", f"it computes what {same.name} does"
+            else:
+                entered.append((record, contender, []))
+                continue
+            contender.close()
         return entered
 
     def _race(
@@ -330,6 +336,17 @@ class Search:
             start = number % len(names)
             for name in names[start:] + names[:start]:
                 times[name].append(contenders[name].time(self._confirm_s))
+
+
+def _same_precision(record: Record, others: Sequence[Record]) -> Record | None:
+    """Another of these whose settings differ in precision alone, and whose outputs are as far."""
+    for other in others:
+        if other is record or other.deviation is None:
+            continue
+        mine, theirs = (each.choice.but(options={PRECISION: ""}) for each in (record, other))
+        if mine == theirs and other.deviation == record.deviation:
+            return other
+    return None
 
 
 def _ratios(baseline: Sequence[float], other: Sequence[float]) -> list[float]:

@@ -20,7 +20,7 @@ from ..samples import random_inputs
 from ..specs import Spec
 from ..threads import thread_count
 from ..tuned import KEY, Tuned
-from .candidates import Space, start_with
+from .candidates import Space
 from .choice import Choice
 from .measure import Processes, Sample, mentions
 from .report import Tuning
@@ -99,7 +99,7 @@ class Tuner:
             variants=tuple(variants or ()),
             mentions=mentions(models[""]),
         )
-        baseline = dataclasses.replace(start_with(names[0]), threads=self.threads)
+        baseline = Choice(names[0], threads=self.threads)
         with Processes(models, samples, is_bound=self.bind) as measurer:
             search = Search(
                 measurer,
