@@ -56,3 +56,15 @@ g (float[batch, 3] x, float[3, out] w, float[out] b) => (float[batch, out] y, fl
     z = Neg(y)
 }
 """
+
+LOOP = """
+g (int64 n, float x) => (float y) {
+    go = Constant<value = bool {1}>()
+    one = Constant<value = float {1}>()
+    y = Loop(n, go, x) <body = b (int64 i, bool was, float a) => (bool still, float b) {
+        still = Identity(was)
+        b = Add(a, one)
+    }>
+}
+"""
+"""Adds 1 to x, n times: the value of an input says how long it takes."""

@@ -20,6 +20,7 @@ from .errors import (
     ProviderError,
     QueueFullError,
     RunError,
+    RunTimeoutError,
     SardonyxError,
     SettingsError,
 )
@@ -57,6 +58,7 @@ __all__ = [
     "ProviderError",
     "QueueFullError",
     "RunError",
+    "RunTimeoutError",
     "SardonyxError",
     "Session",
     "Settings",

@@ -11,7 +11,9 @@ import numpy as np
 
 from .arrays import describe
 from .device_tensors import device_of, is_ort_value
+from .engine import Engine, cannot_renew
 from .errors import InputError
+from .forks import after_fork_in_child, never_delete
 from .narrow import NARROW
 from .specs import Spec
 
@@ -30,17 +32,6 @@ def device_of_feed(feed: Mapping[str, Any]) -> str | None:
     return None
 
 
-def run_options(graph_id: str | None) -> Any:
-    """ONNX Runtime's options of one run; a session that captures graphs needs the number of one."""
-    if graph_id is None:
-        return None
-    import onnxruntime
-
-    options = onnxruntime.RunOptions()
-    options.add_run_config_entry(GRAPH_ID, graph_id)
-    return options
-
-
 def bind_feed(raw: Any, feed: Mapping[str, Any]) -> Any:
     """An IO binding with these inputs: arrays in CPU memory, ``OrtValue`` wherever they are."""
     binding = raw.io_binding()
@@ -53,16 +44,17 @@ def bind_feed(raw: Any, feed: Mapping[str, Any]) -> Any:
 
 
 def run_on_device(
-    raw: Any, names: Sequence[str], feed: Mapping[str, Any], device: str, options: Any
+    engine: Engine, names: Sequence[str], feed: Mapping[str, Any], device: str, options: Any
 ) -> list[Any]:
     """Run with outputs that stay on the device, as ``OrtValue``."""
+    raw = engine.raw
     binding = bind_feed(raw, feed)
     kind, index = device.split(":")
     for name in names:
         binding.bind_output(name, kind, int(index))
     # The kernels that make the inputs may still run, on another stream than ONNX Runtime's.
     binding.synchronize_inputs()
-    raw.run_with_iobinding(binding, options)
+    engine.call(raw.run_with_iobinding, (binding,), options)
     return list(binding.get_outputs())
 
 
@@ -83,49 +75,65 @@ class Bound:
 
     def __init__(
         self,
-        raw: Any,
+        engine: Engine,
         specs: Sequence[Spec],
         feed: Mapping[str, Any],
         *,
+        where: str,
         has_graphs: bool,
         convert: Callable[[Any], Any],
         failed: Failed,
     ) -> None:
-        self._raw, self._feed, self._failed = raw, feed, failed
+        self._engine, self._where, self._feed, self._failed = engine, where, feed, failed
         self._device = device_of_feed(feed)
         self._lock = threading.Lock()
         _refuse(specs, feed, self._device, has_graphs=has_graphs)
-        self._options = run_options(str(next(self._graph_ids)) if has_graphs else None)
-        values = self._first_run(specs, run_options(NO_GRAPH if has_graphs else None))
-        self._binding = bind_feed(raw, feed)
+        graph = {GRAPH_ID: str(next(self._graph_ids))} if has_graphs else {}
+        self._options = engine.options(**graph)
+        values = self._first_run(specs)
+        self._binding = bind_feed(engine.raw, feed)
         for spec, value in zip(specs, values, strict=True):
             self._bind_output(spec, value)
         self.inputs = {name: _view(value, convert) for name, value in feed.items()}
         self.outputs = {spec.name: _view(y, convert) for spec, y in zip(specs, values, strict=True)}
+        self._results = list(self.outputs.values())
+        self._run = engine.bound_run(self._binding)
+        after_fork_in_child(self)
 
     def __call__(self) -> list[Any]:
         """Compute ``outputs`` from ``inputs``; returns the outputs in order.
 
         Raises:
-            RunError: ONNX Runtime failed.
+            RunError: ONNX Runtime failed, or this process is a fork of the one that bound it.
         """
+        function, args = self._run
         with self._lock:
             try:
                 if self._device is not None:
                     self._binding.synchronize_inputs()
-                self._raw.run_with_iobinding(self._binding, self._options)
-            except Exception as error:
+                self._engine.call(function, args, self._options)
+            except self._engine.errors as error:
                 raise self._failed(error, self._feed) from error
-        return list(self.outputs.values())
+        return self._results.copy()
 
-    def _first_run(self, specs: Sequence[Spec], options: Any) -> list[Any]:
+    def after_fork(self) -> None:
+        """Refuse to run in a forked child: the memory is bound to the parent's session."""
+        never_delete(self._binding, self._binding._iobinding, self._results)
+        self._lock = threading.Lock()
+        self._run = self._refuse_in_child, ()
+
+    def _refuse_in_child(self, options: object) -> NoReturn:
+        raise cannot_renew(self._where, "memory bound to the session of the parent process")
+
+    def _first_run(self, specs: Sequence[Spec]) -> list[Any]:
         """Memory for the outputs of these inputs: ``OrtValue`` on a device, else arrays."""
         names = [spec.name for spec in specs]
         try:
             if self._device is not None:
-                return run_on_device(self._raw, names, self._feed, self._device, options)
-            return [np.require(y, requirements="C") for y in self._raw.run(names, self._feed)]
-        except Exception as error:
+                return run_on_device(self._engine, names, self._feed, self._device, None)
+            results = self._engine.run(names, self._feed)
+            return [np.require(y, requirements="C") for y in results]
+        except self._engine.errors as error:
             raise self._failed(error, self._feed) from error
 
     def _bind_output(self, spec: Spec, value: Any) -> None:

@@ -89,6 +89,10 @@ class RunError(SardonyxError):
     """ONNX Runtime failed while it ran the model; the session stays usable."""
 
 
+class RunTimeoutError(RunError, TimeoutError):
+    """The call did not end in the time it was given; it was stopped."""
+
+
 class OutOfMemoryError(RunError):
     """The device, or the limit that was set for it, has no room for this call; smaller ones run."""
 

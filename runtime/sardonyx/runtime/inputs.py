@@ -6,9 +6,12 @@ import difflib
 from collections.abc import Mapping, Sequence
 from typing import Any, NoReturn
 
+import numpy as np
+from numpy import ndarray
+
 from .errors import InputError
 from .specs import Spec
-from .tensors import check_for, shape_of
+from .tensors import CONTIGUOUS_ALIGNED, check_for, shape_of
 
 
 class Binder:
@@ -28,14 +31,41 @@ class Binder:
         self._names = tuple(self._specs)
         self._required = frozenset(spec.name for spec in specs if spec.required)
         self._checks = {spec.name: check_for(spec, where, devices) for spec in specs}
+        # Of a call by position that fitted as it was: name, dtype and shape of each array.
+        self._known: tuple[tuple[str, np.dtype[Any], tuple[int, ...]], ...] = ()
         self._symbols = _shared_symbols(specs)
 
-    def __call__(self, args: Sequence[Any], named: Mapping[str, Any]) -> dict[str, Any]:
+    def bind(self, args: Sequence[Any], named: Mapping[str, Any]) -> dict[str, Any]:
         """Values by input name, ready to run.
 
         Raises:
             InputError: A name, type, dtype, rank or dimension does not fit.
         """
+        known = self._known
+        if args and not named and len(args) == len(known):
+            feed = {}
+            for place, value in enumerate(args):
+                name, dtype, shape = known[place]
+                if (
+                    type(value) is not ndarray
+                    or value.dtype is not dtype
+                    or value.shape != shape
+                    or value.flags.num & CONTIGUOUS_ALIGNED != CONTIGUOUS_ALIGNED
+                ):
+                    break
+                feed[name] = value
+            else:
+                return feed
+        values = self._by_name(args, named)
+        feed = {name: self._checks[name](value) for name, value in values.items()}
+        if self._symbols:
+            self._check_symbols(feed)
+        if not named and all(type(x) is ndarray and feed[name] is x for name, x in values.items()):
+            self._known = tuple((name, x.dtype, x.shape) for name, x in feed.items())
+        return feed
+
+    def _by_name(self, args: Sequence[Any], named: Mapping[str, Any]) -> dict[str, Any]:
+        """The arguments by the names of their inputs; all that are required are there."""
         if len(args) > len(self._names):
             self._too_many(args)
         values = dict(zip(self._names, args, strict=False))
@@ -43,11 +73,7 @@ class Binder:
             self._add_named(values, named)
         if not self._required <= values.keys():
             self._missing(values)
-        checks = self._checks
-        feed = {name: checks[name](value) for name, value in values.items()}
-        if self._symbols:
-            self._check_symbols(feed)
-        return feed
+        return values
 
     def _add_named(self, values: dict[str, Any], named: Mapping[str, Any]) -> None:
         for name, value in named.items():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import concurrent.futures
 import contextlib
+import functools
 import os
 import tempfile
 import warnings
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar, runtime_checkable
 
 from .arrays import describe
 from .content import read_content
+from .denormals import unchanged
 from .devices import (
     CPU,
     Requested,
@@ -25,6 +27,7 @@ from .devices import (
     unused_problem,
     with_plugins,
 )
+from .engine import cannot_renew
 from .errors import LoadError, ProviderError, SettingsError
 from .integrity import Weights, check_model
 from .modelfile import Header, open_model, read_header, scalars
@@ -109,10 +112,10 @@ def load(
             folder), else nothing is kept. ``session.prepared`` says what came of it.
 
     Settings in the model's metadata (key ``sardonyx.session``) are applied below the caller's.
-    Denormal numbers are flushed to zero by default, for speed: in ONNX Runtime's threads, and in
-    the thread that makes the process' first session. Calls from other threads still compute with
-    denormals in their own thread: slower, and numbers below 1.2e-38 may come out different.
-    ``config={"session.set_denormal_as_zero": "0"}`` switches it off.
+    Denormal numbers, those below 1.2e-38, are flushed to zero during calls, for speed; the calling
+    thread's mode is as before afterwards. ``config={"session.set_denormal_as_zero": "0"}`` keeps
+    them. On other systems than Linux on x86-64 it is left to ONNX Runtime, which sets its own
+    threads, and once the thread that makes the process' first session.
 
     Raises:
         LoadError: The model is missing, damaged, of a newer format, or refused by ONNX Runtime.
@@ -298,8 +301,11 @@ def _load(
     unused = unused_problem(raw, list(requested), where)
     if unused is not None:
         report(unused, fallback)
+    # Not with the model itself: that would keep its bytes.
+    file = (model, _identity(model)) if isinstance(model, str) else None
+    renew = functools.partial(_renew, file, where, settings, requested)
     try:
-        session = Session(raw, where, settings, _scalars(raw, model, header))
+        session = Session(raw, where, settings, _scalars(raw, model, header), renew)
     except UnicodeDecodeError as error:
         raise _refused(where, f"a name or a metadata entry is not UTF-8: {error}") from error
     session.prepared = prepared
@@ -371,9 +377,10 @@ def _create(
     for name in requested:
         load_wheels_libraries(name)
     try:
-        # Without the last argument ORT prints, drops the providers and tries again.
         listed = with_plugins(options, requested, settings.threads)
-        raw = onnxruntime.InferenceSession(model, options, providers=listed, enable_fallback=0)
+        with unchanged():
+            # Without the last argument ORT prints, drops the providers and tries again.
+            raw = onnxruntime.InferenceSession(model, options, providers=listed, enable_fallback=0)
         # ORT keeps the bytes to make the session anew with other providers, which we never do.
         raw._model_bytes = None
         return raw
@@ -388,6 +395,20 @@ def _create(
     rest = {name: chosen for name, chosen in requested.items() if name != broken}
     rest = rest or {CPU: {}}
     return _create(model, where, settings, rest, fallback=fallback, prepare=prepare)
+
+
+def _renew(
+    file: tuple[str, tuple[int, int, int] | None] | None,
+    where: str,
+    settings: Settings,
+    requested: Mapping[str, dict[str, Any]],
+) -> Any:
+    """ONNX Runtime's session of a file once more, in a forked child; what its Session calls."""
+    if set(requested) != {CPU}:
+        raise cannot_renew(where, "accelerators cannot be used in a forked process")
+    if file is None or file[1] is None or _identity(file[0]) != file[1]:
+        raise cannot_renew(where, "the model is not in a file, or the file has changed")
+    return _create(file[0], where, settings, requested, fallback="error")
 
 
 def _refused(where: str, message: str) -> LoadError:

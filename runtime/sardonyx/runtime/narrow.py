@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from .engine import Engine
 from .errors import LoadError, RunError
 from .specs import Spec
 
@@ -99,7 +100,9 @@ def unpack(packed: NDArray[np.uint8], bits: int, count: int) -> NDArray[np.uint8
     return low.ravel()[:count]
 
 
-def run_as_values(raw: Any, names: list[str], feed: dict[str, Any], outputs: list[Spec]) -> Any:
+def run_as_values(
+    engine: Engine, names: list[str], feed: dict[str, Any], outputs: list[Spec], options: Any
+) -> Any:
     """Run a model that has narrow outputs, which the binding cannot return as arrays."""
     from onnxruntime import OrtValue
 
@@ -114,7 +117,8 @@ def run_as_values(raw: Any, names: list[str], feed: dict[str, Any], outputs: lis
                 remedy="cast the narrow outputs to float32 in the model",
             )
         values[name] = OrtValue.ortvalue_from_numpy(value) if is_array else value
-    results = raw.run_with_ort_values(names, values)
+    run = engine.raw.run_with_ort_values
+    results = engine.call(run, (names, values), options)
     return [
         from_ort(result, spec.dtype) if spec.dtype in NARROW else result.numpy()
         for result, spec in zip(results, outputs, strict=True)

@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any
 
 from .arrays import describe, is_torch
-from .binding import GRAPH_ID, NO_GRAPH, Bound, device_of_feed, run_on_device, run_options
+from .binding import GRAPH_ID, NO_GRAPH, Bound, device_of_feed, run_on_device
 from .device_tensors import to_torch
 from .devices import CPU, used_providers
-from .errors import InputError, OutOfMemoryError, RunError
+from .engine import Engine, Renew
+from .errors import InputError, OutOfMemoryError, RunError, RunTimeoutError, SardonyxError
 from .inputs import Binder
 from .memory import Memory, read_memory, shrink
 from .narrow import NARROW, run_as_values
+from .pending import start, wait
 from .plugins import short_name
 from .prepared import Prepared
 from .samples import random_inputs
-from .settings import Settings
+from .settings import FLUSH, Settings
 from .specs import Spec, spec_of
 
 if TYPE_CHECKING:
@@ -35,6 +38,9 @@ NO_MEMORY = (
 )
 """How ONNX Runtime says that memory is short."""
 
+Given = Iterable[Iterable[Any]]
+"""What a caller passed, before it was made ready: positional arguments, and those by name."""
+
 
 class Session:
     """A loaded model; made by :func:`sardonyx.runtime.load`. Threads may share it.
@@ -48,7 +54,9 @@ class Session:
         prepared: Where the prepared model is from, with ``load(cache=...)``, or why there is none.
     """
 
-    def __init__(self, raw: Any, where: str, settings: Settings, scalars: set[str]) -> None:
+    def __init__(
+        self, raw: Any, where: str, settings: Settings, scalars: set[str], renew: Renew
+    ) -> None:
         defaults = [
             spec_of(arg, is_scalar=arg.name in scalars, has_default=True)
             for arg in raw.get_overridable_initializers()
@@ -59,17 +67,22 @@ class Session:
         self.providers = used_providers(raw)
         self.metadata: dict[str, str] = dict(raw.get_modelmeta().custom_metadata_map)
         self.prepared = Prepared()
-        self._raw = raw
         self._where = where
         self._recipe: Recipe | None = None
         accelerators = _accelerators(raw)
-        self._bind = Binder(self.inputs, where, frozenset(accelerators))
+        self._bind = Binder(self.inputs, where, frozenset(accelerators)).bind
         self._has_devices = bool(accelerators)
         self._has_graphs = any(map(_captures_graphs, accelerators.values()))
-        self._options = run_options(NO_GRAPH) if self._has_graphs else None
+        self._engine = Engine(
+            raw,
+            is_flushed=settings.config.get(FLUSH) == "1",
+            entries={GRAPH_ID: NO_GRAPH} if self._has_graphs else {},
+            renew=renew,
+        )
         self._outputs = {spec.name: spec for spec in self.outputs}
         self._names = list(self._outputs)
         self._has_narrow = any(spec.dtype in NARROW for spec in self.outputs)
+        self._is_plain = not (self._has_narrow or self._has_devices)
 
     def __call__(self, /, *args: Any, **named: Any) -> list[Any]:
         """Run the model.
@@ -92,7 +105,51 @@ class Session:
             OutOfMemoryError: The device has no room for this call.
             RunError: ONNX Runtime failed.
         """
-        return self._run(self._names, self._bind(args, named), (args, named.values()))
+        feed = self._bind(args, named)
+        if not self._is_plain:
+            return self._run(self._names, feed, (args, named.values()))
+        try:
+            results: list[Any] = self._engine.run(self._names, feed)
+        except self._engine.errors as error:
+            raise self._failed(error, feed) from error
+        return results
+
+    def run(self, /, *args: Any, timeout: float | None = None, **named: Any) -> list[Any]:
+        """Run the model as a call of the session does, for a limited time.
+
+        Args:
+            args: Inputs by position, as for a call.
+            timeout: Seconds after which the call is given up. What ONNX Runtime is computing then
+                ends after the operator it is in, and reads the inputs until it does.
+            named: Inputs by name.
+
+        Raises:
+            InputError, OutOfMemoryError, RunError: As for a call.
+            RunTimeoutError: It took longer; the session can be used as before.
+        """
+        feed = self._bind(args, named)
+        return self._run_within(timeout, self._names, feed, (args, named.values()))
+
+    def run_async(self, /, *args: Any, **named: Any) -> Future[list[Any]]:
+        """Start a call in another thread.
+
+        As many of these calls run at once as the process has cores; others wait in a queue.
+
+        Args:
+            args: Inputs by position, as for a call; they are read until it is done.
+            named: Inputs by name.
+
+        Returns:
+            A future of what a call returns; ``await asyncio.wrap_future(future)`` in coroutines.
+            ``cancel`` stops the call even while it runs.
+
+        Raises:
+            InputError: The arguments do not fit; other errors are the future's.
+        """
+        feed = self._bind(args, named)
+        options = self._engine.options()
+        given = (args, named.values())
+        return start(options, self._run, self._names, feed, given, options, is_prompt=False)
 
     def bind(self, /, *args: Any, **named: Any) -> Bound:
         """Bind memory to inputs and outputs, for a call that is made again and again.
@@ -111,9 +168,10 @@ class Session:
         """
         feed = self._bind(args, named)
         return Bound(
-            self._raw,
+            self._engine,
             self.outputs,
             feed,
+            where=self._where,
             has_graphs=self._has_graphs,
             convert=to_torch if _wants_torch((args, named.values())) else lambda value: value,
             failed=self._failed,
@@ -171,17 +229,22 @@ class Session:
             raise self._failed(error, given) from error
 
     def run_named(
-        self, feed: Mapping[str, Any], outputs: Sequence[str] | None = None
+        self,
+        feed: Mapping[str, Any],
+        outputs: Sequence[str] | None = None,
+        *,
+        timeout: float | None = None,
     ) -> dict[str, Any]:
         """Run the model on inputs by name, for names that are no Python words; outputs by name.
 
         Args:
             feed: Values by input name, as for a call.
             outputs: Names of the outputs wanted; all by default.
+            timeout: Seconds after which the call is given up, as for ``run``.
 
         Raises:
             InputError: The arguments do not fit, or there is no output of that name.
-            RunError: ONNX Runtime failed.
+            OutOfMemoryError, RunError, RunTimeoutError: As for ``run``.
         """
         names = self._names if outputs is None else list(outputs)
         for name in names:
@@ -192,25 +255,54 @@ class Session:
                     where=self._where,
                     expected=", ".join(map(str, self.outputs)),
                 )
-        results = self._run(names, self._bind((), feed), [feed.values()])
+        results = self._run_within(timeout, names, self._bind((), feed), [feed.values()])
         return dict(zip(names, results, strict=True))
 
+    @property
+    def _raw(self) -> Any:
+        """ONNX Runtime's session."""
+        return self._engine.raw
+
+    def _run_within(
+        self, timeout: float | None, names: list[str], feed: dict[str, Any], given: Given
+    ) -> list[Any]:
+        if timeout is None:
+            return self._run(names, feed, given)
+        if isinstance(timeout, bool) or not isinstance(timeout, int | float) or not timeout > 0:
+            raise InputError(
+                "the time limit of a call is a number of seconds",
+                where=self._where,
+                found=repr(timeout),
+                expected="more than 0, or None for no limit",
+            )
+        options = self._engine.options()
+        pending = start(options, self._run, names, feed, given, options, is_prompt=True)
+        try:
+            results: list[Any] = wait(pending, timeout)
+        except SardonyxError:
+            raise
+        except TimeoutError:
+            raise RunTimeoutError(
+                f"the call did not end within {timeout:g} s",
+                where=self._where,
+                remedy="give it more time; the session can be used as before",
+            ) from None
+        return results
+
     def _run(
-        self, names: list[str], feed: dict[str, Any], given: Iterable[Iterable[Any]]
+        self, names: list[str], feed: dict[str, Any], given: Given, options: Any = None
     ) -> list[Any]:
         device = device_of_feed(feed) if self._has_devices else None
         try:
             if device is not None:
-                kept = run_on_device(self._raw, names, feed, device, self._options)
+                kept = run_on_device(self._engine, names, feed, device, options)
                 return [to_torch(y) for y in kept] if _wants_torch(given) else kept
             if self._has_narrow:
                 specs = [self._outputs[name] for name in names]
-                results: list[Any] = run_as_values(self._raw, names, feed, specs)
+                results: list[Any] = run_as_values(self._engine, names, feed, specs, options)
             else:
-                results = self._raw.run(names, feed, self._options)
-        except RunError:
-            raise
-        except Exception as error:
+                results = self._engine.run(names, feed, options)
+        except self._engine.errors as error:
             raise self._failed(error, feed) from error
         return results
 
@@ -235,7 +327,7 @@ class Session:
         return "\n".join(rows)
 
 
-def _wants_torch(groups: Iterable[Iterable[Any]]) -> bool:
+def _wants_torch(groups: Given) -> bool:
     return any(is_torch(value) for values in groups for value in values)
 
 

@@ -25,14 +25,15 @@ LEVELS = {
     "extended": "ORT_ENABLE_EXTENDED",
     "all": "ORT_ENABLE_ALL",
 }
-# Masked softmax makes denormals, which cost 2 to 7 x. ONNX Runtime sets this for its pool's threads
-# and, once per process, for the thread that makes the first session; other callers keep denormals.
-DEFAULT_CONFIG = {"session.set_denormal_as_zero": "1"}
+# Masked softmax makes denormals, which cost 2 to 7 x. ONNX Runtime sets this for the threads of its
+# pool, `denormals.py` for those that call.
+FLUSH = "session.set_denormal_as_zero"
+DEFAULT_CONFIG = {FLUSH: "1"}
 
 # A model file is data of others: it may tune the session, not name files or switch on logging.
 ARTIFACT_PREFIXES = ("mlas.", "optimization.", "session.intra_op.", "session.inter_op.")
 ARTIFACT_KEYS = {
-    "session.set_denormal_as_zero",
+    FLUSH,
     "session.dynamic_block_base",
     "session.disable_prepacking",
     "session.prepack.enable_parallel",

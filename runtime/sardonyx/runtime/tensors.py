@@ -23,6 +23,9 @@ FOREIGN_ERRORS = (AttributeError, TypeError, ValueError, RuntimeError, BufferErr
 
 Check = Callable[[Any], Any]
 
+CONTIGUOUS_ALIGNED = 0x101
+"""Of ``ndarray.flags.num``: NPY_ARRAY_C_CONTIGUOUS and NPY_ARRAY_ALIGNED."""
+
 
 def check_for(spec: Spec, where: str, devices: frozenset[str] = frozenset()) -> Check:
     """The check of an input's values: takes what the caller passed, returns what ORT takes.
@@ -91,6 +94,8 @@ class TensorCheck:
     ) -> None:
         self._spec, self._dtype, self._where, self._devices = spec, dtype, where, devices
         self._is_text = dtype.kind == "O"
+        # Strings are looked at one by one, whatever their memory is like.
+        self._taken_as_is = None if self._is_text else dtype
         self._is_narrow = spec.dtype in NARROW
         self._rank = None if spec.shape is None else len(spec.shape)
         dims = enumerate(spec.shape or ())
@@ -100,15 +105,14 @@ class TensorCheck:
         """An array (an ``OrtValue`` for a narrow dtype) that ONNX Runtime reads right."""
         if (
             type(value) is np.ndarray
-            and value.dtype == self._dtype
-            and value.flags.carray
-            and not self._is_text
+            and value.dtype is self._taken_as_is
+            and value.flags.num & CONTIGUOUS_ALIGNED == CONTIGUOUS_ALIGNED
         ):
             array = value
         else:
             array = self._normalise(value)
         if self._rank is not None:
-            shape = shape_of(array)
+            shape = array.shape if type(array) is np.ndarray else shape_of(array)
             if len(shape) != self._rank:
                 self._wrong_rank(array, len(shape))
             for axis, size in self._fixed:

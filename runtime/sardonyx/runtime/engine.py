@@ -1,0 +1,125 @@
+"""How ONNX Runtime is called: in the right mode, so that it can be stopped, and after a fork."""
+
+from __future__ import annotations
+
+import functools
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from threading import get_ident
+from typing import Any
+
+from .denormals import call_in_mode
+from .devices import CPU
+from .errors import RunError
+from .forks import after_fork_in_child, never_delete
+from .interrupts import WATCH, Taken
+from .pending import start, wait
+
+Renew = Callable[[], Any]
+
+
+class Engine:
+    """An ``onnxruntime.InferenceSession`` and its calls.
+
+    Args:
+        raw: The session.
+        is_flushed: Whether denormals are zero while it computes.
+        entries: ONNX Runtime's config entries of each run.
+        renew: Makes the session anew in a forked child, or raises an error.
+
+    Attributes:
+        raw: The session; in a forked child another one, made when it is first used.
+        errors: What ONNX Runtime raises; anything else comes from a signal handler, or from us.
+    """
+
+    def __init__(
+        self, raw: Any, *, is_flushed: bool, entries: Mapping[str, str], renew: Renew
+    ) -> None:
+        self.raw = raw
+        self.errors = _errors()
+        self._session = raw._sess
+        self._in_mode = call_in_mode(is_flushed)
+        self._watch = WATCH
+        self._entries = entries
+        # One thread at a time is the main one; the others share options that nobody changes.
+        self._main_options = self.options()
+        self._shared_options = self.options() if entries else None
+        self._renew = renew
+        after_fork_in_child(self)
+
+    def options(self, **entries: str) -> Any:
+        """ONNX Runtime's options for runs of one's own; setting ``terminate`` stops them."""
+        import onnxruntime
+
+        options = onnxruntime.RunOptions()
+        for key, value in {**self._entries, **entries}.items():
+            options.add_run_config_entry(key, value)
+        return options
+
+    def run(self, names: Sequence[str], feed: Mapping[str, Any], options: Any = None) -> Any:
+        """A list of the outputs of these names for these inputs."""
+        # Without the checks of the Python class around it: the inputs are checked already.
+        return self.call(self._session.run, (names, feed), options)
+
+    def call(self, function: Callable[..., Any], args: tuple[Any, ...], options: Any = None) -> Any:
+        """What a function of ONNX Runtime that takes options last returns.
+
+        In the main thread Ctrl-C stops it.
+        """
+        if get_ident() != self._watch.main:
+            return self._in_mode(function, args, options or self._shared_options)
+        try:
+            main_options = options or self._main_options
+            return self._watch.call(self._in_mode, function, args, main_options)
+        except Taken:
+            options = options or self.options()
+        return wait(start(options, self._in_mode, function, args, options, is_prompt=True))
+
+    def bound_run(self, binding: Any) -> tuple[Callable[..., Any], tuple[Any, ...]]:
+        """What to call, and with what, to run an ``onnxruntime.IOBinding``."""
+        if self.raw.get_providers() == [CPU]:
+            return self._session.run_with_iobinding, (binding._iobinding,)
+        return self.raw.run_with_iobinding, (binding,)
+
+    def after_fork(self) -> None:
+        """Leave the parent's session alone: its threads are not here."""
+        never_delete(self.raw, self._session)
+        self.raw = self._session = _Lost(self)
+
+    def renewed(self, lost: _Lost) -> Any:
+        """The session of this process, in the place of the parent's."""
+        with lost.lock:
+            if self.raw is lost:
+                raw = self._renew()
+                self.raw, self._session = raw, raw._sess
+        return self.raw
+
+
+@functools.cache
+def _errors() -> tuple[type[Exception], ...]:
+    from onnxruntime.capi import onnxruntime_pybind11_state
+
+    own = vars(onnxruntime_pybind11_state).values()
+    classes = (kind for kind in own if isinstance(kind, type) and issubclass(kind, Exception))
+    return (*classes, MemoryError, RuntimeError, TypeError, ValueError)
+
+
+class _Lost:
+    """Stands for a session of the parent process; whoever uses it gets one of this process."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self.lock = threading.Lock()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._engine.renewed(self), name)
+
+
+def cannot_renew(where: str, why: str) -> RunError:
+    """The error for a session that a forked child inherits and cannot make anew."""
+    return RunError(
+        "the session was made before this process was forked, and has no threads here",
+        where=where,
+        found=why,
+        remedy="load the model in the child, or start processes by 'spawn' instead of 'fork'",
+    )

@@ -1,0 +1,128 @@
+"""Sessions in forked children: they work, or say why not; nothing crashes or hangs."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+import pytest
+
+from sardonyx import runtime
+
+from .models import AFFINE, LOOP, model
+
+pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system")
+
+PARENT = """
+import os, sys, time
+import numpy as np
+from sardonyx import runtime
+
+x, w, b = (np.random.default_rng(0).standard_normal(s, np.float32) for s in [(2, 3), (3, 4), 4])
+session = runtime.load({source!r}, threads=2)
+expected = [y.tobytes() for y in session(x, w, b)]
+bound = session.bind(x, w, b)
+
+def child(work):
+    pid = os.fork()
+    if pid == 0:
+        work()
+        sys.exit(7)
+    end = time.monotonic() + 30
+    while time.monotonic() < end:
+        done, status = os.waitpid(pid, os.WNOHANG)
+        if done:
+            return os.waitstatus_to_exitcode(status)
+        time.sleep(0.01)
+    os.kill(pid, 9)
+    return "hangs"
+
+def use():
+    assert [y.tobytes() for y in session(x, w, b)] == expected
+    assert [y.tobytes() for y in session.run(x, w, b, timeout=30)] == expected
+    assert [y.tobytes() for y in session.run_async(x, w, b).result()] == expected
+    assert session.bind(x, w, b)()[0].tobytes() == expected[0]
+
+def delete():
+    global session, bound
+    del session, bound
+
+def refused(call):
+    try:
+        call()
+    except runtime.RunError as error:
+        sys.stdout.write(str(error) + "\\n")
+
+def twice():
+    assert child(use) == 7
+    use()
+"""
+
+
+@pytest.fixture
+def parent(tmp_path):
+    path = tmp_path / "net.onnx"
+    path.write_bytes(model(AFFINE))
+    return PARENT.format(source=str(path))
+
+
+@pytest.mark.parametrize("work", ["use", "delete", "twice", "lambda: None"])
+def test_a_child_uses_or_deletes_what_it_inherits_and_exits_as_it_wants(run_python, parent, work):
+    code = f"{parent}\nprint(child({work}), [y.tobytes() for y in session(x, w, b)] == expected)"
+    flags = ["-W", "ignore::DeprecationWarning"] if sys.version_info >= (3, 12) else []
+    assert run_python(code, *flags) == "7 True"
+
+
+def test_what_a_child_cannot_have_is_refused_clearly(run_python, parent, tmp_path):
+    code = f"""{parent}
+of_bytes = runtime.load({model(LOOP)!r})
+os.utime({str(tmp_path / "net.onnx")!r}, (1, 1))
+calls = [bound, lambda: of_bytes(1, 1), lambda: session(x, w, b)]
+print(child(lambda: [refused(call) for call in calls]))
+print(of_bytes(3, 1.0)[0])
+"""
+    flags = ["-W", "ignore::DeprecationWarning"] if sys.version_info >= (3, 12) else []
+    what = "the session was made before this process was forked, and has no threads here"
+    remedy = "load the model in the child, or start processes by 'spawn' instead of 'fork'"
+    changed = "the model is not in a file, or the file has changed"
+    path = tmp_path / "net.onnx"
+    assert (
+        run_python(code, *flags)
+        == "\n".join(
+            f"{what}\n  where: {where}\n  found: {found}\n  try: {remedy}"
+            for where, found in [
+                (path, "memory bound to the session of the parent process"),
+                (f"a model of {len(model(LOOP))} bytes", changed),
+                (path, changed),
+            ]
+        )
+        + "\n7\n4.0"
+    )
+
+
+def test_a_session_that_its_parent_uses_meanwhile_is_inherited_too(run_python, parent):
+    code = f"""{parent}
+import threading
+going = True
+def busy():
+    while going:
+        session(x, w, b)
+threads = [threading.Thread(target=busy) for _ in range(2)]
+for thread in threads: thread.start()
+print({{child(use) for _ in range(2)}})
+going = False
+for thread in threads: thread.join()
+"""
+    flags = ["-W", "ignore::DeprecationWarning"] if sys.version_info >= (3, 12) else []
+    assert run_python(code, *flags) == "{7}"
+
+
+def test_nothing_is_kept_of_a_session_that_is_deleted_before_the_fork():
+    import gc
+    import weakref
+
+    session = runtime.load(model(AFFINE))
+    gone = weakref.ref(session._engine)
+    del session
+    gc.collect()
+    assert gone() is None
