@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from .content import Content
+from .denormals import unchanged
 from .devices import CPU
 from .errors import LoadError, SettingsError
 from .machine import cpu_and_features, digest, onnxruntime_versions
@@ -254,7 +255,8 @@ def _prepare(folder: Path, source: str | bytes, settings: Settings) -> str | Non
     for name, value in entries.items():
         options.add_session_config_entry(name, value)
     try:
-        onnxruntime.InferenceSession(source, options, providers=[CPU], enable_fallback=0)
+        with unchanged():
+            onnxruntime.InferenceSession(source, options, providers=[CPU], enable_fallback=0)
     except Exception as error:
         return f"ONNX Runtime does not prepare it: {error}"
     return None if (folder / MODEL).exists() else "ONNX Runtime does not prepare it"
