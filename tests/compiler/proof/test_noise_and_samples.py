@@ -49,6 +49,45 @@ def test_cancellation_makes_it_large():
     assert np.abs(y - x).max() > 0.01
 
 
+NORMS = [
+    "InstanceNormalization <epsilon = 1e-5> (x, one, zero)",
+    "BatchNormalization <epsilon = 1e-5> (x, one, zero, one, little)",
+]
+
+
+@pytest.mark.parametrize("length", [1, 3])
+@pytest.mark.parametrize("norm", NORMS)
+def test_norms_cancel_also_what_was_not_rounded_before(norm, length):
+    """The product with the scale may be rounded before that of the mean is taken off."""
+    text = f"g () => (float[n,c,l] y) {{ x = Identity(equal) y = {norm} }}"
+    numbers = {
+        "equal": np.ones((1, 2, length), np.float32),
+        "one": np.ones(2, np.float32),
+        "zero": np.zeros(2, np.float32),
+        "little": np.zeros(2, np.float32),
+    }
+    y = np.stack([disturbed(text, {}, seed, **numbers)[1][0] for seed in range(5)])
+    assert 1e-6 < np.abs(y).max() < 1e-3
+
+
+@pytest.mark.parametrize("dtype", ["float", "float16"])
+@pytest.mark.parametrize("norm", NORMS)
+def test_norms_of_other_numbers_move_by_their_rounding_only(norm, dtype):
+    numeric = np.float32 if dtype == "float" else np.float16
+    x = normal(2, 2, 50, seed=6).astype(numeric)
+    numbers = {
+        "one": np.ones(2, numeric),
+        "zero": np.zeros(2, numeric),
+        "little": np.full(2, 0.5, numeric),
+    }
+    text = f"g ({dtype}[n,c,l] x) => ({dtype}[n,c,l] y) {{ y = {norm} }}"
+    (right,) = run_ort(model(text, **numbers), {"x": x})
+    _, (y,) = disturbed(text, {"x": x}, **numbers)
+    unit = np.finfo(numeric).eps
+    moved = np.abs(np.float32(y) - np.float32(right)).max()
+    assert unit / 2 < moved < 20 * unit
+
+
 @pytest.mark.parametrize(("rounding", "least"), [(ir.DataType.FLOAT16, 2**-12), (None, 0)])
 def test_it_can_be_that_of_half_precision(rounding, least):
     x = normal(200, seed=5)

@@ -9,10 +9,13 @@ Computers in Simulation 35, 1993), with ONNX Runtime as the arithmetic.
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import onnx_ir as ir
 
 from sardonyx.compiler.ir.scope import graphs_in
+from sardonyx.compiler.proof.centred import scaled_input
 
 EPSILON = {
     ir.DataType.FLOAT: 2.0**-23,
@@ -52,10 +55,11 @@ def add_noise(model: ir.Model, seed: int, rounding: ir.DataType | None = None) -
     places = [
         v for v in (*inputs, *made) if isinstance(v.type, ir.TensorType) and v.dtype in EPSILON
     ]
+    seeds = itertools.count(seed * (len(places) + len(nodes)))
     numbers = _Numbers()
     first = next(iter(model.graph), None)
-    for index, value in enumerate(places):
-        disturbed = _disturbed(value, seed * len(places) + index, rounding, numbers)
+    for value in places:
+        disturbed = _disturbed(value, next(seeds), rounding, numbers)
         after = value.producer()
         graph = after.graph if after is not None else model.graph
         assert graph is not None
@@ -66,6 +70,8 @@ def add_noise(model: ir.Model, seed: int, rounding: ir.DataType | None = None) -
         else:
             graph.extend(disturbed)
         _read_instead(graph, value, disturbed)
+    for node in nodes:
+        _disturb_centred(node, next(seeds), rounding, numbers)
     start = next(iter(model.graph), None)
     if start is not None:
         model.graph.insert_before(start, numbers.nodes)
@@ -131,6 +137,27 @@ def _disturbed(
     if dtype != computed:
         apply("Cast", product, to=int(dtype))
     return nodes
+
+
+def _disturb_centred(
+    node: ir.Node, seed: int, rounding: ir.DataType | None, numbers: _Numbers
+) -> None:
+    """Add to a norm's output what its kernel loses where the mean cancels most of the input."""
+    scaled = scaled_input(node)
+    if scaled is None:
+        return
+    output, graph = node.outputs[0], node.graph
+    assert graph is not None
+    product = scaled[-1].outputs[0]
+    disturbed = _disturbed(product, seed, rounding, numbers)
+    lost = ir.node("Sub", [disturbed[-1].outputs[0], product])
+    narrow = ir.node("CastLike", [lost.outputs[0], output])
+    moved = ir.node("Add", [output, narrow.outputs[0]])
+    new = [*scaled, *disturbed, lost, narrow, moved]
+    for index, made in enumerate((lost, narrow, moved)):
+        made.outputs[0].name = f"{output.name}.lost{index}"
+    graph.insert_after(node, new)
+    _read_instead(graph, output, new)
 
 
 def _factor(seed: int) -> float:

@@ -13,7 +13,7 @@ from tests.support.run import run_ort
 NOISE = {"atol": 5e-7, "rtol": 1e-6}
 SIZES = [{"b": 40}, {"b": 1}]
 HEAD = "g (float[b,5] x) => (float[b,5] y) "
-LOG = {"Clip": 1, "Exp": 1, "Add": 1, "Log": 1, "Max": 1}
+LOG = {"Clip": 1, "Exp": 1, "Add": 2, "Sub": 2, "Div": 1, "Log": 1, "Max": 1}
 EXP = {"Clip": 1, "Exp": 1, "Add": 2, "Mul": 2, "Div": 1}
 CASES = [("Softplus", SOFTPLUS_BY_LOG, LOG), ("Mish", MISH_BY_EXP, EXP)]
 
@@ -31,12 +31,12 @@ def test_the_whole_range_of_single_precision(op_type, rule, left):
     given = model(HEAD + f"{{ y = {op_type}(x) }}")
     apply(rule, given)
     extremes = [1e30, 3e38, 88.7, 88.8, 80, 79.9, 20, 19.9, 0, -0.0]
-    x = np.float32([*np.linspace(-100, 100, 990), *extremes]).reshape(-1, 5)
+    x = np.float32([*np.linspace(-80, 100, 990), *extremes]).reshape(-1, 5)
     (got,) = run_ort(given, {"x": x})
     wide = x.astype(np.float64)
     softplus = np.logaddexp(0, wide)
     wanted = softplus if op_type == "Softplus" else wide * np.tanh(softplus)
-    np.testing.assert_allclose(got, wanted, atol=1.2e-7, rtol=5e-7)
+    np.testing.assert_allclose(got, wanted, atol=0, rtol=5e-7)
 
 
 @pytest.mark.parametrize(("op_type", "rule", "left"), CASES)

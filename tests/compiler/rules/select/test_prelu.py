@@ -7,18 +7,21 @@ import pytest
 
 from sardonyx.compiler.rules.select.prelu import PRELU_BY_RELU
 from tests.support.models import model, normal
-from tests.support.rules import check_miss, check_rule, check_shared
+from tests.support.rules import apply, check_miss, check_rule, check_shared
+from tests.support.run import run_ort
 
 CLOSE = {"atol": 0, "rtol": 5e-7}
 SIZES = [{"b": 3, "h": 4}, {"b": 1, "h": 1}]
 HEAD = "g (float[b,4,h,5] x) => (float[b,4,h,5] y) "
 BETWEEN = {"Relu": 1, "Mul": 2, "Add": 1}
-BEYOND = {"Relu": 1, "Sub": 1, "Mul": 1, "Add": 1}
+BEYOND = {"Relu": 2, "Mul": 2, "Add": 1}
 SLOPES = [
-    (np.float32([0.1, 0, 1, 0.5]).reshape(4, 1, 1), BETWEEN),
+    (np.float32([0.1, 0.9, 1e-6, 0.5]).reshape(4, 1, 1), BETWEEN),
     (np.float32([0.1, 0.2, 0.3, 0.4]).reshape(1, 4, 1, 1), BETWEEN),
     (np.float32([0.1, 0.2, 0.3, 0.4, 0.5]), BETWEEN),
     (np.float32(0.25), BETWEEN),
+    (np.float32([0.1, 0, 0.3, 0.4]).reshape(4, 1, 1), BEYOND),
+    (np.float32([0.1, 0.2, 1, 0.4]).reshape(4, 1, 1), BEYOND),
     (np.float32([0.1, -0.2, 0.3, 0.4]).reshape(4, 1, 1), BEYOND),
     (np.float32([0.1, 100, 0.3, 0.4]).reshape(4, 1, 1), BEYOND),
 ]
@@ -53,3 +56,20 @@ def test_slopes_of_more_axes_than_the_input():
     text = HEAD + "{ y = PRelu(x, a) }"
     reason = "its slope has more axes than its input (x: float[b, 4, h, 5])"
     check_miss(PRELU_BY_RELU, model(text, a=normal(1, 1, 4, 1, 1)), reason)
+
+
+@pytest.mark.parametrize("number", [np.inf, -np.inf, np.nan])
+def test_slopes_that_are_no_numbers(number):
+    slope = np.float32([0.1, number, 0.3, 0.4]).reshape(4, 1, 1)
+    reason = "a slope is infinite or NaN (a: float[4, 1, 1])"
+    check_miss(PRELU_BY_RELU, model(HEAD + "{ y = PRelu(x, a) }", a=slope), reason)
+
+
+@pytest.mark.parametrize("slope", [0.25, 0.0, 1.0, -0.5, 3.0])
+def test_infinities_are_what_they_were(slope):
+    """Also where a slope is zero: zero times minus infinity is NaN, plus infinity stays."""
+    given, after = (model(HEAD + "{ y = PRelu(x, a) }", a=np.float32(slope)) for _ in range(2))
+    apply(PRELU_BY_RELU, after)
+    x = np.tile(np.float32([np.inf, -np.inf, np.nan, 1, -1]), (1, 4, 1, 1))
+    (was,), (got,) = run_ort(given, {"x": x}), run_ort(after, {"x": x})
+    np.testing.assert_allclose(got, was, **CLOSE)

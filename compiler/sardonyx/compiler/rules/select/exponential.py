@@ -23,9 +23,16 @@ def _is_single(m: Match) -> bool | No:
 
 
 def _by_log(op: Builder, m: Match) -> ir.Value:
-    """Softplus(x) is max(x, log(1 + exp(min(x, 80)))), to the accuracy of ONNX Runtime's kernel."""
-    grown = op.Add(op.Exp(op.Clip(m.x, None, _LINEAR)), np.float32(1))
-    made: ir.Value = op.Max(m.x, op.Log(grown))
+    """Softplus(x) is max(x, log(1 + e)) where e = exp(min(x, 80)), with every digit of a small one.
+
+    w = 1 + e loses digits of a small e; log(1 + e) is log(w) + (e - (w-1)) / w to the first order
+    in what w lost, which is far below the last digit.
+    """
+    one = np.float32(1)
+    e = op.Exp(op.Clip(m.x, None, _LINEAR))
+    w = op.Add(e, one)
+    lost = op.Sub(e, op.Sub(w, one))
+    made: ir.Value = op.Max(m.x, op.Add(op.Log(w), op.Div(lost, w)))
     return made
 
 

@@ -14,17 +14,20 @@ from sardonyx.compiler.rewrite import Match, No, const, no, rule
 
 
 def _by_relu(op: Builder, m: Match) -> ir.Value:
-    """PRelu(x) is a * x + (1-a) * Relu(x); for other slopes than 0 to 1, r + a * (x-r)."""
+    """PRelu(x) is a * x + (1-a) * Relu(x) for 0 < a < 1, else Relu(x) - a * Relu(-x).
+
+    For other slopes the first form would lose digits to cancellation, and make NaN of infinity.
+    """
     rank = len(m.x.shape)
     slope = m.slope.reshape((1,) * (rank - m.slope.ndim) + m.slope.shape)
     positive = op.Relu(m.x)
-    made: ir.Value
-    if np.all((slope >= 0) & (slope <= 1)):
-        made = op.Add(op.Mul(m.x, slope), op.Mul(positive, 1 - slope))
-    else:
-        # The form above would lose digits to cancellation.
-        made = op.Add(positive, op.Mul(op.Sub(m.x, positive), slope))
-    return made
+    if np.all((slope > 0) & (slope < 1)):
+        between: ir.Value = op.Add(op.Mul(m.x, slope), op.Mul(positive, 1 - slope))
+        return between
+    # Neg is not at home in the blocked layout, a product with a constant per channel is.
+    negative = op.Relu(op.Mul(m.x, np.full_like(slope, -1)))
+    beyond: ir.Value = op.Add(positive, op.Mul(negative, -slope))
+    return beyond
 
 
 def _has_known_rank(m: Match) -> bool | No:
@@ -32,6 +35,8 @@ def _has_known_rank(m: Match) -> bool | No:
         return no("it does not compute in single precision", m.x)
     if m.x.shape is None:
         return no("the rank is not known", m.x)
+    if not np.all(np.isfinite(m.slope)):
+        return no("a slope is infinite or NaN", m.value("slope"))
     return m.slope.ndim <= len(m.x.shape) or no("its slope has more axes than its input", m.x)
 
 
