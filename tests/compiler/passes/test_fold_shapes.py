@@ -13,8 +13,9 @@ from sardonyx.compiler.passes.fold_constants import FoldConstants
 from sardonyx.compiler.passes.fold_shapes import FoldShapes
 from sardonyx.compiler.passes.infer_types import InferTypes
 from sardonyx.compiler.passes.manager import PassManager, Repeat
-from tests.support.models import clone, model
+from tests.support.models import clone, model, normal
 from tests.support.rules import check_rule, check_same, counts
+from tests.support.run import run_ort
 
 FOLD = FoldShapes()
 ROUND = Repeat((InferTypes(), FoldConstants(), FOLD, Canonicalize(), RemoveDeadCode()))
@@ -93,6 +94,34 @@ def test_one_dimension_that_is_computed_is_left_to_the_runtime():
         **INDICES,
     )
     cleaned(given, SIZES, {"Reshape": 1, "Neg": 1})
+
+
+def test_a_size_that_only_the_caller_knows_stays_where_there_may_be_no_elements():
+    """With a batch of none, -1 could be anything, and ONNX Runtime refuses it."""
+    given = model(
+        """g (float[batch,6] x, int64[1] rows) => (float[b,r,c] y) {
+            s = Shape<start = 0, end = 1>(x) t = Concat<axis = 0>(s, rows, i2) y = Reshape(x, t)
+        }""",
+        **INDICES,
+    )
+    after = clone(given)
+    PassManager(Editor(after, Types.inferred(after)), level=2).run([ROUND])
+    assert counts(after) == {"Shape": 1, "Concat": 1, "Reshape": 1}
+    for count in (0, 4):
+        (y,) = run_ort(after, {"x": normal(count, 6), "rows": np.array([3])})
+        assert y.shape == (count, 3, 2)
+
+
+def test_a_size_that_only_the_caller_knows_may_be_left_open_beside_numbers():
+    given = model(
+        """g (float[4,6] x, int64[1] rows) => (float[r,c] y) {
+            t = Concat<axis = 0>(rows, i2) y = Reshape(x, t)
+        }""",
+        **INDICES,
+    )
+    PassManager(Editor(given, Types.inferred(given)), level=2).run([FOLD])
+    (shape,) = (v for v in given.graph.initializers.values() if v.uses())
+    assert shape.const_value.numpy().tolist() == [-1, 2]
 
 
 def test_an_output_that_is_declared_to_be_what_it_cannot_be_is_left_to_the_runtime():

@@ -161,7 +161,8 @@ def _fold_reshape(node: ir.Node, editor: Editor, declared: set[str], sites: _SIT
     """Reshape to [batch, seq, 12, 64] becomes Reshape to [0, 0, 12, 64] where the operand has them.
 
     A zero copies the operand's dimension at the same place, and one remaining symbol may be -1
-    unless one of the copied dimensions may be 0.
+    unless one of the copied dimensions may be 0, for which it is the model's own arithmetic that
+    has to say what remains.
     """
     data, shape = node.inputs[0], node.inputs[1]
     if data is None or shape is None or constants.is_constant(shape) or data.shape is None:
@@ -175,7 +176,7 @@ def _fold_reshape(node: ir.Node, editor: Editor, declared: set[str], sites: _SIT
     if len(unknown) > 1 or (unknown and -1 in target):
         return
     copied = [data.shape[i] for i, t in enumerate(target) if t == 0 and i < len(data.shape)]
-    if unknown and not all(_is_positive(dim, declared) for dim in copied):
+    if unknown and not _may_be_open(elements[unknown[0]], copied, declared):
         return
     folded = [-1 if t is None else t for t in target]
     built = editor.builder()
@@ -186,6 +187,13 @@ def _fold_reshape(node: ir.Node, editor: Editor, declared: set[str], sites: _SIT
         return
     editor.replace(node.outputs, [made], built, "fold_shapes")
     sites.setdefault("reshape", []).append(node.op_type)
+
+
+def _may_be_open(rest: Dim, copied: Sequence[Dim], declared: set[str]) -> bool:
+    """Say whether a dimension is what remains when the others are taken off."""
+    if all(isinstance(dim, int) for dim in copied):
+        return 0 not in copied
+    return all(_is_positive(dim, declared) for dim in (rest, *copied))
 
 
 def _is_positive(dim: Dim, declared: set[str]) -> bool:
