@@ -21,7 +21,7 @@ from .errors import RunError
 # Nothing but sys is imported before the path is the parent's: the current folder is not on it.
 _BOOT = (
     "import sys; sys.path[:] = sys.argv[1].split(chr(10)); "
-    "from sardonyx.runtime.worker import main; main()"
+    "from importlib import import_module; import_module(sys.argv[2]).main()"
 )
 
 
@@ -36,12 +36,16 @@ class ChildError(RunError):
 
 
 class Child:
-    """A process that loads one model; use it as a context manager, so that it always ends."""
+    """A process that loads one model; use it as a context manager, so that it always ends.
 
-    def __init__(self) -> None:
+    Args:
+        worker: The module whose ``main`` answers there.
+    """
+
+    def __init__(self, worker: str = "sardonyx.runtime.worker") -> None:
         self._log = tempfile.TemporaryFile()  # noqa: SIM115
         self._process = subprocess.Popen(
-            [sys.executable, "-c", _BOOT, "\n".join(map(os.path.abspath, sys.path))],
+            [sys.executable, "-c", _BOOT, "\n".join(map(os.path.abspath, sys.path)), worker],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._log,

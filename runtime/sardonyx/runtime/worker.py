@@ -159,9 +159,13 @@ def _error(error: Exception) -> dict[str, Any]:
 
 def main() -> None:
     """Serve until standard input ends."""
+    serve(Worker())
+
+
+def serve(worker: Any) -> None:
+    """Answer each request by the method of a worker that it names, until standard input ends."""
     answers = os.fdopen(os.dup(1), "w", buffering=1, encoding="utf-8")
     os.dup2(2, 1)
-    worker = Worker()
     for line in sys.stdin:
         request = json.loads(line)
         try:

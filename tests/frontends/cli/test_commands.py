@@ -96,17 +96,6 @@ def test_numbers_that_json_lacks_are_written_as_text(sardonyx, net, tmp_path):
     assert output["max"] in {"inf", "nan"}
 
 
-def test_bench_measures(sardonyx, net, tmp_path):
-    np.save(tmp_path / "x.npy", normal(3, 4))
-    said = sardonyx.json("bench", net, "--seconds", 0.05, "-i", f"x={tmp_path}/x.npy")
-    assert said["inputs"] == {"x": [3, 4]}
-    assert said["runs"] > 0
-    assert 0 < said["min_ms"] <= said["median_ms"] <= said["p90_ms"] <= said["p99_ms"]
-    assert said["providers"]
-    assert sardonyx("bench", net, "--seconds", 0, "--warm-up", 0, "--threads", 1) == 0
-    assert "median_ms" in sardonyx.out
-
-
 def test_inspect_shows_what_a_model_is(sardonyx, net):
     said = sardonyx.json("inspect", net)
     assert said["inputs"] == ["x: float[batch, 4]"]

@@ -196,24 +196,49 @@ def bench(
     source: Source,
     *,
     inputs: Inputs = None,
-    dims: Dims = None,
-    seconds: Annotated[float, typer.Option(min=0, help="How long to measure.")] = 3.0,
+    dims: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--dim", metavar="NAME=N[,N]", help="Lengths of a symbolic dimension; repeatable."
+        ),
+    ] = None,
+    clients: Annotated[
+        str, typer.Option(metavar="N[,N]", help="Threads that call at the same time.")
+    ] = "1",
+    against: Annotated[
+        list[str] | None,
+        typer.Option(metavar="SRC", help="Another model, measured in turn; repeatable."),
+    ] = None,
+    against_provider: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME", help="The same model on another provider; repeatable."),
+    ] = None,
+    against_ort: Annotated[
+        bool, typer.Option("--against-ort", help="The same model in ONNX Runtime at its defaults.")
+    ] = False,
+    seconds: Annotated[
+        float, typer.Option(min=0, help="How long to measure each, for each number of clients.")
+    ] = 3.0,
     warm_up: Annotated[int, typer.Option(min=0, help="Runs that do not count.")] = 5,
     threads: Threads = None,
     provider: Provider = None,
     as_json: Json = False,
 ) -> None:
-    """Measure the latency of a model on random inputs."""
-    from sardonyx.frontends.cli.running import run_bench
+    """Measure latency, throughput and memory of a model, each model in a process of its own."""
+    from sardonyx.frontends.cli.benching import run_bench
 
     run_bench(
         source,
         inputs or [],
         dims or [],
+        against=against or [],
+        against_providers=against_provider or [],
+        against_ort=against_ort,
+        clients=clients,
         seconds=seconds,
         warm_up=warm_up,
         threads=threads,
-        provider=provider,
+        provider=provider or [],
         as_json=as_json,
     )
 

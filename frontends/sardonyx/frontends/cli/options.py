@@ -11,6 +11,7 @@ from sardonyx.compiler.errors import UnsupportedError
 Dynamic = dict[str | int, dict[int, str]]
 
 _DYNAMIC = re.compile(r"(?P<input>[^:=]+):(?P<axis>-?\d+)=(?P<name>[A-Za-z_]\w*)")
+_COUNTS = re.compile(r"\d+(,\d+)*")
 _DIM = re.compile(r"(?P<name>[^=]+)=(?P<size>\d+)")
 
 
@@ -44,6 +45,36 @@ def parse_dims(options: Iterable[str]) -> dict[str, int]:
             raise _malformed("--dim", option, "NAME=N, for example batch=4")
         found[match["name"]] = int(match["size"])
     return found
+
+
+def parse_dim_lists(options: Iterable[str]) -> dict[str, list[int]]:
+    """Read `batch=1,8,32`.
+
+    Raises:
+        UnsupportedError: An option has another form.
+    """
+    found: dict[str, list[int]] = {}
+    for option in options:
+        name, _, sizes = option.partition("=")
+        if not name or not _COUNTS.fullmatch(sizes):
+            raise _malformed("--dim", option, "NAME=N or NAME=N,N, for example batch=1,8")
+        found[name] = _distinct(sizes)
+    return found
+
+
+def parse_counts(option: str, text: str) -> list[int]:
+    """Read `1,2,4`, numbers from 1.
+
+    Raises:
+        UnsupportedError: It has another form.
+    """
+    if not _COUNTS.fullmatch(text) or 0 in _distinct(text):
+        raise _malformed(option, text, "numbers from 1 with commas between, for example 1,2,4")
+    return _distinct(text)
+
+
+def _distinct(text: str) -> list[int]:
+    return list(dict.fromkeys(map(int, text.split(","))))
 
 
 def parse_files(options: Iterable[str]) -> dict[str, Path]:

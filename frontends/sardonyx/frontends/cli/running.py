@@ -1,10 +1,9 @@
-"""`sardonyx run` and `sardonyx bench`."""
+"""`sardonyx run`."""
 
 from __future__ import annotations
 
 import contextlib
 import os
-import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -95,50 +94,3 @@ def _describe(value: Any) -> dict[str, Any]:
 def _number(figure: float) -> float | str:
     """Return a number that JSON has; it has no NaN and no infinity."""
     return float(figure) if np.isfinite(figure) else str(figure)
-
-
-def run_bench(
-    source: str,
-    inputs: Sequence[str],
-    dims: Sequence[str],
-    *,
-    seconds: float,
-    warm_up: int,
-    threads: int | None,
-    provider: list[str] | None,
-    as_json: bool,
-) -> None:
-    """Measure the latency of a model."""
-    files, lengths = parse_files(inputs), parse_dims(dims)
-    session = _session(source, threads, provider, as_json)
-    feeds = make_feeds(session.inputs, files, lengths, seed=0)
-    with status(f"measuring for {seconds:g} s", as_json):
-        for _ in range(warm_up):
-            session.run_named(feeds)
-        times = _time(session, feeds, seconds)
-    milliseconds = np.array(times) * 1e3
-    shapes = {k: list(np.shape(v)) for k, v in feeds.items()}
-    figures = {
-        "runs": len(times),
-        "median_ms": float(np.median(milliseconds)),
-        "p90_ms": float(np.percentile(milliseconds, 90)),
-        "p99_ms": float(np.percentile(milliseconds, 99)),
-        "min_ms": float(milliseconds.min()),
-        "per_second": len(times) / float(np.sum(times)),
-        "threads": session.settings.threads,
-        "providers": list(session.providers),
-    }
-    if as_json:
-        print_json({"inputs": shapes, **figures})
-    else:
-        print_rows(f"{source} {shapes}", [figures])
-
-
-def _time(session: runtime.Session, feeds: Mapping[str, Any], seconds: float) -> list[float]:
-    times: list[float] = []
-    end = time.perf_counter() + seconds
-    while not times or time.perf_counter() < end:
-        started = time.perf_counter()
-        session.run_named(feeds)
-        times.append(time.perf_counter() - started)
-    return times
