@@ -68,7 +68,8 @@ class Member:
         options: Options of the model and its twin, wherever they are not those of the `def`.
         small: Types of inputs and options that make a small model of it for the tests.
         inputs: How an input is made that is not normally distributed noise.
-        names: From a parameter's name to its name in the twin's state_dict.
+        names: From a parameter's name to its name in the twin's state_dict; None where both have
+            their parameters in the same order.
         is_training: Whether model and twin behave as in training.
     """
 
@@ -80,7 +81,7 @@ class Member:
     options: Mapping[str, Any] = field(default_factory=dict)
     small: Mapping[str, Any] = field(default_factory=dict)
     inputs: Mapping[str, Maker] = field(default_factory=dict)
-    names: Callable[[str], str] = same
+    names: Callable[[str], str] | None = same
     is_training: bool = False
 
     @property

@@ -17,11 +17,19 @@ from sardonyx.frontends import dsl
 
 @dataclass(frozen=True)
 class Pair:
-    """A model and its twin, with the same weights."""
+    """A model and its twin, with the same weights.
+
+    Attributes:
+        member: The row of the zoo.
+        model: The model in the language.
+        twin: The module in PyTorch.
+        names: The name map of their weights: of each parameter its name in the state_dict.
+    """
 
     member: Member
     model: dsl.Model
     twin: nn.Module
+    names: dict[str, str]
 
 
 def pair(member: Member, *, is_small: bool, seed: int = 0) -> Pair:
@@ -41,8 +49,11 @@ def pair(member: Member, *, is_small: bool, seed: int = 0) -> Pair:
         for name, value in twin.state_dict().items()
         if not name.endswith("num_batches_tracked")
     }
-    model.load(state, {name: member.names(name) for name in model.parameters()})
-    return Pair(member, model, twin)
+    own = list(model.parameters())
+    there = map(member.names, own) if member.names else state
+    names = dict(zip(own, there, strict=True))
+    model.load(state, names)
+    return Pair(member, model, twin, names)
 
 
 def disturb(twin: nn.Module) -> None:
@@ -75,7 +86,7 @@ def wanted(found: Pair, feeds: Feeds) -> list[np.ndarray]:
         torch.set_default_dtype(before)
     if found.member.is_training:
         state = wide.state_dict()
-        results += [state[found.member.names(name)].numpy() for name in found.model.updates()]
+        results += [state[found.names[name]].numpy() for name in found.model.updates()]
     return results
 
 
