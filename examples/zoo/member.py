@@ -61,8 +61,8 @@ class Member:
     Attributes:
         name: What the table calls it.
         model: The model at its full size.
-        twin: Module beside the model's, and what makes the twin there from the model's options:
-            "resnet_torch:resnet50".
+        twin: Module beside the model's, and what makes the twin there, "resnet_torch:ResNet": of
+            the model's options, and of the dims of those inputs that it has an argument for.
         at: Two assignments of the symbolic sizes, at which both must agree.
         full_at: The one at which the full model is measured; the first of `at` by default.
         options: Options of the model and its twin, wherever they are not those of the `def`.

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from examples.zoo import blocks, convolutional, neurons
+from examples.zoo import attention, blocks, convolutional, neurons
 from examples.zoo.member import Member
 
 FAMILIES: dict[str, tuple[Member, ...]] = {
     "Neurons": neurons.MEMBERS,
     "Normalisation, pooling and shapes": blocks.MEMBERS,
     "Convolutional networks": convolutional.MEMBERS,
+    "Attention and Transformers": attention.MEMBERS,
 }
 
 MEMBERS: dict[str, Member] = {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import importlib
+import inspect
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -42,7 +43,9 @@ def pair(member: Member, *, is_small: bool, seed: int = 0) -> Pair:
     module, maker = member.twin.split(":")
     package = member.module.rpartition(".")[0]
     make = getattr(importlib.import_module(f"{package}.{module}"), maker)
-    twin = make(**model.options).train(member.is_training)
+    given = inspect.signature(make).parameters
+    dims = {name: spec.dims for name, spec in model.inputs.items() if name in given}
+    twin = make(**dims, **model.options).train(member.is_training)
     disturb(twin)
     state = {
         name: value

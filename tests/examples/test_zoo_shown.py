@@ -8,12 +8,15 @@ import numpy as np
 import pytest
 
 from examples.zoo import twins
+from examples.zoo.attention import gpt
+from examples.zoo.convolutional import lenet, resnet
 from examples.zoo.registry import MEMBERS
 from sardonyx import runtime
 from sardonyx.compiler import compile
 
-LINES = {"lenet5": 15, "resnet50": 45}
-"""The most lines of members that must be short, docstrings not counted."""
+LENET = (lenet.lenet5,)
+RESNET = (resnet.unit, resnet.shortcut, resnet.bottleneck, resnet.resnet)
+GPT_BLOCK = (gpt.attend, gpt.block)
 
 
 def outputs(name: str, feeds: dict[str, np.ndarray]) -> list[np.ndarray]:
@@ -22,17 +25,16 @@ def outputs(name: str, feeds: dict[str, np.ndarray]) -> list[np.ndarray]:
     return list(runtime.load(program, threads=1).run_named(feeds).values())
 
 
-def lines_of(name: str) -> int:
-    """The lines of code of a member's file after its imports; docstrings, blanks left out."""
-    source = inspect.getsource(inspect.getmodule(MEMBERS[name].model._function))
-    code = source.split("from sardonyx.frontends import dsl\n", 1)[1]
-    kept = [line for line in code.splitlines() if line.strip() and '"""' not in line]
-    return len(kept)
+def lines_of(*functions: object) -> int:
+    """The lines of code of functions; docstrings and blank lines are not counted."""
+    sources = [inspect.getsource(getattr(f, "_function", f)) for f in functions]
+    lines = [line for source in sources for line in source.splitlines()]
+    return sum(bool(line.strip()) and '"""' not in line for line in lines)
 
 
-@pytest.mark.parametrize("name", LINES)
-def test_a_member_is_short(name):
-    assert lines_of(name) <= LINES[name]
+@pytest.mark.parametrize(("functions", "most"), [(LENET, 15), (RESNET, 45), (GPT_BLOCK, 25)])
+def test_the_zoo_is_short(functions, most):
+    assert lines_of(*functions) <= most
 
 
 def test_two_layers_solve_exclusive_or():
@@ -62,3 +64,18 @@ def test_dropout_drops_the_share_it_is_asked_for():
     assert np.allclose(y[y != 0], 1 / 0.7)
     # Four standard deviations of the share of 10,000 draws.
     assert abs((y == 0).mean() - 0.3) <= 4 * np.sqrt(0.3 * 0.7 / 10_000)
+
+
+def test_a_cached_decoder_says_the_same_step_by_step():
+    member = MEMBERS["gpt"]
+    pair = twins.pair(member, is_small=True)
+    session = runtime.load(compile(pair.model), threads=1)
+    feeds = member.feeds(pair.model, {"batch": 2, "length": 6, "before": 0})
+    whole, cache = session(**feeds)
+    past, steps = feeds["past"], []
+    for token in np.split(feeds["tokens"], 6, axis=1):
+        logits, past = session(token, past)
+        steps.append(logits)
+    scale = np.abs(whole).max()
+    np.testing.assert_allclose(np.concatenate(steps, 1), whole, rtol=0, atol=1e-5 * scale)
+    np.testing.assert_allclose(past, cache, rtol=0, atol=1e-5 * np.abs(cache).max())
