@@ -15,6 +15,7 @@ import onnx_ir as ir
 from sardonyx.compiler.errors import SardonyxError, UnsupportedError
 from sardonyx.compiler.explanation import Explanation, Tracker
 from sardonyx.compiler.export import TUNING, best_opset, note
+from sardonyx.compiler.ir.calls import inline_calls
 from sardonyx.compiler.ir.edit import Editor
 from sardonyx.compiler.ir.signature import CANONICAL_OPSET
 from sardonyx.compiler.ir.types import Types
@@ -321,11 +322,8 @@ def _drop_trailing_gaps(model: ir.Model) -> None:
 
 def _inlined(model: ir.Model) -> ir.Model:
     """Inline model-local functions, so that passes see through them."""
-    if not model.functions:
-        return model
     try:
-        return ir.passes.common.InlinePass()(model).model
-    except Exception as error:
-        raise SardonyxError(
-            "The model's functions cannot be inlined.", found=str(error.__cause__ or error)
-        ) from error
+        inline_calls(model)
+    except ValueError as error:
+        raise SardonyxError("The model's functions cannot be inlined.", found=str(error)) from error
+    return model

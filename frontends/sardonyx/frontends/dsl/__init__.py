@@ -77,6 +77,7 @@ from sardonyx.frontends.dsl.elementwise import min_ as min
 from sardonyx.frontends.dsl.elementwise import round_ as round
 from sardonyx.frontends.dsl.elementwise import sum_ as sum
 from sardonyx.frontends.dsl.errors import DslError
+from sardonyx.frontends.dsl.functions import function
 from sardonyx.frontends.dsl.joining import (
     arange,
     concat,
@@ -172,6 +173,7 @@ __all__ = [
     "flatten",
     "floor",
     "full",
+    "function",
     "gather",
     "gaussian_noise",
     "gelu",

@@ -9,7 +9,9 @@ from itertools import count
 
 import onnx_ir as ir
 
+from sardonyx.compiler.ir.calls import inline_calls
 from sardonyx.compiler.ir.provenance import sources
+from sardonyx.compiler.ir.types import Types
 from sardonyx.compiler.ops.cost import cost_of
 from sardonyx.compiler.ops.row import Absent, find
 from sardonyx.frontends.dsl.dtypes import TensorSpec
@@ -140,6 +142,10 @@ def summarize(model: ir.Model, parameters: Mapping[str, Parameter], depth: int) 
         raise DslError(
             "A table has a depth of 0 or more.", found=repr(depth), expected="an int of 0 or more"
         )
+    if model.functions:
+        model = model.clone()
+        inline_calls(model)
+        Types.inferred(model)
     root = _Scope(str(model.graph.name), 0)
     seen = count()
     for node in model.graph.all_nodes():
@@ -214,9 +220,10 @@ def _add_node(root: _Scope, node: ir.Node, depth: int, number: int) -> None:
 
 
 def _path(node: ir.Node) -> list[str]:
+    # Of a node in a function: the source of the call, a slash, its own.
     source = next(iter(sources(node)), "")
-    scopes, space, _ = source.rpartition(" ")
-    return scopes.split(".") if space else []
+    parts = [part.rpartition(" ")[0] for part in source.split("/")]
+    return [name for part in parts for name in part.split(".") if name]
 
 
 def _scopes(root: _Scope, names: list[str], depth: int) -> Iterator[_Scope]:
@@ -249,6 +256,8 @@ def _multiply_adds(node: ir.Node) -> int:
 def _is_of_sizes(node: ir.Node) -> bool:
     """Say whether a node computes with sizes rather than with the model's tensors."""
     value = node.outputs[0]
+    if node.op_type == "Constant":
+        return True
     is_whole = value.dtype is not None and value.dtype.is_integer()
     return is_whole and value.shape is not None and len(value.shape) < 2
 

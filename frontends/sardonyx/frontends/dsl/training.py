@@ -45,9 +45,10 @@ def update(parameter: Tensor, value: Tensor) -> None:
         )
     if trace.block is not trace.root:
         raise DslError(
-            f"The parameter {parameter.name!r} is updated inside of a body of control flow.",
+            f"The parameter {parameter.name!r} is updated inside of a body or a function.",
+            found="a line inside cond, loop, scan or @dsl.function",
             expected="one update for each run of the model",
-            remedy="return the value from the body, and update after cond, loop or scan",
+            remedy="return the value, and update outside",
         )
     if parameter.name in trace.updates:
         raise DslError(
