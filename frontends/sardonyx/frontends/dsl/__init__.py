@@ -26,6 +26,8 @@ from sardonyx.frontends.dsl.dtypes import (
     i16,
     i32,
     i64,
+    optional,
+    sequence,
     string,
     u8,
     u16,
@@ -114,6 +116,12 @@ from sardonyx.frontends.dsl.reshaping import (
     transpose,
     unsqueeze,
 )
+from sardonyx.frontends.dsl.sequences import (
+    Sequence,
+    empty_sequence,
+    sequence_of,
+    split_to_sequence,
+)
 from sardonyx.frontends.dsl.summary import Summary
 from sardonyx.frontends.dsl.tensor import Tensor
 from sardonyx.frontends.dsl.trace import Parameter, scope
@@ -134,6 +142,7 @@ __all__ = [
     "DslError",
     "Model",
     "Parameter",
+    "Sequence",
     "Summary",
     "Tensor",
     "TensorSpec",
@@ -164,6 +173,7 @@ __all__ = [
     "einsum",
     "elu",
     "embedding",
+    "empty_sequence",
     "erf",
     "exp",
     "expand",
@@ -208,6 +218,7 @@ __all__ = [
     "multi_head_attention",
     "ones",
     "op",
+    "optional",
     "pad",
     "parameter",
     "permute",
@@ -224,6 +235,8 @@ __all__ = [
     "scan",
     "scope",
     "selu",
+    "sequence",
+    "sequence_of",
     "sigmoid",
     "sign",
     "silu",
@@ -232,6 +245,7 @@ __all__ = [
     "softplus",
     "softsign",
     "split",
+    "split_to_sequence",
     "sqrt",
     "squeeze",
     "stack",

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import onnx_ir as ir
 
 from sardonyx.frontends.dsl import shapes, sizes
-from sardonyx.frontends.dsl.dtypes import DType, TensorSpec
+from sardonyx.frontends.dsl.dtypes import DType, TensorSpec, spec_of
 from sardonyx.frontends.dsl.emit import emit
 from sardonyx.frontends.dsl.errors import DslError
 from sardonyx.frontends.dsl.symbol import RawDim, describe, is_tensor, listed
@@ -40,14 +41,7 @@ def build(
 ) -> tuple[ir.Graph, tuple[Tensor, ...]]:
     """Build a subgraph of a function; return it and its outputs."""
     trace = current()
-    inputs = [
-        ir.Value(
-            name=trace.names.unique(trace.full_name(f"{name}.argument")),
-            shape=ir.Shape(spec.dims),
-            type=ir.TensorType(spec.dtype.code),
-        )
-        for spec in types
-    ]
+    inputs = [spec.value(trace.names.unique(trace.full_name(f"{name}.argument"))) for spec in types]
     graph = ir.Graph(inputs, [], nodes=[], name=trace.names.unique(trace.full_name(name)))
     outer = trace.block
     trace.block = Block(graph, outer)
@@ -73,7 +67,7 @@ def build_stable(
     first: Sequence[TensorSpec] = (),
     last: Sequence[TensorSpec] = (),
     may_resize: bool,
-) -> tuple[ir.Graph, list[list[RawDim]]]:
+) -> tuple[ir.Graph, list[list[RawDim] | None]]:
     """Build the body of a loop, whose state keeps its type; return it and the state's dims.
 
     The body takes `first`, the state and `last`; it returns as many tensors as `first` has less
@@ -84,33 +78,51 @@ def build_stable(
         DslError: The state changes its dtype or rank, or a size where `may_resize` is False.
     """
     trace = current()
-    dims = [list(x.dims) for x in state]
+    dims: list[list[RawDim] | None] = [_dims(x) for x in state]
     free: set[str] = set()
     skipped = max(0, len(first) - 1)
     while True:
         before = trace.names.copy()
-        specs = [_spec(x.dtype, d) for x, d in zip(state, dims, strict=True)]
+        specs = [_spec(x, row) for x, row in zip(state, dims, strict=True)]
         graph, made = build(kind, function, [*first, *specs, *last])
         after = made[skipped : skipped + len(state)]
         _refuse_other_type(kind, state, after)
-        changing = [
-            (row, axis)
-            for row, new in zip(dims, after, strict=True)
-            for axis, dim in enumerate(new.dims)
-            if not sizes.same(row[axis], dim) and str(row[axis]) not in free
-        ]
-        if not changing:
+        changed = [_loosened(row, _dims(x), free) for row, x in zip(dims, after, strict=True)]
+        if changed == dims:
             break
         if not may_resize:
             _refuse_other_size(kind, state, after)
             break
-        for row, axis in changing:
-            row[axis] = trace.types.new_symbol()
-            free.add(str(row[axis]))
+        dims = changed
         _discard(graph)
         trace.restore(before)
-    final = [[trace.types.new_symbol() if str(d) in free else d for d in row] for row in dims]
+    final = [
+        row and [trace.types.new_symbol() if str(d) in free else d for d in row] for row in dims
+    ]
     return graph, final
+
+
+def _dims(x: Tensor) -> list[RawDim] | None:
+    return None if x.value.shape is None else list(x.value.shape)
+
+
+def _spec(x: Tensor, dims: list[RawDim] | None) -> TensorSpec:
+    known = None if dims is None else tuple(d if isinstance(d, int) else str(d) for d in dims)
+    return replace(spec_of(x.value), dims=known)
+
+
+def _loosened(
+    old: list[RawDim] | None, new: list[RawDim] | None, free: set[str]
+) -> list[RawDim] | None:
+    """Return the dims of a state with a symbol for each that a step changes, noted in `free`."""
+    if old is None or new is None or len(old) != len(new):
+        return None
+    row = list(old)
+    for axis, (a, b) in enumerate(zip(old, new, strict=True)):
+        if not sizes.same(a, b) and str(a) not in free:
+            row[axis] = current().types.new_symbol()
+            free.add(str(row[axis]))
+    return row
 
 
 def as_tuple(result: Result) -> tuple[Any, ...]:
@@ -123,10 +135,6 @@ def _tensor_of(item: Any) -> Tensor:
     return lifted if is_tensor(lifted) else shapes.tensor_of(lifted)
 
 
-def _spec(dtype: DType, dims: Sequence[RawDim]) -> TensorSpec:
-    return TensorSpec(dtype, tuple(d if isinstance(d, int) else str(d) for d in dims))
-
-
 def _refuse_other_type(kind: str, state: Sequence[Tensor], after: Sequence[Tensor]) -> None:
     if len(after) < len(state):
         raise DslError(
@@ -135,7 +143,9 @@ def _refuse_other_type(kind: str, state: Sequence[Tensor], after: Sequence[Tenso
             expected=f"the next state, {len(state)} tensors, first",
         )
     for old, new in zip(state, after, strict=True):
-        if old.dtype != new.dtype or old.rank != new.rank:
+        is_sequence = isinstance(old.value.type, ir.SequenceType)
+        has_other_rank = not is_sequence and _rank(old) != _rank(new)
+        if old.value.type != new.value.type or has_other_rank:
             raise DslError(
                 f"The state of {kind} changes its dtype or rank.",
                 found=f"{describe(old)} becomes {describe(new)}",
@@ -144,10 +154,15 @@ def _refuse_other_type(kind: str, state: Sequence[Tensor], after: Sequence[Tenso
             )
 
 
+def _rank(x: Tensor) -> int | None:
+    return None if x.value.shape is None else x.rank
+
+
 def _refuse_other_size(kind: str, state: Sequence[Tensor], after: Sequence[Tensor]) -> None:
     declared = current().declared
     for old, new in zip(state, after, strict=True):
-        if any(sizes.differ(a, b, declared) for a, b in zip(old.dims, new.dims, strict=True)):
+        pairs = zip(_dims(old) or (), _dims(new) or (), strict=False)
+        if any(sizes.differ(a, b, declared) for a, b in pairs):
             raise DslError(
                 f"The state of {kind} changes its shape.",
                 found=f"{describe(old)} becomes {describe(new)}",

@@ -15,9 +15,10 @@ from sardonyx.compiler.ir.text import STAGE
 from sardonyx.frontends.dsl.dtypes import TensorSpec
 from sardonyx.frontends.dsl.emit import emit
 from sardonyx.frontends.dsl.errors import DslError, line_text
-from sardonyx.frontends.dsl.symbol import describe, is_tensor
+from sardonyx.frontends.dsl.sequences import Sequence
+from sardonyx.frontends.dsl.symbol import Symbol, describe, is_tensor
 from sardonyx.frontends.dsl.tensor import Tensor
-from sardonyx.frontends.dsl.trace import Parameter, Settings, Trace, tracing
+from sardonyx.frontends.dsl.trace import Block, Parameter, Settings, Trace, tracing
 
 
 @dataclass(frozen=True)
@@ -76,19 +77,21 @@ def build(
     Raises:
         DslError: The function has a mistake; the error names its line.
     """
-    values = [
-        ir.Value(name=name, shape=ir.Shape(spec.dims), type=ir.TensorType(spec.dtype.code))
-        for name, spec in inputs.items()
-    ]
-    trace = Trace(plain_name(function), values, settings, Tensor)
+    values = [spec.value(spec.name or name) for name, spec in inputs.items()]
+    trace = Trace(plain_name(function), values, settings, _wrapped)
     with tracing(trace):
-        tensors = {str(value.name): trace.tensor(value) for value in values}
+        tensors = dict(zip(inputs, map(trace.tensor, values), strict=True))
         result = function(**tensors, **options)
         _set_outputs(trace, function, _outputs(function, result))
         updates = _add_updates(trace)
     trace.model.metadata_props[STAGE] = "source"
     _drop_unread(trace)
     return Built(trace.model, trace.names.parameters, updates)
+
+
+def _wrapped(value: ir.Value, block: Block) -> Symbol:
+    is_sequence = isinstance(value.type, ir.SequenceType)
+    return Sequence(value, block) if is_sequence else Tensor(value, block)
 
 
 def _outputs(function: Callable[..., Any], result: Any) -> dict[str, Tensor]:

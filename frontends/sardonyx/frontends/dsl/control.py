@@ -86,7 +86,7 @@ def loop(
     graph, dims = build_stable("loop", once, state, first=first, may_resize=True)
     results = emit_all("Loop", limit, start, *state, body=graph, outputs=len(graph.outputs) - 1)
     for result, known in zip(results, dims, strict=False):
-        result.value.shape = ir.Shape(known)
+        result.value.shape = None if known is None else ir.Shape(known)
     return _single(results)
 
 

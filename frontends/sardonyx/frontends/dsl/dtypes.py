@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import difflib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from types import EllipsisType
 from typing import Any
 
 import numpy as np
@@ -24,14 +25,17 @@ class DType:
     name: str
     code: ir.DataType
 
-    def __getitem__(self, dims: str | int | tuple[str | int, ...]) -> TensorSpec:
+    def __getitem__(self, dims: str | int | tuple[str | int, ...] | EllipsisType) -> TensorSpec:
         """Return the type of a tensor: ints are fixed sizes, strings name symbolic ones.
 
-        A string may be an expression of symbols, such as "16*height". `f32[()]` is a scalar.
+        A string may be an expression of symbols, such as "16*height". `f32[()]` is a scalar,
+        `f32[...]` a tensor of any rank.
 
         Raises:
             DslError: A dim is neither a non-negative int nor a string that reads as a size.
         """
+        if isinstance(dims, EllipsisType):
+            return TensorSpec(self, None)
         listed = dims if isinstance(dims, tuple) else (dims,)
         return TensorSpec(self, tuple(_checked_dim(dim) for dim in listed))
 
@@ -61,18 +65,81 @@ class DType:
 
 @dataclass(frozen=True)
 class TensorSpec:
-    """The type of an input.
+    """The type of an input, or of an argument of a body.
 
     Attributes:
         dtype: Element type.
-        dims: Sizes; a string names a symbolic one.
+        dims: Sizes; a string names a symbolic one. None where the rank is not known.
+        wraps: "sequence" or "optional", the outer one first, where it is no plain tensor.
+        name: The input's name in the graph, where that is not the argument's.
     """
 
     dtype: DType
-    dims: tuple[str | int, ...]
+    dims: tuple[str | int, ...] | None
+    wraps: tuple[str, ...] = ()
+    name: str | None = None
+
+    def named(self, name: str) -> TensorSpec:
+        """Return the type of an input that has another name in the graph, such as "input.1"."""
+        return replace(self, name=name)
+
+    def value(self, name: str) -> ir.Value:
+        """Return a new value of this type."""
+        kind: ir.TypeProtocol = ir.TensorType(self.dtype.code)
+        for wrap in reversed(self.wraps):
+            kind = ir.SequenceType(kind) if wrap == "sequence" else ir.OptionalType(kind)
+        shape = None if self.dims is None else ir.Shape(self.dims)
+        return ir.Value(name=name, shape=shape, type=kind)
 
     def __str__(self) -> str:
-        return f"{self.dtype}[{', '.join(map(str, self.dims))}]"
+        dims = "..." if self.dims is None else ", ".join(map(str, self.dims))
+        inner = f"{self.dtype}[{dims}]"
+        for wrap in reversed(self.wraps):
+            inner = f"{wrap}({inner})"
+        return inner
+
+
+def sequence(element: TensorSpec) -> TensorSpec:
+    """Return the type of a sequence of tensors: `dsl.sequence(dsl.f32["n", 3])`.
+
+    Raises:
+        DslError: `element` is not the type of a tensor.
+    """
+    if not isinstance(element, TensorSpec) or element.wraps:
+        raise DslError(
+            "A sequence holds tensors.",
+            found=str(element),
+            expected="a dtype with dims, such as dsl.f32['n', 3], or dsl.f32[...] for any shape",
+        )
+    return replace(element, wraps=("sequence",))
+
+
+def optional(element: TensorSpec) -> TensorSpec:
+    """Return the type of what may be absent: `dsl.optional(dsl.f32["n", 3])`.
+
+    Raises:
+        DslError: `element` is not the type of a tensor or of a sequence.
+    """
+    if not isinstance(element, TensorSpec) or "optional" in element.wraps:
+        raise DslError(
+            "What may be absent is a tensor or a sequence.",
+            found=str(element),
+            expected="dsl.optional(dsl.f32['n', 3]), or of dsl.sequence(...)",
+        )
+    return replace(element, wraps=("optional", *element.wraps))
+
+
+def spec_of(value: ir.Value) -> TensorSpec:
+    """Return the type of a value whose dtype is known."""
+    assert value.dtype is not None
+    wraps, kind = [], value.type
+    while isinstance(kind, (ir.SequenceType, ir.OptionalType)):
+        wraps.append("sequence" if isinstance(kind, ir.SequenceType) else "optional")
+        kind = kind.elem_type
+    dims: tuple[str | int, ...] | None = None
+    if value.shape is not None:
+        dims = tuple(d if isinstance(d, int) else str(d) for d in value.shape)
+    return TensorSpec(named(value.dtype), dims, tuple(wraps))
 
 
 def _checked_dim(dim: object) -> str | int:

@@ -116,7 +116,10 @@ Axes = int | Sequence[int] | None
 
 
 def _reduce(op_type: str, x: Tensor, axis: Axes, keepdims: bool) -> Tensor:
-    return emit(op_type, x, axes_of(x, axis), keepdims=int(keepdims))
+    require_tensor(x)
+    # Without axes it reduces all, also where nobody knows how many there are.
+    axes = None if axis is None and x.value.shape is None else axes_of(x, axis)
+    return emit(op_type, x, axes, keepdims=int(keepdims))
 
 
 def sum_(x: Tensor, axis: Axes = None, keepdims: bool = False) -> Tensor:

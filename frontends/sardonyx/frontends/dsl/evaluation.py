@@ -31,10 +31,15 @@ def evaluate(
         DslError: The arrays do not fit the inputs, or the evaluator fails.
     """
     feed = _placed(inputs, given, named)
-    arrays = {name: _array(name, spec, feed[name]) for name, spec in inputs.items()}
+    arrays = {
+        name: feed[name] if spec.wraps else _array(name, spec, feed[name])
+        for name, spec in inputs.items()
+    }
     _refuse_other_symbols(inputs, arrays)
     try:
-        return list(ReferenceEvaluator(model).run(None, arrays))
+        return list(
+            ReferenceEvaluator(model).run(None, {inputs[n].name or n: a for n, a in arrays.items()})
+        )
     except Exception as error:
         # The evaluator raises whatever its Python does.
         raise DslError(
@@ -64,8 +69,9 @@ def _array(name: str, spec: TensorSpec, given: Any) -> np.ndarray[Any, Any]:
     data = np.asarray(given)
     wanted = spec.dtype.numpy
     is_text = wanted.kind == "O" and data.dtype.kind in "OUS"
-    fits = len(data.shape) == len(spec.dims) and all(
-        size == dim for size, dim in zip(data.shape, spec.dims, strict=True) if isinstance(dim, int)
+    dims = data.shape if spec.dims is None else spec.dims
+    fits = len(data.shape) == len(dims) and all(
+        size == dim for size, dim in zip(data.shape, dims, strict=True) if isinstance(dim, int)
     )
     if (data.dtype != wanted and not is_text) or not fits:
         raise DslError(
@@ -82,6 +88,8 @@ def _refuse_other_symbols(
 ) -> None:
     bound: dict[str, tuple[int, str]] = {}
     for name, spec in inputs.items():
+        if spec.dims is None or spec.wraps:
+            continue
         for size, dim in zip(arrays[name].shape, spec.dims, strict=True):
             if isinstance(dim, int) or not dim.isidentifier():
                 continue

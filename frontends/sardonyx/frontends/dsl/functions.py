@@ -13,7 +13,7 @@ import onnx_ir as ir
 from sardonyx.compiler.ir import provenance
 from sardonyx.compiler.ir.signature import CANONICAL_OPSET, DOMAIN_VERSIONS
 from sardonyx.frontends.dsl.bodies import build
-from sardonyx.frontends.dsl.dtypes import TensorSpec
+from sardonyx.frontends.dsl.dtypes import spec_of
 from sardonyx.frontends.dsl.emit import emit_all
 from sardonyx.frontends.dsl.errors import DslError
 from sardonyx.frontends.dsl.symbol import describe, is_tensor
@@ -110,7 +110,7 @@ def _call(
         return made(*bound.args, **bound.kwargs)
 
     path = ".".join(trace.path)
-    graph, results = build(f"{name}.body", inside, [_type_of(x) for x in places.values()])
+    graph, results = build(f"{name}.body", inside, [spec_of(x.value) for x in places.values()])
     if not results:
         raise DslError(
             f"The function {name!r} returns nothing.", expected="a tensor, or a tuple of tensors"
@@ -124,10 +124,6 @@ def _call(
     for output, (kind, shape) in zip(outputs, types, strict=True):
         output.value.type, output.value.shape = kind, shape
     return outputs[0] if len(outputs) == 1 else outputs
-
-
-def _type_of(x: Tensor) -> TensorSpec:
-    return TensorSpec(x.dtype, tuple(d if isinstance(d, int) else str(d) for d in x.dims))
 
 
 def _lift(trace: Trace, graph: ir.Graph) -> list[ir.Value]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import count
 
 import onnx_ir as ir
@@ -177,7 +177,7 @@ def fixed(inputs: Mapping[str, TensorSpec], sizes: Mapping[str, int]) -> dict[st
     known = {
         symbol
         for spec in inputs.values()
-        for dim in spec.dims
+        for dim in spec.dims or ()
         if isinstance(dim, str)
         for symbol in ir.SymbolicDim(dim).free_symbols()
     }
@@ -194,7 +194,9 @@ def fixed(inputs: Mapping[str, TensorSpec], sizes: Mapping[str, int]) -> dict[st
                 f"The size {name!r} is no number.", found=repr(size), expected="an int of 0 or more"
             )
     return {
-        name: TensorSpec(spec.dtype, tuple(_fixed(dim, sizes) for dim in spec.dims))
+        name: spec
+        if spec.dims is None
+        else replace(spec, dims=tuple(_fixed(dim, sizes) for dim in spec.dims))
         for name, spec in inputs.items()
     }
 

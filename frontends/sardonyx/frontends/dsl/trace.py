@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -134,11 +134,15 @@ class Trace:
         path: Names of the open scopes.
         settings: Seed, and whether the model is for training.
         updates: Next values of parameters by the parameter's name.
-        tensor_class: What `tensor` makes.
+        wrap: Makes the symbolic tensor of a value of a block.
     """
 
     def __init__(
-        self, name: str, inputs: list[ir.Value], settings: Settings, tensor: type[Symbol]
+        self,
+        name: str,
+        inputs: list[ir.Value],
+        settings: Settings,
+        wrap: Callable[[ir.Value, Block], Symbol],
     ) -> None:
         self.graph = ir.Graph(inputs, [], nodes=[], opset_imports={"": CANONICAL_OPSET}, name=name)
         self.model = ir.Model(self.graph, ir_version=_IR_VERSION, producer_name="sardonyx.dsl")
@@ -152,11 +156,11 @@ class Trace:
         self.path: list[str] = []
         self.settings = settings
         self.updates: dict[str, Symbol] = {}
-        self.tensor_class = tensor
+        self.wrap = wrap
 
     def tensor(self, value: ir.Value, block: Block | None = None) -> Any:
         """Return the symbolic tensor of a value of the block that is being built."""
-        return self.tensor_class(value, block or self.block)
+        return self.wrap(value, block or self.block)
 
     def full_name(self, name: str) -> str:
         """Return a name with the open scopes in front."""
