@@ -110,11 +110,61 @@ def test_other_outputs_are_refused_without_an_accuracy():
 def test_rounding_is_measured_by_the_optimisations_too():
     fake = Fake(
         lambda choice: 0.01 if choice.graph_optimization == "basic" else 0.02,
-        output=lambda choice: {"off": 2e-4, "basic": 1e-3}.get(choice.graph_optimization, 0.0),
+        output=lambda choice: {"off": 2e-5, "basic": 1e-4}.get(choice.graph_optimization, 0.0),
     )
     found = search(fake)
-    assert found.limit == pytest.approx(2e-3, rel=1e-3)
+    assert found.limit == pytest.approx(2e-4, rel=1e-2)
     assert found.choice.graph_optimization == "basic"
+
+
+def test_half_of_the_digits_hold_in_any_case():
+    """Optimisations that change the answer are no measure of rounding."""
+    fake = Fake(
+        lambda choice: 0.01 if choice.graph_optimization == "basic" else 0.02,
+        output=lambda choice: {"off": 0.5, "basic": 1e-3}.get(choice.graph_optimization, 0.0),
+    )
+    found = search(fake)
+    assert found.limit == pytest.approx(2**-11.5)
+    assert status(found)["optimise basic"] == "other outputs"
+
+
+def test_a_candidate_that_dies_while_it_is_timed_is_told_and_closed():
+    fake = Fake(lambda choice: 0.01 if choice.graph_optimization == "extended" else 0.02)
+    opening = fake.open
+
+    def open_(choice, seconds):
+        made = opening(choice, seconds)
+        if choice.graph_optimization == "basic":
+            turns = iter([0.02, 0.02, 0.02])
+
+            def time(seconds):
+                for turn in turns:
+                    return turn
+                raise ChildError("the process ended with code -9")
+
+            made.time = time
+        return made
+
+    fake.open = open_
+    found = search(fake)
+    record = next(each for each in found.records if each.name == "optimise basic")
+    assert (record.status, record.why) == ("failed", "the process ended with code -9")
+    assert found.choice.graph_optimization == "extended"
+
+
+def test_nothing_is_left_running_when_the_search_is_interrupted():
+    fake = Fake(lambda choice: 0.02)
+    opening = fake.open
+
+    def open_(choice, seconds):
+        if len(fake.opened) == 5:
+            raise KeyboardInterrupt
+        return opening(choice, seconds)
+
+    fake.open = open_
+    with pytest.raises(KeyboardInterrupt):
+        search(fake)
+    assert fake.alive == 0
 
 
 @pytest.mark.parametrize(("accuracy", "is_taken"), [(1e-2, True), (1e-3, False)])

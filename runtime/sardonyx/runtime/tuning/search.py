@@ -8,6 +8,7 @@ decides, and that alone is reported as the gain. One test at the end needs no co
 from __future__ import annotations
 
 import contextlib
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from statistics import median
@@ -106,6 +107,28 @@ class Found:
     seconds: float = 0.0
 
 
+@dataclass
+class Entered:
+    """A candidate in a race.
+
+    Attributes:
+        record: What becomes of it.
+        contender: Its session.
+        times: Seconds of a pass, one for each round.
+        ratios: How many times faster than what it is compared with, one for each round.
+    """
+
+    record: Record
+    contender: Contender
+    times: list[float] = field(default_factory=list)
+    ratios: list[float] = field(default_factory=list)
+
+    def end_round(self, base: float) -> None:
+        """Note what a round says, by the time of what it is compared with."""
+        self.ratios.append(base / self.times[-1])
+        self.record.seconds, self.record.ratio = median(self.times), spread(self.ratios)
+
+
 class Search:
     """One search.
 
@@ -172,16 +195,18 @@ class Search:
         if self._accuracy is not None:
             return self._accuracy
         moved = [spacing(self._reference)]
+        # A step at one of the inputs is no rounding: half of the digits have to hold in any case.
+        most = math.sqrt(moved[0])
         moved.append(deviation(first.outputs(is_disturbed=True), self._reference))
         if self.measurer.now() + self._open_s > self._end:
-            return ROUNDING * max(moved)
+            return min(ROUNDING * max(moved), most)
         # Where the model does not run without optimisations, the other two have to do.
         with (
             contextlib.suppress(ChildError),
             self._opened(self.baseline.but(graph_optimization="off"), self._end) as other,
         ):
             moved.append(deviation(other.outputs(), self._reference))
-        return ROUNDING * max(value for value in moved if value < float("inf"))
+        return min(ROUNDING * max(moved), most)
 
     @contextlib.contextmanager
     def _opened(self, choice: Choice, until: float) -> Iterator[Contender]:
@@ -220,22 +245,21 @@ class Search:
             some = [rest.pop(0) for _ in range(min(self._at_once(holder), len(rest)))]
             if not some:
                 break
-            entered = self._enter(some, records, limit)
-            self._race(entered, holder)
-            winner = max(
-                (e for e in entered if _is_taken(e[2])), key=lambda e: median(e[2]), default=None
-            )
-            for record, contender, ratios in entered:
-                is_winner = winner is not None and winner[1] is contender
-                is_decided = len(ratios) == ROUNDS or (ratios and median(ratios) <= BEHIND)
-                record.status = "not faster" if is_decided else "not tried"
-                record.ratio = spread(ratios) if ratios else None
-                if is_winner:
-                    record.status = "taken"
-                    taken, holder = record.choice, contender
-                    stack.callback(contender.close)
-                else:
-                    contender.close()
+            entered: list[Entered] = []
+            kept = holder
+            try:
+                self._enter(some, records, limit, entered)
+                self._race(entered, holder)
+                winner = max(filter(_is_won, entered), key=lambda e: median(e.ratios), default=None)
+                if winner is not None:
+                    winner.record.status = "taken"
+                    taken, kept = winner.record.choice, winner.contender
+                    stack.callback(kept.close)
+            finally:
+                for each in entered:
+                    if each.contender is not kept:
+                        each.contender.close()
+            holder = kept
         return taken, holder
 
     def _at_once(self, holder: Contender) -> int:
@@ -246,57 +270,52 @@ class Search:
         return max(0, min(fits, MOST_AT_ONCE, max(1, self.measurer.room(holder))))
 
     def _enter(
-        self, records: Sequence[Record], group: Sequence[Record], limit: float
-    ) -> list[tuple[Record, Contender, list[float]]]:
+        self,
+        records: Sequence[Record],
+        group: Sequence[Record],
+        limit: float,
+        entered: list[Entered],
+    ) -> None:
         """Load candidates; those that fail or compute something else stay out.
 
         So does one that is to compute in another precision, and does not: its provider has none.
         """
-        entered: list[tuple[Record, Contender, list[float]]] = []
         for record in records:
             self.tell(f"{record.group}: {record.name}")
-            try:
+            with _failing(record):
                 patience = max(PATIENCE_S, PATIENCE * self._open_s)
                 until = min(self._confirmation(), self.measurer.now() + patience)
-                contender = self._open(record.choice, until)
-            except ChildError as error:
-                record.status, record.why = "failed", error.found or error.what
-                continue
-            try:
-                record.deviation = deviation(contender.outputs(), self._reference)
-            except ChildError as error:
-                record.status, record.why = "failed", error.found or error.what
-                contender.close()
-                continue
-            if record.deviation > limit:
-                record.status = "other outputs"
-            elif (same := _same_precision(record, group)) is not None:
-                record.status, record.why = "not faster", f"it computes what {same.name} does"
-            else:
-                entered.append((record, contender, []))
-                continue
-            contender.close()
-        return entered
+                each = Entered(record, self._open(record.choice, until))
+                entered.append(each)
+                record.deviation = deviation(each.contender.outputs(), self._reference)
+                if record.deviation > limit:
+                    record.status = "other outputs"
+                elif (same := _same_precision(record, group)) is not None:
+                    record.status, record.why = "not faster", f"it computes what {same.name} does"
 
-    def _race(
-        self, entered: Sequence[tuple[Record, Contender, list[float]]], holder: Contender
-    ) -> None:
+    def _race(self, entered: Sequence[Entered], holder: Contender) -> None:
         """Time contenders in turn; each round begins with another one."""
-        present = list(entered)
-        times: dict[int, list[float]] = {}
         for number in range(ROUNDS):
+            present = [each for each in entered if each.record.status == "not tried"]
             turn = self._turn(self._select_s) * (1 + len(present))
             if not present or self.measurer.now() + turn > self._confirmation():
                 return
-            order: list[Contender] = [holder, *(e[1] for e in present)]
+            order: list[Entered | None] = [None, *present]
             start = number % len(order)
-            made = {id(c): c.time(self._select_s) for c in order[start:] + order[:start]}
-            for record, contender, ratios in present:
-                ratios.append(made[id(holder)] / made[id(contender)])
-                times.setdefault(id(contender), []).append(made[id(contender)])
-                record.seconds = median(times[id(contender)])
-            if number + 1 == HALVING:
-                present = [e for e in present if median(e[2]) > BEHIND]
+            for each in order[start:] + order[:start]:
+                if each is None:
+                    base = holder.time(self._select_s)
+                else:
+                    with _failing(each.record):
+                        each.times.append(each.contender.time(self._select_s))
+            for each in present:
+                if each.record.status == "not tried":
+                    each.end_round(base)
+                    if number + 1 == HALVING and median(each.ratios) <= BEHIND:
+                        each.record.status = "not faster"
+        for each in present:
+            if each.record.status == "not tried":
+                each.record.status = "not faster"
 
     def _confirm(self, best: Choice, first: Contender, found: Found) -> None:
         """Measure the choice once more, in a fresh process, against a fresh baseline."""
@@ -338,6 +357,22 @@ class Search:
                 times[name].append(contenders[name].time(self._confirm_s))
 
 
+@contextlib.contextmanager
+def _failing(record: Record) -> Iterator[None]:
+    """Note it in the record when a candidate fails."""
+    try:
+        yield
+    except ChildError as error:
+        record.status, record.why = "failed", error.found or error.what
+
+
+def _is_won(each: Entered) -> bool:
+    """Say whether a race is won: by who is ahead in each round, which chance does once in 32."""
+    ratios = each.ratios
+    is_timed = each.record.status == "not faster" and len(ratios) == ROUNDS
+    return is_timed and min(ratios) > 1.0 and median(ratios) > AHEAD
+
+
 def _same_precision(record: Record, others: Sequence[Record]) -> Record | None:
     """Another of these whose settings differ in precision alone, and whose outputs are as far."""
     for other in others:
@@ -351,8 +386,3 @@ def _same_precision(record: Record, others: Sequence[Record]) -> Record | None:
 
 def _ratios(baseline: Sequence[float], other: Sequence[float]) -> list[float]:
     return [ours / theirs for ours, theirs in zip(baseline, other, strict=True)]
-
-
-def _is_taken(ratios: Sequence[float]) -> bool:
-    """Say whether a race is won: by who is ahead in each round, which chance does once in 32."""
-    return len(ratios) == ROUNDS and min(ratios) > 1.0 and median(ratios) > AHEAD

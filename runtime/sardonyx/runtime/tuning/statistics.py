@@ -11,7 +11,8 @@ beyond that.
 
 **The same.** Without an accuracy asked for, outputs may move by rounding only: by ten times what
 they move when ONNX Runtime's own optimisations are switched off, or when the last digit of each
-input is disturbed, at least by the spacing of numbers at the largest element.
+input is disturbed, at least by the spacing of numbers at the largest element, and at most by half
+of its digits.
 """
 
 from __future__ import annotations
