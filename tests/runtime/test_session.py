@@ -37,6 +37,21 @@ def test_inputs_by_position_by_name_and_mixed_give_the_same(affine, batch, out):
         np.testing.assert_array_equal(y, calls[0][0])
 
 
+def test_a_call_like_the_one_before_is_checked_where_it_differs(affine):
+    x, w, b = operands(5, 4)
+    expected = affine(x, w, b)
+    for again in (affine(x, w, b), affine(b=b, x=x, w=w), affine(x + 0, w, b)):
+        np.testing.assert_array_equal(again, expected)
+    with pytest.raises(runtime.InputError, match="disagree on dimension 'out'"):
+        affine(x, w, b[:3])
+    with pytest.raises(runtime.InputError, match="wrong dtype"):
+        affine(x, w.astype(np.float64), b)
+    with pytest.raises(runtime.InputError, match="missing inputs 'x', 'w', 'b'"):
+        affine()
+    swapped = affine(x.astype(">f4"), np.asfortranarray(w), b.tolist())
+    np.testing.assert_array_equal(swapped, expected)
+
+
 def test_outputs_by_name(affine):
     x, w, b = operands()
     y, z = affine(x, w, b)
@@ -354,3 +369,18 @@ def test_narrow_outputs_beside_text_inputs_are_refused_clearly():
         runtime.load(model(text))([1, 2], ["a", "b"])
     assert caught.value.where == "input 's'"
     assert caught.value.found == "outputs y: bfloat16[n], t: string[n]"
+
+
+def test_placement_lists_nodes_and_counts_them_as_a_table(affine):
+    assert {placed.provider for placed in affine.placement} == {"cpu"}
+    # ONNX Runtime joins MatMul and Add before it gives nodes to providers.
+    assert sorted(placed.operator for placed in affine.placement) == ["Gemm", "Neg"]
+    assert affine.placement.counts() == {"cpu": {"Gemm": 1, "Neg": 1}}
+    assert str(affine.placement).splitlines() == [
+        "provider  operator  nodes",
+        *(f"cpu       {placed.operator:8}      1" for placed in affine.placement),
+    ]
+    contrib = model("g (float[n] x) => (float[n] y) { y = com.microsoft.Gelu(x) }")
+    assert [tuple(p)[1:] for p in runtime.load(contrib).placement] == [
+        ("com.microsoft.Gelu", "cpu")
+    ]

@@ -26,6 +26,7 @@ from .errors import (
 )
 from .integrity import check_integrity
 from .loading import load
+from .placement import Placement
 from .session import Session
 from .settings import Settings
 from .specs import Spec
@@ -54,6 +55,7 @@ __all__ = [
     "IntegrityError",
     "LoadError",
     "OutOfMemoryError",
+    "Placement",
     "Provider",
     "ProviderError",
     "QueueFullError",

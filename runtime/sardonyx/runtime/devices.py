@@ -256,10 +256,7 @@ def with_plugins(
 
 
 def used_providers(raw: Any) -> tuple[str, ...]:
-    """Short names of the providers that run nodes of this ``onnxruntime.InferenceSession``.
-
-    With an accelerator, the session must have recorded its graph assignment.
-    """
+    """Short names of the providers that run nodes of this ``onnxruntime.InferenceSession``."""
     names = raw.get_providers()
     # onnxruntime before 1.24 cannot tell.
     if names != [CPU] and hasattr(raw, "get_provider_graph_assignment_info"):
@@ -289,10 +286,15 @@ def unused_problem(raw: Any, requested: Sequence[str], where: str) -> ProviderEr
 
 def did_not_start(name: str, where: str) -> ProviderError:
     """The error for a provider of this build that could not be started."""
+    import onnxruntime
+
+    version = getattr(onnxruntime, "cuda_version", "") if short_name(name) in WITH_CUDA else ""
+    built = f"; this onnxruntime {onnxruntime.__version__} is built for CUDA {version}"
     return ProviderError(
         f"provider {short_name(name)} did not start",
         where=where,
         found=missing_library(name) or "ONNX Runtime's log says why",
-        expected="the provider that was asked for, not a silent fallback to the CPU",
+        expected="the provider that was asked for, not a silent fallback to the CPU"
+        + (built if version else ""),
         remedy=REMEDIES.get(short_name(name)),
     )

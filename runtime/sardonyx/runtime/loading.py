@@ -371,11 +371,14 @@ def _create(
 ) -> Any:
     import onnxruntime
 
-    options = session_options(settings, record_assignment=set(requested) != {CPU})
+    options = session_options(settings)
     if prepare is not None:
         prepare(options)
     for name in requested:
         load_wheels_libraries(name)
+        # ONNX Runtime would say so too, in its log, and then again.
+        if fallback == "error" and missing_library(name):
+            raise did_not_start(name, where)
     try:
         listed = with_plugins(options, requested, settings.threads)
         with unchanged():

@@ -17,6 +17,7 @@ from .inputs import Binder
 from .memory import Memory, read_memory, shrink
 from .narrow import NARROW, run_as_values
 from .pending import start, wait
+from .placement import Placement, read_placement
 from .plugins import short_name
 from .prepared import Prepared
 from .samples import random_inputs
@@ -227,6 +228,15 @@ class Session:
             return shrink(self._raw, given, {GRAPH_ID: NO_GRAPH} if self._has_graphs else {})
         except Exception as error:
             raise self._failed(error, given) from error
+
+    @property
+    def placement(self) -> Placement:
+        """Which provider runs which node; ``print`` shows it as a table.
+
+        Raises:
+            SardonyxError: The installed ONNX Runtime, older than 1.24, does not say.
+        """
+        return read_placement(self._raw, self._where)
 
     def run_named(
         self,

@@ -169,7 +169,7 @@ def merge_settings(
     return Settings(threads=threads, origin=origin, tuning=note, **merged)
 
 
-def session_options(settings: Settings, *, record_assignment: bool = False) -> Any:
+def session_options(settings: Settings) -> Any:
     """The ``onnxruntime.SessionOptions`` of these settings."""
     import onnxruntime
 
@@ -180,11 +180,10 @@ def session_options(settings: Settings, *, record_assignment: bool = False) -> A
     )
     # What goes wrong is raised as an error; the log would say it a second time.
     options.log_severity_level = 4
-    entries = dict(settings.config)
+    # For `session.placement`, and for telling whether a provider that was asked for is used.
+    entries = {"session.record_ep_graph_assignment_info": "1", **settings.config}
     if settings.disabled_optimizers:
         entries.setdefault(DISABLED, ";".join(settings.disabled_optimizers))
-    if record_assignment:
-        entries["session.record_ep_graph_assignment_info"] = "1"
     for key, value in entries.items():
         if "." in key:
             options.add_session_config_entry(key, value)

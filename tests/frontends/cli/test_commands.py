@@ -212,3 +212,14 @@ def test_compile_tunes_what_it_wrote(sardonyx, net, tmp_path):
     assert said["tuning"]["stored"] == said["file"]
     metadata = {e.key for e in onnx.load(tmp_path / "made.onnx").metadata_props}
     assert {"sardonyx.tuning", "sardonyx.manifest"} <= metadata
+
+
+def test_a_provider_whose_libraries_are_not_here_is_named_with_them(sardonyx, net):
+    rows = sardonyx.json("devices")["providers"]
+    broken = {row["provider"]: row["problem"] for row in rows if row["problem"]}
+    if "cuda" not in broken:
+        pytest.skip("CUDA is not in this build of ONNX Runtime, or works here")
+    assert sardonyx("run", net, "--provider", "cuda") == 2
+    assert "error: provider cuda did not start" in sardonyx.err
+    assert f"found: {broken['cuda']}" in sardonyx.err
+    assert "is built for CUDA" in sardonyx.err
