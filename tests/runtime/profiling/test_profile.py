@@ -124,6 +124,12 @@ def test_the_longest_come_first():
     assert [row["operator"] for row in found.rows("operator")][:2] == ["Slow", "Add"]
     assert [row["node"] for row in found.rows("node")][:3] == ["slow", "c", "a"]
     assert found.rows("node", most=1)[1]["node"] == "(2 others)"
+    assert "provider" not in found.rows("node")[0]
+
+
+def test_where_several_providers_run_nodes_each_node_says_which():
+    found = made_of(node("a", 2, provider="cuda"), node("b", 1))
+    assert [row.get("provider") for row in found.rows("node")] == ["cuda", "cpu", None]
 
 
 def test_the_text_says_where_the_time_goes():
@@ -234,6 +240,15 @@ def test_settings_are_those_of_the_session(net):
     unfused = "Add Expand Gather MatMul MatMul Mul Relu Shape Softmax"
     assert operators == unfused.split()
     assert session(x())[0].shape == (3, 4)
+
+
+def test_without_room_for_its_graph_fused_nodes_have_no_module(net, monkeypatch):
+    monkeypatch.setattr("sardonyx.runtime.profiling.measure.ROOM", 10**15)
+    found = profile(net, x())
+    assert not found.is_attributed
+    assert "ONNX Runtime's own graph is not at hand" in str(found)
+    modules = {node.operator.rpartition(".")[2]: node.module for node in found.nodes}
+    assert modules["Softmax"] == "net.head"
 
 
 def test_a_model_without_module_paths_says_so(tmp_path):

@@ -78,6 +78,8 @@ def _node_rows(profile: Profile, most: int) -> list[dict[str, Any]]:
         row = _row(profile, "node", node.name, profile.total([node]))
         shapes = ", ".join("x".join(map(str, shape)) or "scalar" for shape in node.shapes)
         where = {"node": row.pop("node"), "operator": node.operator}
+        if len(profile.by_provider()) > 1:
+            where["provider"] = node.provider
         made.append({**where, **row, "shape": shapes, "module": node.module})
     return [*made, *_others("node", profile, ordered[most:], len(ordered) - most)]
 
