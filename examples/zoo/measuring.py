@@ -45,7 +45,7 @@ def by_sardonyx(member: Member) -> tuple[Facts, Callable[[], object]]:
 
     found = twins.pair(member, is_small=False)
     feeds = member.feeds(found.model, member.full_at or member.at[0])
-    program = compiler.compile(found.model, target="cpu")
+    program = compiler.compile(found.model, target="cpu", proof="end")
     session = runtime.load(program, providers=["cpu"], threads=1)
     got = list(session.run_named(feeds).values())
     facts = {

@@ -7,6 +7,7 @@ import os
 from pathlib import Path
 from typing import Any
 
+from benchmarks.languages.counting import FUNCTIONS, counts
 from examples.zoo.member import Member
 from examples.zoo.registry import FAMILIES
 
@@ -28,6 +29,10 @@ small, at two shapes, and compile it for every target; `-m slow` takes them at t
 model as it is written, and as it is compiled for the CPU. Times PyTorch: how many times faster than
 the twin (eager, one thread each, in turn) the compiled model answers, at full size; the median of
 the rounds.
+
+Lines of LeNet-5 and of a GPT block with its cache, here and in two other languages that write ONNX
+graphs (`python -m benchmarks.languages` runs them all, and compares):
+
 """
 
 TITLES = "| member | what it shows | parameters | nodes | error | times PyTorch |"
@@ -50,7 +55,7 @@ def save(found: dict[str, Any]) -> None:
 
 def render(found: dict[str, Any]) -> str:
     """The text of the page."""
-    parts = [HEAD]
+    parts = [HEAD, _languages(), "\n"]
     for family, members in FAMILIES.items():
         rows = [row(member, found["members"].get(member.name, {})) for member in members]
         parts += [f"\n## {family}\n\n", "\n".join([TITLES, RULE, *rows]), "\n"]
@@ -62,6 +67,14 @@ def render(found: dict[str, Any]) -> str:
             f"ONNX Runtime {versions['onnxruntime']}.\n"
         )
     return "".join(parts)
+
+
+def _languages() -> str:
+    """The table of lines in other languages."""
+    found = {name: counts(name) for name in FUNCTIONS}
+    titles = list(next(iter(found.values())))
+    rows = [f"| {name} | {' | '.join(map(str, c.values()))} |" for name, c in found.items()]
+    return "\n".join([f"| | {' | '.join(titles)} |", f"| --- |{' --: |' * len(titles)}", *rows])
 
 
 def row(member: Member, record: dict[str, Any]) -> str:

@@ -7,6 +7,7 @@ import inspect
 import numpy as np
 import pytest
 
+from benchmarks.languages.counting import lines
 from examples.zoo import twins
 from examples.zoo.attention import gpt
 from examples.zoo.convolutional import lenet, resnet
@@ -26,10 +27,8 @@ def outputs(name: str, feeds: dict[str, np.ndarray]) -> list[np.ndarray]:
 
 
 def lines_of(*functions: object) -> int:
-    """The lines of code of functions; docstrings and blank lines are not counted."""
-    sources = [inspect.getsource(getattr(f, "_function", f)) for f in functions]
-    lines = [line for source in sources for line in source.splitlines()]
-    return sum(bool(line.strip()) and '"""' not in line for line in lines)
+    """The lines of code of functions."""
+    return sum(lines(inspect.getsource(getattr(f, "_function", f))) for f in functions)
 
 
 @pytest.mark.parametrize(("functions", "most"), [(LENET, 15), (RESNET, 45), (GPT_BLOCK, 25)])
