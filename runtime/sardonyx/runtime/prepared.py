@@ -72,7 +72,7 @@ def open_store(cache: bool | str | os.PathLike[str] | None) -> Store | None:
         )
     folder = default_folder() if cache is True else Path(os.fsdecode(cache)).expanduser()
     try:
-        return Store(folder, _limit())
+        return Store(folder, size_limit())
     except (OSError, ValueError) as error:
         warnings.warn(f"models are not cached: {error}", RuntimeWarning, stacklevel=3)
         return None
@@ -89,7 +89,8 @@ def default_folder() -> Path:
     return Path(base) / "sardonyx" / "prepared"
 
 
-def _limit() -> int:
+def size_limit() -> int:
+    """Bytes that prepared models may have together, as the environment says."""
     said = os.environ.get(LIMIT_VARIABLE, str(DEFAULT_LIMIT))
     try:
         limit = int(float(said))

@@ -439,6 +439,26 @@ def devices(*, as_json: Json = False) -> None:
     run_devices(as_json)
 
 
+@app.command()
+def cache(
+    models: Annotated[
+        list[str] | None,
+        typer.Argument(help="Model files to prepare for this machine.", show_default=False),
+    ] = None,
+    *,
+    folder: Annotated[
+        Path | None,
+        typer.Option(help="The cache; by default what SARDONYX_CACHE names, or the user's own."),
+    ] = None,
+    clear: Annotated[bool, typer.Option("--clear", help="Take all entries away first.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Show what is prepared for quick starts; prepare models, or take them away."""
+    from sardonyx.frontends.cli.caching import manage
+
+    manage(models or [], folder=folder, clear=clear, as_json=as_json)
+
+
 @app.callback(invoke_without_command=True)
 def _root(
     version: Annotated[bool, typer.Option("--version", help="Print the version and end.")] = False,
