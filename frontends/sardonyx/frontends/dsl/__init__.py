@@ -105,6 +105,7 @@ from sardonyx.frontends.dsl.layers import (
 from sardonyx.frontends.dsl.model import Model, model
 from sardonyx.frontends.dsl.operators import contrib, op
 from sardonyx.frontends.dsl.parameters import parameter
+from sardonyx.frontends.dsl.recurrent import gru, lstm, rnn
 from sardonyx.frontends.dsl.reshaping import (
     cast,
     expand,
@@ -190,6 +191,7 @@ __all__ = [
     "global_avg_pool",
     "global_max_pool",
     "group_norm",
+    "gru",
     "hard_sigmoid",
     "hard_swish",
     "i8",
@@ -206,6 +208,7 @@ __all__ = [
     "log",
     "log_softmax",
     "loop",
+    "lstm",
     "matmul",
     "max",
     "max_pool",
@@ -230,6 +233,7 @@ __all__ = [
     "reshape",
     "resize",
     "rms_norm",
+    "rnn",
     "round",
     "rsqrt",
     "scan",
