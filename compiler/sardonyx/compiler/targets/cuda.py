@@ -33,6 +33,8 @@ CUDA = Target(
         disabled_optimizers=(
             # Gemm broadcasts its bias by a matrix product of its own before it adds to it.
             "MatMulAddFusion",
+            # Where the CPU takes over, it dies of a MatMul of a Transpose in half precision.
+            "NchwcTransformer",
         ),
     ),
     precisions=("fp16", "bf16"),
