@@ -6,7 +6,7 @@ import multiprocessing
 import statistics
 import time
 from collections.abc import Callable
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from multiprocessing.connection import Connection
 from typing import Any
 
@@ -97,7 +97,7 @@ def _child(name: str, side: str):
     try:
         yield here
     finally:
-        if process.is_alive():
+        with suppress(BrokenPipeError):  # one that failed has ended
             here.send(None)
         process.join()
 

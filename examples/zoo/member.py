@@ -35,6 +35,11 @@ def some(share: float) -> Maker:
     return make
 
 
+def always(number: float) -> Maker:
+    """One number, wherever."""
+    return lambda rng, shape: np.full(shape, number)
+
+
 def _normal(rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
     return rng.standard_normal(shape)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from examples.zoo import attention, blocks, convolutional, neurons
+from examples.zoo import attention, blocks, convolutional, neurons, recurrent
 from examples.zoo.member import Member
 
 FAMILIES: dict[str, tuple[Member, ...]] = {
@@ -10,6 +10,7 @@ FAMILIES: dict[str, tuple[Member, ...]] = {
     "Normalisation, pooling and shapes": blocks.MEMBERS,
     "Convolutional networks": convolutional.MEMBERS,
     "Attention and Transformers": attention.MEMBERS,
+    "Recurrent networks": recurrent.MEMBERS,
 }
 
 MEMBERS: dict[str, Member] = {
