@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from examples.zoo import attention, blocks, convolutional, neurons, recurrent
+from examples.zoo import attention, blocks, convolutional, generative, neurons, recurrent
 from examples.zoo.member import Member
 
 FAMILIES: dict[str, tuple[Member, ...]] = {
@@ -11,6 +11,7 @@ FAMILIES: dict[str, tuple[Member, ...]] = {
     "Convolutional networks": convolutional.MEMBERS,
     "Attention and Transformers": attention.MEMBERS,
     "Recurrent networks": recurrent.MEMBERS,
+    "Generation and representation": generative.MEMBERS,
 }
 
 MEMBERS: dict[str, Member] = {
