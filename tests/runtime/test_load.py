@@ -466,3 +466,33 @@ def test_an_artifact_may_tune_a_provider_and_no_more():
         runtime.load(carrying(provider_options={"cuda": {"device_id": 1}}))
     with pytest.raises(runtime.SettingsError, match="provider_options is not valid"):
         runtime.load(carrying(provider_options=["cuda"]))
+
+
+def test_attributes_of_session_options_are_set_by_name():
+    given = {"execution_mode": "parallel", "enable_mem_pattern": False, "enable_cpu_mem_arena": "0"}
+    merged = settings.merge_settings({}, "net.onnx", threads=3, config=given)
+    options = settings.session_options(merged)
+    assert options.execution_mode == onnxruntime.ExecutionMode.ORT_PARALLEL
+    assert options.inter_op_num_threads == 3
+    assert not options.enable_mem_pattern
+    assert not options.enable_cpu_mem_arena
+    assert options.enable_mem_reuse
+    options = settings.session_options(settings.merge_settings({}, "net.onnx"))
+    assert options.execution_mode == onnxruntime.ExecutionMode.ORT_SEQUENTIAL
+    session = runtime.load(NEG, config={"execution_order": "priority"})
+    assert session.settings.origin["execution_order"] == "caller"
+    np.testing.assert_array_equal(session([1, -2])[0], [-1, 2])
+
+
+@pytest.mark.parametrize(
+    ("config", "expected"),
+    [
+        ({"execution_mode": "fast"}, "one of sequential, parallel"),
+        ({"enable_mem_pattern": 2}, "one of 0, 1"),
+        ({"optimized_model_filepath": "x"}, "a key of a session config entry, which has a dot"),
+    ],
+)
+def test_attributes_that_there_are_not_are_refused(config, expected):
+    with pytest.raises(runtime.SettingsError) as raised:
+        runtime.load(NEG, config=config)
+    assert raised.value.expected.startswith(expected)

@@ -189,6 +189,9 @@ def session_options(settings: Settings) -> Any:
             options.add_session_config_entry(key, value)
         else:
             setattr(options, key, _attribute(key, value))
+    if entries.get("execution_mode") == "parallel":
+        # Nodes side by side have a pool of their own, else as large as the host.
+        options.inter_op_num_threads = settings.threads
     return options
 
 

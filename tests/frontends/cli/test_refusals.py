@@ -118,3 +118,21 @@ def test_tuning_of_what_cannot_be_tuned(sardonyx, net, made, tmp_path):
     assert "need an accuracy" in sardonyx.refused("tune", net, "--variant", f"half={net}")
     assert "no provider to try" not in sardonyx.refused("tune", net, "--provider", "abacus")
     assert "add --tune SECONDS" in sardonyx.refused("compile", net, "-o", made, "--accuracy", 1)
+
+
+def test_a_plugin_that_cannot_be_loaded(sardonyx, net, tmp_path, monkeypatch):
+    place = tmp_path / "site" / "onnxruntime_ep_apex"
+    place.mkdir(parents=True)
+    library = place / "libapex.so"
+    said = ["ApexExecutionProvider", str(library)]
+    functions = zip(("get_ep_name", "get_library_path"), said, strict=True)
+    lines = [f"{name} = lambda: {value!r}" for name, value in functions]
+    (place / "__init__.py").write_text("\n".join(lines))
+    monkeypatch.syspath_prepend(place.parent)
+    for command in ("run", "bench"):
+        said = sardonyx.refused(command, net, "--provider", "apex")
+        assert "provider apex did not start" in said
+        assert f"{library}: cannot open shared object file" in said
+    listed = {row["provider"]: row for row in sardonyx.json("devices")["providers"]}
+    assert listed["apex"]["starts"] is False
+    assert f"{library}: cannot open shared object file" in listed["apex"]["problem"]

@@ -16,6 +16,7 @@ from ..child import Child, ChildError
 from ..devices import providers as all_providers
 from ..errors import InputError, LoadError, SettingsError
 from ..machine import machine
+from ..plugins import SUFFIX
 from ..samples import random_inputs
 from ..specs import Spec
 from ..threads import thread_count
@@ -134,7 +135,7 @@ class Tuner:
 
     def _providers(self) -> list[str]:
         if self.providers is not None:
-            return [name.lower() for name in self.providers]
+            return [name.lower().removesuffix(SUFFIX.lower()) for name in self.providers]
         found = [each.name for each in all_providers(start=True) if each.problem is None]
         return ["cpu", *(name for name in found if name != "cpu")]
 
