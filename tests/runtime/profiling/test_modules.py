@@ -45,3 +45,6 @@ def test_names_of_nodes_alone_are_no_paths():
     assert not has_paths(["Conv_1", "Relu_2", ""])
     assert has_paths(["Conv_1", "encoder.0"])
     assert has_paths(["net.py:3"])
+    assert has_paths(["lstm", "head", "lstm", "lstm", "head"])
+    assert not has_paths(["lstm", "head", "pool"])
+    assert not has_paths([])

@@ -141,7 +141,7 @@ def _node_times(
     origin_of = Attribution(file, optimized, nodes)
     weights = {**file.weights, **(optimized.weights if optimized else {})}
     origins = {key: origin_of(key, node) for key, node in nodes.items()}
-    has_modules = modules.has_paths(s for origin in origins.values() for s in origin.sources)
+    has_modules = modules.has_paths(o.sources[0] for o in origins.values() if o.sources)
     made = []
     for key in nodes:
         each = [run.nodes[key] for run in runs if key in run.nodes]

@@ -51,5 +51,11 @@ def path_of(source: str) -> Path:
 
 
 def has_paths(sources: Iterable[str]) -> bool:
-    """Whether these are paths, and not only the names of nodes, which have no parts."""
-    return any(len(path_of(source)) > 1 or _LINE.search(source) for source in sources)
+    """Whether the sources of nodes are paths, and not only names of nodes.
+
+    Those have no parts, and each node has another; modules have several nodes.
+    """
+    sources = list(sources)
+    if any(len(path_of(source)) > 1 or _LINE.search(source) for source in sources):
+        return True
+    return 2 * len(set(sources)) <= len(sources) > 0
