@@ -435,6 +435,15 @@ def cgroup(tmp_path, files):
             },
             None,
         ),
+        (
+            {
+                "membership": "0::/\n4:cpuacct,cpu:/host/only\n",
+                "fs/cpuacct,cpu/cpu.cfs_quota_us": "50000\n",
+                "fs/cpuacct,cpu/cpu.cfs_period_us": "100000\n",
+            },
+            0.5,
+        ),
+        ({"membership": "0::/a/b\n", "fs/a/b/cpu.max": "300000 1", "fs/a/cpu.max": "7 8"}, 7 / 8),
         ({"membership": "0::/\n", "fs/cpu.max": "nonsense\n"}, None),
         ({}, None),
     ],

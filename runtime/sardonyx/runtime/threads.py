@@ -67,7 +67,8 @@ def _cgroup_folders(root: Path, membership: Path) -> Iterator[Path]:
         if controllers == "":
             base = root
         elif "cpu" in controllers.split(","):
-            base = root / "cpu"
+            # Mounted by the names of all its controllers; mostly there is a link by each name.
+            base = root / controllers if (root / controllers).exists() else root / "cpu"
         else:
             continue
         # Inside a container the path may be the host's: what does not exist is skipped.
