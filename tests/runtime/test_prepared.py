@@ -296,3 +296,21 @@ def test_a_folder_that_cannot_be_used_is_a_warning(tmp_path):
     with pytest.warns(RuntimeWarning, match="models are not cached"):
         session = runtime.load(unary("Relu", 1), cache=tmp_path / "file")
     assert session.prepared.what == "off"
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+def test_a_forked_child_maps_the_same_entry(tmp_path):
+    path = write("linear", tmp_path / "model")
+    session, _ = loads(path, tmp_path / "cache")
+    (expected,) = session(*inputs("linear"))
+    made = (entry(tmp_path / "cache") / MANIFEST).stat()
+    os.utime(entry(tmp_path / "cache") / MANIFEST, (1, 1))
+    child = os.fork()
+    if child == 0:
+        is_same = np.array_equal(session(*inputs("linear"))[0], expected)
+        os._exit(0 if is_same else 1)
+    assert os.waitpid(child, 0)[1] == 0
+    used = (entry(tmp_path / "cache") / MANIFEST).stat()
+    assert used.st_ino == made.st_ino
+    assert used.st_mtime > 1

@@ -32,7 +32,7 @@ from .errors import LoadError, ProviderError, SettingsError
 from .integrity import Weights, check_model
 from .modelfile import Header, open_model, read_header, scalars
 from .plugins import short_name
-from .prepared import Order, Prepared, create_prepared, open_store, unfit
+from .prepared import Order, Prepared, create_prepared, open_store, renew_prepared, unfit
 from .session import PREFIX, Session
 from .settings import Settings, merge_settings, session_options
 from .store import Store
@@ -289,7 +289,7 @@ def _load(
     def create(model: str | bytes, settings: Settings) -> Any:
         return _create(model, where, settings, requested, fallback=fallback, prepare=prepare)
 
-    raw, prepared = None, Prepared()
+    raw, order, prepared = None, None, Prepared()
     if store is not None and content is not None:
         order = Order(model, where, content, settings)
         problem = unfit(requested, settings, header.graph)
@@ -304,6 +304,8 @@ def _load(
     # Not with the model itself: that would keep its bytes.
     file = (model, _identity(model)) if isinstance(model, str) else None
     renew = functools.partial(_renew, file, where, settings, requested)
+    if store is not None and order is not None and file and prepared.folder is not None:
+        renew = functools.partial(renew_prepared, store, order, create, renew)
     try:
         session = Session(raw, where, settings, _scalars(raw, model, header), renew)
     except UnicodeDecodeError as error:

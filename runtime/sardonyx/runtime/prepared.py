@@ -200,6 +200,12 @@ def create_prepared(
     return None, Prepared(problem)
 
 
+def renew_prepared(store: Store, order: Order, create: Create, plainly: Callable[[], Any]) -> Any:
+    """A session once more, in a forked child: of what is prepared, or else made plainly."""
+    raw, _ = create_prepared(store, order, create, None)
+    return plainly() if raw is None else raw
+
+
 def _make(store: Store, key: str, order: Order, damaged: list[Entry]) -> tuple[Entry | None, bool]:
     """The entry that this or another process makes now, and whether it was this one."""
     with store.making(key) as is_mine:

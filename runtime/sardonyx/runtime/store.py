@@ -106,14 +106,12 @@ class Store:
         limit: Bytes that all entries may have together.
 
     Raises:
-        OSError: The folder cannot be made, or not be written to.
+        OSError: The folder cannot be made. One that cannot be written to is read.
     """
 
     def __init__(self, folder: Path, limit: int) -> None:
         self.folder, self.limit = folder, limit
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        if not os.access(folder, os.W_OK | os.X_OK):
-            raise PermissionError(13, "the folder cannot be written to", str(folder))
 
     def find(self, key: str) -> Entry | None:
         """The entry under a key, if its manifest is whole; its files are not read yet."""

@@ -151,3 +151,31 @@ def test_a_batcher_joins_requests_of_different_lengths(sizes, session):
         for y, expected in zip(answer, session(**given), strict=True):
             np.testing.assert_array_equal(y, expected)
     assert len(figures.pace_ms) == 2  # Two lengths are left.
+
+
+def test_bound_buckets(session):
+    """Memory is bound once for each bucket, and answers stay what they were."""
+    buckets = runtime.Buckets(session, SIZES, samples=[request(1, 3)], bind=True)
+    bound, real = [], session.bind
+    session.bind = lambda *args, **named: bound.append(args[0].shape) or real(*args, **named)
+    requests = [request(1 + n % 4, 1 + n % 8, n) for n in range(32)]
+    with ThreadPoolExecutor(4) as pool:
+        answers = list(pool.map(lambda given: buckets(**given), requests))
+    for given, answer in zip(requests, answers, strict=True):
+        for y, expected in zip(answer, session(**given), strict=True):
+            np.testing.assert_array_equal(y, expected)
+    assert sorted(bound) == [(rows, n, 2) for rows in (1, 2, 4) for n in (4, 8)]
+    assert list(buckets.run_named(requests[0], ["z"])) == ["z"]
+
+
+@pytest.mark.gpu
+def test_one_graph_for_each_bucket():
+    text = "g (float[batch, seq] x) => (float[batch, seq] y) { r = Relu(x) y = Add(r, x) }"
+    asked = [("cuda", {"enable_cuda_graph": True})]
+    session = runtime.load(model(text), asked)
+    sample = {"x": np.float32([[1, -2, 3]])}
+    buckets = runtime.Buckets(session, SIZES, samples=[sample], bind=True)
+    for n in range(1, 9):
+        x = np.random.default_rng(n).standard_normal((1 + n % 4, n), np.float32)
+        for _ in range(3):
+            np.testing.assert_array_equal(buckets(x)[0], np.maximum(x, 0) + x)
