@@ -99,7 +99,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--json", type=Path, help="write each verdict to a file")
     given = parser.parse_args(arguments)
-    os.environ.setdefault("SARDONYX_NEIGHBOURS", "40")
     preload()
     files = all_mutants(given.words)
     total = sum(map(len, files))

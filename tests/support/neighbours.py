@@ -1,15 +1,19 @@
 """Models next to one that a rule applies to: each differs in one place, and may be another one.
 
 A rule may apply to a neighbour or not. If it does, the neighbour computes the same afterwards; in
-any case it raises nothing.
+any case it raises nothing. What becomes of chosen neighbours stands in tests/golden/neighbours:
+whether a rule applies, or why not.
 """
 
 from __future__ import annotations
 
+import contextlib
 import functools
-import os
 import zlib
-from collections.abc import Callable, Iterator, Mapping
+from collections import Counter, defaultdict
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import onnx_ir as ir
@@ -17,78 +21,200 @@ import onnx_ir as ir
 from sardonyx.compiler import testing
 from sardonyx.compiler.errors import InvalidModelError
 from sardonyx.compiler.ir.types import Types
+from sardonyx.compiler.rewrite import Rule
+from tests.support import conditions, outcomes
 from tests.support.models import clone
+from tests.support.outcomes import IS_WRITING, WANTED
 from tests.support.run import run_ort, run_reference
+from tests.support.variations import LOCAL, Variation, define_opaque, hidden, variations
 
 Dims = Mapping[str, int]
-Change = Callable[[ir.Model], None]
-LOCAL = "tests.local"
-_WANTED = os.environ.get("SARDONYX_NEIGHBOURS", "8")
-IS_THOROUGH = _WANTED == "all"
-"""Whether all neighbours are looked at, and those of every model that a rule applies to."""
-_MOST = 1000 if IS_THOROUGH else int(_WANTED)
-"""About how many neighbours are looked at; of more, every second or third is."""
-_FLAGS = {"allowzero", "ceil_mode", "interleaved", "is_causal", "keepdims", "transA", "transB"}
-"""Attributes that are 0 or 1."""
+IS_THOROUGH = WANTED == "all"
+"""Whether all neighbours are looked at."""
+_MOST = 0 if IS_WRITING else 10_000 if IS_THOROUGH else int(WANTED)
+"""About how many neighbours are looked at besides those of the table."""
+_MOST_MODELS = 3
+"""Of how many models of one test neighbours are chosen for a table."""
+_place = outcomes.Place()
+_known: dict[Path, set[object]] = defaultdict(set)
+_models: Counter[str] = Counter()
+_written: dict[Path, outcomes.Table] = defaultdict(dict)
 
 
 def check_neighbours(
-    subject: testing.Subject, model: ir.Model, *, atol: float, rtol: float, dims: Dims
+    subject: testing.Subject,
+    model: ir.Model,
+    *,
+    atol: float,
+    rtol: float,
+    dims: Dims,
+    most: int = _MOST,
 ) -> None:
-    """Demand right results for neighbours of a model; others for a model of another text.
+    """Demand of neighbours right results, and what the table says.
 
     Raises:
-        AssertionError: A neighbour computes something else afterwards.
+        AssertionError: A neighbour computes something else afterwards, or a rule that did not
+            apply to it does, or the other way round.
     """
-    typed = clone(model)
-    Types.inferred(typed)
-    found = [(typed, *change) for change in (*_domains(typed), *_unknown_values(typed))]
-    if not any(node.domain for node in model.graph):
-        changes = (*_attributes(model), *_constants(model), *_operands(model))
-        found += [(model, *change) for change in changes]
-    step = 1 + len(found) // _MOST
-    for base, what, change in found[zlib.crc32(ir.to_onnx_text(model).encode()) % step :: step]:
-        near = clone(base)
-        change(near)
-        _check_neighbour(subject, near, what, atol, rtol, dims)
+    check = _Check(subject, model, atol, rtol, dims)
+    place = _place.next()
+    wanted = outcomes.read(place[0]).get(place[1], {}) if place is not None else {}
+    if not wanted and not most and not IS_WRITING:
+        return
+    every = {each.what: each for each in variations(model)}
+    if IS_WRITING and place is not None:
+        path, section = place
+        kept = [what for what in wanted if what in every]
+        tried = every if _is_telling(path, section) else {what: every[what] for what in kept}
+        _written[path][section] = check.chosen(tried, kept, _known[path])
+        outcomes.write(path, _written[path])
+        return
+    found = {what: check.outcome(every[what]) for what in wanted if what in every}
+    different = list(outcomes.differences(wanted, found))
+    if different:
+        text = "\n".join(different)
+        raise AssertionError(f"if this is right: SARDONYX_NEIGHBOURS=write\n{text}")
+    rest = [each for what, each in every.items() if what not in wanted] if most else []
+    step = 1 + len(rest) // max(most, 1)
+    for each in rest[zlib.crc32(ir.to_onnx_text(model).encode()) % step :: step]:
+        check.outcome(each)
 
 
-def _check_neighbour(
-    subject: testing.Subject, model: ir.Model, what: str, atol: float, rtol: float, dims: Dims
-) -> None:
-    after = clone(model)
-    try:
-        report = testing.apply(subject, after)
-    except InvalidModelError:
-        return
-    except Exception as error:
-        if _results(model, dims) is not None:
-            raise AssertionError(f"{what}: {error}") from error
-        return
-    if not any(report.applied.values()):
-        return
-    wanted = _results(model, dims)
-    if wanted is None:
-        return
-    found = run_ort(after, testing.random_feeds(model, dims))
-    for value, one, other in zip(model.graph.outputs, wanted, found, strict=True):
-        assert one.dtype == other.dtype, f"{what}: {one.dtype} became {other.dtype}"
-        text = f"{what}: {value.name}"
-        np.testing.assert_allclose(other, one, atol=atol, rtol=rtol, err_msg=text)
+def _is_telling(path: Path, section: str) -> bool:
+    """Whether a model is one of the first of its test: others of them are much the same."""
+    name = section.partition("[")[0].partition(" ")[0]
+    test = f"{path} {name}"
+    _models[test] += 1
+    return _models[test] <= _MOST_MODELS
 
 
-def _results(model: ir.Model, dims: Dims) -> list[np.ndarray] | None:
-    """What a model computes; None if it is no model, or no test of numbers."""
-    try:
-        feeds = testing.random_feeds(model, dims)
-        if all(node.domain in {"", LOCAL} for node in model.graph):
-            run_reference(model, feeds)  # What it refuses may end ONNX Runtime's process.
-        found = run_ort(model, feeds)
-    except Exception:
-        return None
-    is_as_declared = all(map(_is_as_declared, model.graph.outputs, found))
-    is_finite = all(np.all(np.isfinite(array)) for array in found)
-    return found if is_as_declared and is_finite else None
+@dataclass
+class _Check:
+    """What rules make of the neighbours of a model, and whether that is right.
+
+    Attributes:
+        subject: The rules.
+        model: The model.
+        atol: Largest absolute difference.
+        rtol: Largest relative difference.
+        dims: How long symbolic dimensions are.
+    """
+
+    subject: testing.Subject
+    model: ir.Model
+    atol: float
+    rtol: float
+    dims: Dims
+
+    def outcome(self, each: Variation) -> str:
+        """What a neighbour becomes or why not; empty if no such model is valid.
+
+        Raises:
+            AssertionError: It is not right.
+        """
+        near = each.model()
+        after = clone(near)
+        try:
+            report = testing.apply(self.subject, after)
+        except InvalidModelError:
+            return ""
+        except Exception as error:
+            if self._results(near) is not None:
+                raise AssertionError(f"{each.what}: {error}") from error
+            return ""
+        if not any(report.applied.values()):
+            return self._refusal({name: miss.why for name, miss in report.misses.items()})
+        wanted = self._results(near)
+        if wanted is None:
+            return ""
+        define_opaque(after)
+        found = run_ort(after, self._feeds(near))
+        for value, one, other in zip(near.graph.outputs, wanted, found, strict=True):
+            text = f"{each.what}: {value.name}"
+            assert one.dtype == other.dtype, f"{text}: {one.dtype} became {other.dtype}"
+            is_half = one.dtype == np.float16
+            atol, rtol = (2e-2, 2e-2) if is_half else (self.atol, self.rtol)
+            np.testing.assert_allclose(other, one, atol=atol, rtol=rtol, err_msg=text)
+        nodes = sorted(testing.counts(after).items())
+        texts = (name if count == 1 else f"{count} {name}" for name, count in nodes)
+        return f"becomes {', '.join(texts)}"
+
+    def chosen(
+        self, every: Mapping[str, Variation], kept: Collection[str], known: set[object]
+    ) -> dict[str, str]:
+        """What becomes of neighbours that are kept, and of those where conditions go new ways."""
+        known |= self._ways(clone(self.model))
+        found = {}
+        for what in [*kept, *(what for what in every if what not in kept)]:
+            ways = self._ways(every[what].model())
+            if what in kept or not ways <= known:
+                outcome = self.outcome(every[what])
+                if outcome:
+                    found[what] = outcome
+                    known |= ways
+        return found
+
+    def _ways(self, model: ir.Model) -> set[object]:
+        """Which way conditions of rules go where the rules are applied to a model."""
+        conditions.seen.clear()
+        with contextlib.suppress(Exception):
+            testing.apply(self.subject, model)
+        return set(conditions.seen)
+
+    def _refusal(self, reasons: Mapping[str, str]) -> str:
+        """Why the rules that apply to the model do not apply to a neighbour."""
+        if isinstance(self.subject, Rule):
+            return " ".join(reasons.get(self.subject.name, "nothing is like its pattern").split())
+        applied = testing.apply(self.subject, clone(self.model)).applied
+        texts = [
+            f"{name}: {' '.join(reasons[name].split())}"
+            for name in sorted(applied)
+            if name in reasons
+        ]
+        return "; ".join(texts) or "nothing is like its pattern"
+
+    def _results(self, model: ir.Model) -> list[np.ndarray] | None:
+        """What a model computes; None if it is no model, or no test of numbers."""
+        runnable = clone(model)
+        define_opaque(runnable)
+        try:
+            feeds = self._feeds(runnable)
+            if all(node.domain in {"", LOCAL} for node in runnable.graph):
+                run_reference(runnable, feeds)  # What it refuses may end ONNX Runtime's process.
+            found = run_ort(runnable, feeds)
+        except Exception:
+            return None
+        is_as_declared = all(map(_is_as_declared, model.graph.outputs, found))
+        is_finite = all(np.all(np.isfinite(array)) for array in found)
+        return found if is_as_declared and is_finite else None
+
+    def _feeds(self, model: ir.Model) -> dict[str, np.ndarray]:
+        """Values for the inputs: those of the model, but for inputs of another dtype or shape."""
+        known = clone(model)
+        feeds = {}
+        for value in list(known.graph.inputs):
+            name = str(value.name)
+            has_shape = value.shape is not None and all(map(self._has_length, value.shape))
+            if name in self._values and (name.endswith(hidden("")) or not has_shape):
+                feeds[name] = self._values[name]
+                known.graph.inputs.remove(value)
+        return {**feeds, **testing.random_feeds(known, self.dims)}
+
+    def _has_length(self, dim: int | ir.SymbolicDim) -> bool:
+        return isinstance(dim, int) or dim.value in self.dims
+
+    @functools.cached_property
+    def _values(self) -> dict[str, np.ndarray]:
+        """What the values of the model are, by the names that they have where they are fed."""
+        model = clone(self.model)
+        feeds = testing.random_feeds(model, self.dims)
+        held = {n: v.const_value.numpy() for n, v in model.graph.initializers.items()}
+        inner = [v for n in model.graph for v in n.outputs if v.name and not v.is_graph_output()]
+        Types.inferred(model)
+        model.graph.outputs.extend(inner)
+        found = run_ort(model, feeds)[-len(inner) :] if inner else []
+        held |= {str(value.name): array for value, array in zip(inner, found, strict=True)}
+        return {**feeds, **{hidden(name): array for name, array in held.items()}}
 
 
 def _is_as_declared(value: ir.Value, array: np.ndarray) -> bool:
@@ -98,150 +224,3 @@ def _is_as_declared(value: ir.Value, array: np.ndarray) -> bool:
         not isinstance(dim, int) or dim == length
         for dim, length in zip(dims, array.shape, strict=True)
     )
-
-
-def _domains(model: ir.Model) -> Iterator[tuple[str, Change]]:
-    """An operator is one of the same name in another domain, with another result."""
-
-    def change(index: int, near: ir.Model) -> None:
-        node = near.graph[index]
-        given = [ir.Value(name=f"x{i}") for i in range(len(node.inputs))]
-        attributes = list(node.attributes.values())
-        inner = ir.Node("", node.op_type, given, attributes, num_outputs=len(node.outputs))
-        last = [ir.Node("", _other_result(v), [w]) for v, w in _pairs(node, inner)]
-        for at, each in enumerate((inner, *last)):
-            for value in each.outputs:
-                value.name = f"y{at}_{value.index()}"
-        results = [each.outputs[0] for each in last]
-        body = ir.Graph(given, results, nodes=[inner, *last], opset_imports={"": 23})
-        other = ir.Function(LOCAL, node.op_type, graph=body, attributes=attributes)
-        near.functions[other.identifier()] = other
-        near.opset_imports[LOCAL] = 1
-        node.domain = LOCAL
-
-    for index, node in enumerate(model.graph):
-        is_simple = node.op_type != "Constant" and not node.domain and None not in node.inputs
-        if is_simple and not any(
-            a.type == ir.AttributeType.GRAPH for a in node.attributes.values()
-        ):
-            yield f"{node.op_type} is of another domain", functools.partial(change, index)
-
-
-def _pairs(node: ir.Node, inner: ir.Node) -> Iterator[tuple[ir.Value, ir.Value]]:
-    return zip(node.outputs, inner.outputs, strict=True)
-
-
-def _other_result(value: ir.Value) -> str:
-    if value.dtype == ir.DataType.BOOL:
-        return "Not"
-    is_float = value.dtype is not None and value.dtype.is_floating_point()
-    return "Neg" if is_float else "Identity"
-
-
-def _unknown_values(model: ir.Model) -> Iterator[tuple[str, Change]]:
-    """Of a value nothing but the dtype, or the rank, is known; of a constant not what it holds."""
-    names = [v.name for v in model.graph.inputs if not v.is_initializer()]
-    names += [v.name for node in model.graph for v in node.outputs if not v.is_graph_output()]
-    for name in names:
-        for known in ("dtype", "rank", "nothing"):
-            yield f"of {name} only {known} is known", functools.partial(_hide, str(name), known)
-    for name in model.graph.initializers:
-        yield f"{name} is no constant", functools.partial(_hide, name, "shape")
-
-
-def _hide(name: str, known: str, model: ir.Model) -> None:
-    """Let what reads a value read it through a function that nobody has looked into."""
-    made = [value for node in model.graph for value in node.outputs]
-    held = [*model.graph.inputs, *model.graph.initializers.values(), *made]
-    value = next(v for v in held if v.name == name)
-    node = ir.Node(LOCAL, "Same", [value])
-    (hidden,) = node.outputs
-    hidden.name = f"{name}_hidden"
-    hidden.type = None if known == "nothing" else value.type
-    if known == "shape":
-        hidden.shape = value.shape
-    elif known == "rank" and value.shape is not None:
-        hidden.shape = ir.Shape([None] * len(value.shape))
-    for reader, index in [use for use in value.uses() if use.node is not node]:
-        reader.replace_input_with(index, hidden)
-    producer = value.producer()
-    if producer is None:
-        model.graph.insert_before(model.graph[0], node)
-    else:
-        model.graph.insert_after(producer, node)
-    x, y = ir.Value(name="x"), ir.Value(name="y")
-    inside = [ir.Node("", "Identity", [x], outputs=[y])]
-    body = ir.Graph([x], [y], nodes=inside, opset_imports={"": 23})
-    same = ir.Function(LOCAL, "Same", graph=body, attributes=[])
-    model.functions[same.identifier()] = same
-    model.opset_imports[LOCAL] = 1
-
-
-def _attributes(model: ir.Model) -> Iterator[tuple[str, Change]]:
-    """A number of an attribute is another one."""
-
-    def change(index: int, other: ir.Attr, near: ir.Model) -> None:
-        near.graph[index].attributes[other.name] = other
-
-    for index, node in enumerate(model.graph):
-        for name, attribute in node.attributes.items():
-            if node.op_type == "Constant" or name == "num_outputs":
-                continue
-            for other in _other_attributes(attribute):
-                what = f"{node.op_type}.{name} is {other.value}"
-                yield what, functools.partial(change, index, other)
-
-
-def _other_attributes(attribute: ir.Attr) -> Iterator[ir.Attr]:
-    name, value = attribute.name, attribute.value
-    if name in _FLAGS:
-        yield ir.AttrInt64(name, 1 - value)
-    elif attribute.type == ir.AttributeType.INT:
-        yield from (ir.AttrInt64(name, value + step) for step in (1, -1))
-    elif attribute.type == ir.AttributeType.FLOAT:
-        yield ir.AttrFloat32(name, value * 1.5)
-    elif attribute.type == ir.AttributeType.INTS and len(value) > 1:
-        yield ir.AttrInt64s(name, [*value[1:], value[0]])
-        yield ir.AttrInt64s(name, value[::-1])
-
-
-def _constants(model: ir.Model) -> Iterator[tuple[str, Change]]:
-    """A constant has another number, is turned around, or has an axis more or less."""
-
-    def change(name: str, other: np.ndarray, near: ir.Model) -> None:
-        value = near.graph.initializers[name]
-        value.const_value = ir.tensor(other, name=name)
-        value.shape = ir.Shape(other.shape)
-
-    for name, value in model.graph.initializers.items():
-        assert value.const_value is not None
-        for what, other in _other_arrays(value.const_value.numpy()):
-            yield f"{name} {what}", functools.partial(change, name, other)
-
-
-def _other_arrays(array: np.ndarray) -> Iterator[tuple[str, np.ndarray]]:
-    if array.size and array.dtype.kind in "fiu":
-        for index in sorted({0, array.size - 1}):
-            other = array.copy()
-            other.flat[index] += 1
-            yield f"has one more at {index}", other
-    if array.ndim == 1 and array.size > 1:
-        yield "is turned around", np.ascontiguousarray(array[::-1])
-    if array.ndim < 5:
-        yield "has an axis more", array[None]
-    if array.ndim and array.shape[0] == 1:
-        yield "has an axis less", array[0]
-
-
-def _operands(model: ir.Model) -> Iterator[tuple[str, Change]]:
-    """The first two operands of a node are in the other order."""
-
-    def change(index: int, near: ir.Model) -> None:
-        node = near.graph[index]
-        first, second = node.inputs[:2]
-        node.replace_input_with(0, second)
-        node.replace_input_with(1, first)
-
-    for index, node in enumerate(model.graph):
-        if len(node.inputs) > 1 and node.inputs[0] is not node.inputs[1]:
-            yield f"{node.op_type} has its operands turned", functools.partial(change, index)

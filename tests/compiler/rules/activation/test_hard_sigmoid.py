@@ -87,6 +87,11 @@ def test_another_factor_than_x_is_refused():
     check_miss(HARD_SWISH, model(text), "is not the 'x' seen before")
     text = HEAD + "{ d = HardSigmoid <alpha = 0.2, beta = 0.5> (x) y = Mul(d, x) }"
     check_miss(HARD_SWISH, model(text), "the HardSigmoid has alpha = 0.2, not 1/6")
+    for alpha in ("0.16667004", "0.16666329"):
+        near = model(text.replace("0.2", alpha))
+        check_miss(HARD_SWISH, near, f"the HardSigmoid has alpha = {float(alpha):g}, not 1/6")
+    near = model(text.replace("0.2", "0.16666667").replace("0.5", "0.4"))
+    check_miss(HARD_SWISH, near, "beta")
 
 
 def test_constants_that_add_axes_are_refused():
@@ -104,4 +109,7 @@ def test_integers_are_refused():
 def test_double_precision_is_refused():
     text = "g (double[b,5] x) => (double[b,5] y) { " + CLIP + "y = Div(c, six) }"
     given = model(text, **{k: a.astype(np.float64) for k, a in NUMBERS.items()})
-    check_miss(HARD_SIGMOID, given, "ONNX Runtime has no kernel of it in double precision (x: dou")
+    reason = "ONNX Runtime has no kernel of it in double precision (x: dou"
+    check_miss(HARD_SIGMOID, given, reason)
+    body = "{ d = HardSigmoid <alpha = 0.16666667, beta = 0.5> (x) y = Mul(d, x) }"
+    check_miss(HARD_SWISH, model(HEAD.replace("float", "double") + body), reason)

@@ -78,6 +78,12 @@ def test_a_maximum_with_a_steep_line_is_refused(slope):
     check_miss(LEAKY_RELU, net(SPELLINGS[4], a=slope), reason)
 
 
+@pytest.mark.parametrize("slope", [1.5, -0.5])
+@pytest.mark.parametrize("lines", [s for s in SPELLINGS if "Max" not in s])
+def test_a_steep_line_is_fine_elsewhere(lines, slope):
+    check_rule(LEAKY_RELU, net(lines, a=slope), {"LeakyRelu": 1}, dims=SIZES, **EXACT)
+
+
 def test_slopes_that_add_axes_are_refused():
     head = HEAD.replace("[b,5] y", "[1,b,5] y")
     reason = "a constant has more axes than the value (x: float[b, 5])"

@@ -53,10 +53,20 @@ def test_the_values_around_the_threshold_are_the_same():
     np.testing.assert_array_equal(run_ort(after, feeds), run_ort(given, feeds))
 
 
+def test_the_least_threshold_that_changes_nothing():
+    """exp(-14) is 8.32e-7, and half the distance between two float32 numbers there 8.35e-7."""
+    check_rule(SOFTPLUS_THRESHOLD, net(THRESHOLD, top=14), {"Softplus": 1}, dims=SIZES, **NOISE)
+    check_miss(SOFTPLUS_THRESHOLD, net(THRESHOLD, top=13.99), "at the threshold 13.99")
+    given = net(THRESHOLD, top=[[[14]]], head=HEAD.replace("[b,5]", "[1,b,5]"))
+    check_rule(SOFTPLUS_THRESHOLD, given, {"Softplus": 1}, dims=SIZES, **NOISE)
+
+
 def test_a_threshold_that_changes_values_is_kept():
     reason = "Softplus(x) is not x yet at the threshold 10 (x: float[b, 5])"
     check_miss(SOFTPLUS_THRESHOLD, net(THRESHOLD, top=10), reason)
-    check_miss(SOFTPLUS_THRESHOLD, net(THRESHOLD, top=-1), "at the threshold -1")
+    for top in (-1, 0, -1000, np.nan):
+        check_miss(SOFTPLUS_THRESHOLD, net(THRESHOLD, top=top), f"at the threshold {top}")
+    check_miss(SOFTPLUS_THRESHOLD, net(THRESHOLD, top=[20, 20, 10, 20, 20]), "threshold 10")
     given = net(THRESHOLD, HEAD.replace("float", "double"), np.float64)
     check_miss(SOFTPLUS_THRESHOLD, given, "no kernel of it in double precision (x: double[b, 5])")
     given = net(THRESHOLD, HEAD.replace("[b,5] y", "[1,b,5] y"), top=[[[20]]])

@@ -47,7 +47,7 @@ def _merge(op: Builder, m: Match) -> ir.Value | No:
     # Clip is min(high, max(low, x)): where the bounds cross, the high one wins.
     top = None if b is None else _larger(b, c)
     high = d if top is None else top if d is None else np.minimum(top, d)
-    if low is not None and high is None and low == 0 and m.x.dtype in FLOATS:
+    if high is None and low == 0 and m.x.dtype in FLOATS:
         return op.Relu(m.x)  # type: ignore[no-any-return]
     return op.Clip(m.x, low, high)  # type: ignore[no-any-return]
 

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import math
-
 import ml_dtypes
+import numpy as np
 import onnx_ir as ir
 
 from sardonyx.compiler.ir.builder import Builder
@@ -34,7 +33,7 @@ def _is_past_rounding(m: Match) -> bool | No:
     threshold = float(m.threshold.min())
     # Softplus(x) - x is log(1 + exp(-x)), and less than exp(-x).
     epsilon = float(ml_dtypes.finfo(m.x.dtype.numpy()).eps)  # type: ignore[no-untyped-call]
-    if not threshold > 0 or math.exp(-threshold) > threshold * epsilon / 2:
+    if not np.exp(-threshold) <= threshold * epsilon / 2:
         return no(f"Softplus(x) is not x yet at the threshold {threshold:g}", m.x)
     return True
 
