@@ -50,7 +50,7 @@ def _other(place: _Place, value: Any) -> Any:
     left = _left.get(place)
     numbers = int | float
     if isinstance(left, numbers) and isinstance(value, numbers):
-        seen.add((place, (left > value) - (left < value)))
+        seen.add((place, int(left > value) - int(left < value)))
     return value
 
 

@@ -308,7 +308,7 @@ def _other_arrays(array: np.ndarray) -> Iterator[tuple[str, np.ndarray]]:
         for step, how in ((1, "more"), (-1, "less")):
             for index in sorted({0, array.size - 1}):
                 other = array.copy()
-                other.flat[index] += step
+                other.flat[index] += np.asarray(step).astype(array.dtype)
                 yield f"has one {how} at {index}", other
         yield "is 0", np.zeros_like(array)
         yield "is its negative", -array

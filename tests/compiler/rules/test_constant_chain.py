@@ -116,3 +116,16 @@ def test_a_computed_factor_is_refused():
 def test_small_constants_may_cancel():
     given = chain("Add(x, k)", "Add(p, l)", normal(3, 5), -normal(3, 5) + np.float32(1e-3))
     check_rule(SHIFT_SHIFT, given, {"Add": 1}, dims=SIZES, **NOISE)
+
+
+@pytest.mark.parametrize(
+    ("rule", "first", "second", "k", "reason"),
+    [
+        (SHIFT_SHIFT, "Add(o, k)", "Sub(p, k)", 1.5 * 2**23, "the constants cancel"),
+        (SCALE_SCALE, "Mul(o, k)", "Mul(p, k)", 1e30, "is too large or too small"),
+    ],
+)
+def test_constants_tell_that_a_value_of_unknown_dtype_is_of_floats(rule, first, second, k, reason):
+    text = "g (float[b,3] x) => (float[b,3] y) { o = local.Opaque(x) "
+    given = model(f"{text} p = {first} y = {second} }}", k=np.float32(k))
+    check_miss(rule, given, reason)

@@ -37,12 +37,18 @@ def _is_small(m: Match) -> bool | No:
     return True
 
 
+def _is_of_floats(m: Match) -> bool:
+    """Ask the constants: of what is computed from a value that nobody knows they alone tell."""
+    first = m.value("first")
+    return first is not None and first.dtype in FLOATS
+
+
 # --- multiplication ------------------------------------------------------------------------------
 
 
 def _scale(op: Builder, m: Match) -> ir.Value | No:
     """x * c1 * c2 is x * (c1*c2)."""
-    if m.x.dtype not in FLOATS:
+    if not _is_of_floats(m):
         return op.Mul(m.x, _wrapping(np.multiply, m))  # type: ignore[no-any-return]
     with np.errstate(all="ignore"):
         first, second = (_factor(m, name) for name in ("first", "second"))
@@ -62,7 +68,7 @@ def _factor(m: Match, name: str) -> Array:
 
 def _can_scale(m: Match) -> bool | No:
     divides = "Div" in {m.first_step.node.op_type, m.second_step.node.op_type}
-    if divides and m.x.dtype not in FLOATS:
+    if divides and not _is_of_floats(m):
         return no("the division of integers rounds", m.x)
     return _is_small(m)
 
@@ -73,7 +79,7 @@ def _can_scale(m: Match) -> bool | No:
 def _shift(op: Builder, m: Match) -> ir.Value | No:
     """x + c1 + c2 is x + (c1+c2)."""
     signs = [-1 if _is(m, name, "Sub") else 1 for name in ("first", "second")]
-    if m.x.dtype not in FLOATS:
+    if not _is_of_floats(m):
         first = m.first if signs[0] > 0 else np.negative(m.first)
         combine = np.add if signs[1] > 0 else np.subtract
         with np.errstate(over="ignore"):
