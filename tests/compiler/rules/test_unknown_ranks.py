@@ -14,6 +14,7 @@ from sardonyx.compiler.rules import (
     canonical_reduce,
     canonical_sequence,
 )
+from sardonyx.compiler.rules.activation.clamp import CLIP_CLIP
 from sardonyx.compiler.rules.activation.sigmoid import SIGMOID
 from sardonyx.compiler.rules.attention.packed import PART_OF_PROJECTION
 from sardonyx.compiler.rules.attention.scaled_dot_product import SCALED_DOT_PRODUCT
@@ -116,6 +117,7 @@ CASES = [
         "s = SplitToSequence(u) y = SequenceAt(s, at)",
         "the rank of the tensor that is split is not known",
     ),
+    (CLIP_CLIP, "c = Clip(o, one) y = Relu(c)", "its dtype is not known"),
     ("cast_like", "y = CastLike(x, o)", "the dtype to cast to is not known"),
     ("cast_of_cast", "c = Cast<to = 7>(o) y = Cast<to = 1>(c)", "its dtype is not known"),
 ]

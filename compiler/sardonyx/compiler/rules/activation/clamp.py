@@ -52,6 +52,10 @@ def _merge(op: Builder, m: Match) -> ir.Value | No:
     return op.Clip(m.x, low, high)  # type: ignore[no-any-return]
 
 
+def _is_typed(m: Match) -> bool | No:
+    return m.x.dtype is not None or no("its dtype is not known", m.x)
+
+
 CLIP_CLIP = rule(
     "clip_clip",
     lambda op: any_of(
@@ -59,6 +63,7 @@ CLIP_CLIP = rule(
         _relu(op, any_of(_clip(op, "x", "inner"), _relu(op, "x", "inner")), "outer"),
     ),
     _merge,
+    _is_typed,
 )
 
 
