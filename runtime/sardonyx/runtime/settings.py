@@ -69,6 +69,7 @@ ARTIFACT_OPTIONS = {
         "cudnn_conv1d_pad_to_nc1d",
         "cudnn_conv_algo_search",
         "cudnn_conv_use_max_workspace",
+        "enable_cuda_graph",
         "enable_skip_layer_norm_strict_mode",
         "fuse_conv_bias",
         "prefer_nhwc",

@@ -12,6 +12,8 @@ import pytest
 from sardonyx import compiler, runtime
 from sardonyx.runtime.machine import machine
 from sardonyx.runtime.tuned import KEY, Tuned, read_tuned
+from sardonyx.runtime.tuning.candidates import GROUPS, Space
+from sardonyx.runtime.tuning.choice import Choice
 from sardonyx.runtime.tuning.store import set_metadata
 from tests.support.models import model, normal
 
@@ -242,6 +244,18 @@ def test_an_entry_sets_no_more_than_a_model_file_may(artifact, settings, words):
     put(artifact, entry(settings=settings))
     with pytest.raises(runtime.SettingsError, match=words):
         runtime.load(artifact)
+
+
+@pytest.mark.parametrize("provider", ["cpu", "cuda", "openvino"])
+def test_whatever_is_tried_a_file_may_ask_for(provider):
+    space = Space(("cpu", "cuda", "openvino"), 8, ("A",), is_lossy=True, is_bound=True)
+    tried = [c for _, group in GROUPS for _, c in group(space, Choice(provider))]
+    assert len(tried) > 5
+    for choice in tried:
+        made = tuned(provider=choice.provider, threads=choice.threads, settings=choice.settings())
+        found = read_tuned({KEY: made.to_text()}, "net.onnx")
+        assert (found.provider, found.threads) == (choice.provider, choice.threads)
+        assert dict(found.settings).keys() == choice.settings().keys()
 
 
 def test_an_entry_of_a_newer_format_is_left_alone():

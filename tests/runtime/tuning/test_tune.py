@@ -36,7 +36,7 @@ def test_a_model_is_tuned_and_its_file_tells(path, monkeypatch):
     told = []
     sample = {"x": normal(4, 8), "k": np.int64([0, 1, 2, 3])}
     before = runtime.load(path)(**sample)
-    made = runtime.tune(path, [sample], seconds=60, providers=["cpu"], tell=told.append)
+    made = runtime.tune(path, [sample], seconds=300, providers=["cpu"], tell=told.append)
     assert told[0] == "the untuned session"
     assert made.stored == str(path)
     session = runtime.load(path)
@@ -79,7 +79,7 @@ def test_a_program_is_tuned_while_it_is_compiled(tmp_path):
 
 def test_a_provider_that_does_not_start_is_told(path, monkeypatch):
     monkeypatch.setattr(search, "GROUPS", search.GROUPS[:1])
-    made = runtime.tune(path, seconds=60, providers=["cpu", "acme"], store=False)
+    made = runtime.tune(path, seconds=300, providers=["cpu", "acme"], store=False)
     (record,) = made.records
     assert (record.name, record.status) == ("acme", "failed")
     assert record.why == "there is no provider 'acme'"

@@ -47,7 +47,7 @@ SELECT_PART, CONFIRM_PART = 1 / 300, 1 / 100
 FIRST_SECONDS = 120.0
 """How long the untuned session may take to load beyond the time that is given."""
 
-PATIENCE, PATIENCE_S = 5.0, 10.0
+PATIENCE, PATIENCE_S = 10.0, 20.0
 """How long a candidate may take to load, in loads of the slowest before it; at least so long."""
 
 MOST_AT_ONCE = 4
