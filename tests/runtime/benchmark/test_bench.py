@@ -9,6 +9,7 @@ import pytest
 
 from sardonyx.runtime import RunError
 from sardonyx.runtime.benchmark import Benchmark, Contender, Loaded, Measurement, bench
+from sardonyx.runtime.benchmark.bench import difference_of, race
 from sardonyx.runtime.benchmark.report import Round, measurement
 from sardonyx.runtime.benchmark.worker import MOST_SENT, _spread_evenly
 from tests.runtime.profiling.nets import save
@@ -58,6 +59,44 @@ def test_the_ratio_is_that_of_rounds_that_were_measured_together():
 def test_percentiles_of_too_few_calls_are_not_told(calls, known):
     found = measurement("a", "", 1, {"a": rounds(10, calls=calls)}, None)
     assert (found.p90_ms is not None, found.p99_ms is not None) == known
+
+
+def test_contenders_take_turns():
+    """Each round begins with another one, and all have the same time."""
+    asked = []
+
+    class Racer:
+        def __init__(self, name):
+            self.name = name
+
+        def time(self, seconds, clients):
+            asked.append((self.name, seconds, clients))
+            return Round(1, seconds, np.array([1.0]))
+
+    rounds = race({name: Racer(name) for name in "abc"}, clients=2, seconds=10)
+    assert "".join(name for name, _, _ in asked) == "abcbcacababcbca"
+    assert {(seconds, clients) for _, seconds, clients in asked} == {(2.0, 2)}
+    assert {name: len(taken) for name, taken in rounds.items()} == {"a": 5, "b": 5, "c": 5}
+
+
+@pytest.mark.parametrize(
+    ("expected", "found", "difference"),
+    [
+        ([1.0, -4.0], [1.5, -4.0], 0.125),
+        ([np.nan, np.inf, 2.0], [np.nan, np.inf, 2.0], 0.0),
+        ([1.0, np.nan], [1.0, 0.0], np.inf),
+        ([np.inf, 1.0], [5.0, 1.0], np.inf),
+        ([np.inf, 2.0], [-np.inf, 2.0], np.inf),
+        ([0.0], [0.5], 0.5),
+        ([], [], 0.0),
+        ([1.0], [1.0, 1.0], np.inf),
+        (["a"], ["a"], 0.0),
+        (["a"], ["b"], np.inf),
+    ],
+)
+def test_the_difference_is_a_part_of_the_largest_value(expected, found, difference):
+    assert difference_of([np.array(expected)], [np.array(found)]) == difference
+    assert difference_of([np.array(expected)] * 2, [np.array(found)]) == np.inf
 
 
 def test_of_very_many_latencies_as_many_as_can_be_sent_are_kept():

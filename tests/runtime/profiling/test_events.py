@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 from sardonyx.runtime.profiling.events import read_events, runs_of
+from sardonyx.runtime.profiling.measure import middle, spread
 
 
 def event(name, start, duration, *, tid=1, cat="Node", **arguments):
@@ -89,3 +90,11 @@ def test_what_is_no_event_is_left_out(tmp_path):
     place = tmp_path / "trace.json"
     place.write_text(json.dumps([run(0, 1), 3, None]), encoding="utf-8")
     assert [event["name"] for event in read_events(place)] == ["model_run"]
+
+
+def test_the_middle_half_of_the_runs_is_kept():
+    """One run that was disturbed, and one that was lucky, do not count."""
+    found = runs_of([run(start * 1000, taken) for start, taken in enumerate([9, 50, 10, 1, 11])])
+    assert [one.microseconds for one in middle(found)] == [9, 10, 11]
+    assert [one.microseconds for one in middle(found[:3])] == [9, 10, 50]
+    assert spread(found) == (11 - 9) / 10

@@ -89,7 +89,7 @@ def bench(
             _compare(racers)
             for count in clients:
                 tell(f"measuring {case or 'it'}, {count} client{'s' * (count > 1)}")
-                rounds = _race(racers, count, seconds)
+                rounds = race(racers, count, seconds)
                 measured += [
                     measurement(name, case, count, rounds, first.rows(feed)) for name in racers
                 ]
@@ -117,7 +117,7 @@ def _folder() -> Any:
     return tempfile.TemporaryDirectory(prefix="sardonyx-", ignore_cleanup_errors=True)
 
 
-class _Racer:
+class Racer:
     """A contender that is loaded.
 
     Attributes:
@@ -189,12 +189,12 @@ class _Racer:
 
 
 @contextlib.contextmanager
-def _racing(name: str, contender: Contender, folder: Path) -> Iterator[_Racer]:
+def _racing(name: str, contender: Contender, folder: Path) -> Iterator[Racer]:
     with Child("sardonyx.runtime.benchmark.worker") as child:
-        yield _Racer(name, contender, child, folder)
+        yield Racer(name, contender, child, folder)
 
 
-def _race(racers: Mapping[str, _Racer], clients: int, seconds: float) -> dict[str, list[Round]]:
+def race(racers: Mapping[str, Racer], clients: int, seconds: float) -> dict[str, list[Round]]:
     """Rounds of all contenders; each round begins with another one."""
     rounds: dict[str, list[Round]] = {name: [] for name in racers}
     names = list(racers)
@@ -205,7 +205,7 @@ def _race(racers: Mapping[str, _Racer], clients: int, seconds: float) -> dict[st
     return rounds
 
 
-def _compare(racers: Mapping[str, _Racer]) -> None:
+def _compare(racers: Mapping[str, Racer]) -> None:
     """Keep how far each one's outputs are from the first one's, as a part of the largest value."""
     if len(racers) < 2:
         return
@@ -213,10 +213,11 @@ def _compare(racers: Mapping[str, _Racer]) -> None:
     expected = first.outputs()
     for racer in others:
         found = racer.outputs()
-        racer.difference = max(racer.difference, _difference(expected, found))
+        racer.difference = max(racer.difference, difference_of(expected, found))
 
 
-def _difference(expected: Sequence[NDArray[Any]], found: Sequence[NDArray[Any]]) -> float:
+def difference_of(expected: Sequence[NDArray[Any]], found: Sequence[NDArray[Any]]) -> float:
+    """The largest distance of a number, as a part of the largest finite one of its output."""
     if len(expected) != len(found):
         return float("inf")
     worst = 0.0
@@ -228,7 +229,8 @@ def _difference(expected: Sequence[NDArray[Any]], found: Sequence[NDArray[Any]])
         elif a.size:
             left, right = a.astype(np.float64), b.astype(np.float64)
             scale = float(np.max(np.abs(left), initial=0.0, where=np.isfinite(left))) or 1.0
-            apart = np.abs(left - right)
+            with np.errstate(invalid="ignore"):  # infinity less infinity
+                apart = np.abs(left - right)
             same = (left == right) | (np.isnan(left) & np.isnan(right))
             apart = np.where(same, 0.0, np.where(np.isnan(apart), np.inf, apart))
             worst = max(worst, float(apart.max()) / scale)

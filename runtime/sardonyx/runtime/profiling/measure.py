@@ -52,14 +52,14 @@ def profile(
             found=f"{len(events)} events",
             remedy="profile fewer runs, or smaller inputs",
         )
-    kept = _middle(measured)
+    kept = middle(measured)
     nodes, has_modules = _node_times(kept, file, optimized)
     return Profile(
         model=session._where,
         ms=_mean(run.microseconds for run in kept) / 1e3,
         plain_ms=plain_ms,
         framework_ms=_mean(run.microseconds - run.busy for run in kept) / 1e3,
-        spread=_spread(measured),
+        spread=spread(measured),
         runs=len(measured),
         nodes=nodes,
         inputs=_described(session, args, named),
@@ -117,15 +117,16 @@ def _file_bytes(session: Session) -> int:
     return sum(file.stat().st_size for file in beside if file.is_file())
 
 
-def _middle(runs: Sequence[Run]) -> list[Run]:
+def middle(runs: Sequence[Run]) -> list[Run]:
     """The half of the runs whose times lie in the middle; all of fewer than four."""
     ordered = sorted(runs, key=lambda run: run.microseconds)
     out = len(ordered) // 4
     return ordered[out : len(ordered) - out]
 
 
-def _spread(runs: Sequence[Run]) -> float:
-    times = [run.microseconds for run in _middle(runs)]
+def spread(runs: Sequence[Run]) -> float:
+    """How far the middle half of the runs lie apart, as a part of their median."""
+    times = [run.microseconds for run in middle(runs)]
     return (max(times) - min(times)) / statistics.median(times) if max(times) else 0.0
 
 
