@@ -70,6 +70,15 @@ def test_a_product_that_takes_in_a_transpose_is_traced_back(tmp_path):
     assert (relu.operator, relu.module) == ("Relu", "net.relu")
 
 
+def test_a_node_that_keeps_its_name_is_itself_where_values_change_places(tmp_path):
+    """The transposes cancel, and the activation then computes the value of the last one."""
+    text = """g (float[3,5,7] x) => (float[3,5,7] y) {
+        t = Transpose<perm=[2,0,1]>(x) r = Relu(t) y = Transpose<perm=[1,2,0]>(r) }"""
+    modules = {"t": "net.first", "r": "net.relu", "y": "net.last"}
+    (only,) = profile(save(tmp_path / "net.onnx", text, modules), f32(3, 5, 7)).nodes
+    assert (only.operator, only.module) == ("Relu", "net.relu")
+
+
 def test_a_subgraph_that_becomes_one_operator_is_traced_back(tmp_path):
     text = """g (float[2,5,16] x) => (float[2,5,16] y) {
         a = Add(x, b) d = Div(a, two) e = Erf(d) f = Add(e, one) m = Mul(a, f) y = Mul(m, half) }"""

@@ -64,6 +64,11 @@ def test_a_loop_does_not_count_what_its_body_counts():
     assert found.busy == 95
 
 
+def test_of_two_that_begin_together_the_longer_is_around_the_other():
+    (found,) = runs_of([ran("body", 110, 10), ran("loop", 110, 90), run(100, 150)])
+    assert times(found) == {"loop": (80, 1), "body": (10, 1)}
+
+
 def test_nodes_that_run_at_the_same_time_are_busy_once():
     (found,) = runs_of([ran("a", 110, 40), {**ran("b", 120, 40), "tid": 2}, run(100, 100)])
     assert found.busy == 50
