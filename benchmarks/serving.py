@@ -69,6 +69,8 @@ def model_file(name: str) -> Path:
         from sardonyx import compiler, frontends
 
         WORK.mkdir(parents=True, exist_ok=True)
+        for old in WORK.glob(f"{name}-*.onnx"):
+            old.unlink()
         row = MODELS[name]
         example = {key: torch.cat([value, value]) for key, value in row.example().items()}
         axes = {0: "batch"} if name == "mlp" else {0: "batch", 1: "sequence"}

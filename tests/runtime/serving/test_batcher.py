@@ -6,6 +6,7 @@ import asyncio
 import gc
 import os
 import threading
+import time
 import weakref
 from concurrent.futures import CancelledError, ThreadPoolExecutor
 
@@ -110,6 +111,20 @@ def test_a_request_waits_no_longer_than_the_delay(gate):
         batcher._line._crowd = 8.0
         assert batcher(row(1))[0] == 1
     assert gate.sizes == [1]
+
+
+def test_a_request_waits_a_little_longer_after_a_long_batch(gate):
+    gate.is_open.set()
+    with runtime.Batcher(gate, max_batch=8, max_delay=0.001) as batcher:
+        batcher(row(1))
+        (group,) = batcher._line.groups.values()
+        for seconds, least in ((4.0, 0.2), (0.0, 0.001)):
+            group.last, batcher._line._crowd = seconds, 8.0
+            started = time.monotonic()
+            batcher(row(1))
+            assert time.monotonic() - started >= least
+    with runtime.Batcher(gate, max_delay=0) as batcher:
+        assert batcher._line._delay(group) == 0
 
 
 def test_shapes_are_batched_apart(gate):

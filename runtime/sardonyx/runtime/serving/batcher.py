@@ -37,7 +37,8 @@ class Batcher:
     Args:
         model: A session, or a session with buckets, which pads requests of different lengths.
         max_batch: Rows of a batch at most; a request of more rows runs alone.
-        max_delay: Seconds that a request waits at most for others when nothing else runs.
+        max_delay: Seconds that a request waits at most for others when nothing else runs, or a
+            twentieth of the time that the last batch took, where that is longer; 0: not at all.
         max_latency: Seconds after a request's arrival until which its batch shall have ended:
             batches are only as large as this allows, by what is known; None for any time.
         queue: Requests that may wait; the next is refused.

@@ -19,6 +19,9 @@ from .statistics import Tally
 Run = Callable[[Feed], dict[str, Any]]
 Finish = Callable[[dict[str, Any]], list[Any]]
 
+GRACE = 0.05
+"""Part of the last batch's time that a request may wait for others, if that is longer."""
+
 MOST_GROUPS = 512
 """Shapes whose pace is remembered."""
 
@@ -51,10 +54,12 @@ class Group:
 
     Attributes:
         pace: How long batches of them took.
+        last: Seconds that the last batch of them took.
         waiting: Those that wait.
     """
 
     pace: Pace
+    last: float = 0.0
     waiting: deque[Request] = field(default_factory=deque)
 
     def rows(self) -> int:
@@ -68,7 +73,8 @@ class Line:
     Args:
         run: Runs a batch: inputs by name to outputs by name.
         max_batch: Rows of a batch at most; a request of more rows runs alone.
-        max_delay: Seconds that a request waits at most for others while the line could run it.
+        max_delay: Seconds that a request waits at most for others while the line could run it, or
+            a twentieth of the time that the last batch took, where that is longer; 0: not at all.
         max_latency: Seconds after a request's arrival until which its batch shall have ended, as
             far as can be foreseen; None for any time.
         limit: Requests that may wait.
@@ -179,14 +185,19 @@ class Line:
             waiting = [group for group in self.groups.values() if group.waiting]
             waiting.sort(key=lambda group: group.waiting[0].arrived)
             now = time.monotonic()
-            for group in waiting:
-                is_late = now - group.waiting[0].arrived >= self._max_delay
-                if is_late or self._is_closed or self._is_enough(group):
+            left = [group.waiting[0].arrived + self._delay(group) - now for group in waiting]
+            for group, seconds in zip(waiting, left, strict=True):
+                if seconds <= 0 or self._is_closed or self._is_enough(group):
                     return group
-            self._changed.wait(waiting[0].waiting[0].arrived + self._max_delay - now)
+            self._changed.wait(min(left))
             if not self._count:
                 # They were all cancelled.
                 return waiting[0]
+
+    def _delay(self, group: Group) -> float:
+        """Seconds that the first of a group waits for others, at most."""
+        # The callers of a long batch all come back when it ends, and are not there in no time.
+        return self._max_delay and max(self._max_delay, GRACE * group.last)
 
     def _is_enough(self, group: Group) -> bool:
         """Whether more requests are not worth waiting for, or not to be expected."""
@@ -222,7 +233,8 @@ class Line:
         try:
             start = time.monotonic()
             outputs = split(self._run(join([request.feed for request in batch])), rows)
-            group.pace.note(sum(rows), time.monotonic() - start)
+            group.last = time.monotonic() - start
+            group.pace.note(sum(rows), group.last)
         except Exception as error:
             if len(batch) == 1:
                 self._fail(batch[0], error)
