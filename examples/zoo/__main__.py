@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import argparse
 import sys
+from typing import Any
 
 from rich.console import Console
 
 from benchmarks import machine
 from examples.zoo import table
 from examples.zoo.registry import MEMBERS
+
+console = Console()
 
 
 def main() -> int:
@@ -23,29 +26,36 @@ def main() -> int:
     unknown = [name for name in options.members if name not in MEMBERS]
     if unknown:
         parser.error(f"no such member: {', '.join(unknown)}; there are {', '.join(MEMBERS)}")
-    from examples.zoo.measuring import measure
-
-    console = Console()
     found = table.load()
     found["members"] = {n: found["members"][n] for n in MEMBERS if n in found["members"]}
-    wrong = []
-    for name in [] if options.table else options.members or MEMBERS:
-        try:
-            record = measure(name, options.rounds, options.seconds)
-        except RuntimeError as error:
-            wrong.append(str(error))
-            console.print(error, style="red", markup=False)
-            continue
-        found["members"][name] = record
-        found["machine"] = machine.describe()
-        table.save(found)
-        console.print(table.row(MEMBERS[name], record), markup=False)
-        if not record["error"] <= table.LIMIT:
-            wrong.append(f"{name} is off by {record['error']:.1e}")
+    wrong: list[str] = []
+    if not options.table:
+        fill(found, options.members or list(MEMBERS), options.rounds, options.seconds, wrong)
     table.save(found)
     for line in wrong:
         console.print(line, style="red", markup=False)
     return 1 if wrong else 0
+
+
+def fill(
+    found: dict[str, Any], names: list[str], rounds: int, seconds: float, wrong: list[str]
+) -> None:
+    """Measure members, keep each as soon as it is there, and list what went wrong."""
+    from examples.zoo.measuring import children, measure
+
+    with children() as asked:
+        for name in names:
+            try:
+                record = measure(name, asked, rounds, seconds)
+            except RuntimeError as error:
+                wrong.append(str(error))
+                continue
+            found["members"][name] = record
+            found["machine"] = machine.describe()
+            table.save(found)
+            console.print(table.row(MEMBERS[name], record), markup=False, soft_wrap=True)
+            if not record["error"] <= table.LIMIT:
+                wrong.append(f"{name} is off by {record['error']:.1e}")
 
 
 if __name__ == "__main__":

@@ -5,8 +5,8 @@ from __future__ import annotations
 import multiprocessing
 import statistics
 import time
-from collections.abc import Callable
-from contextlib import ExitStack, contextmanager, suppress
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from multiprocessing.connection import Connection
 from typing import Any
 
@@ -62,18 +62,24 @@ def by_sardonyx(member: Member) -> tuple[Facts, Callable[[], object]]:
 SIDES = {"pytorch": by_pytorch, "sardonyx": by_sardonyx}
 
 
-def serve(name: str, side: str, connection: Connection) -> None:
-    """Answer, in a process of its own, each number of seconds with the median call in ms."""
-    try:
-        facts, call = SIDES[side](MEMBERS[name])
-        for _ in range(WARM_UP_CALLS):
-            call()
-    except Exception as error:
-        connection.send({"failed": f"{type(error).__name__}: {error}"})
-        return
-    connection.send(facts)
-    while seconds := connection.recv():
-        connection.send(median_ms(call, seconds))
+def serve(side: str, connection: Connection) -> None:
+    """Answer, in a process of its own, until there is nothing more to do.
+
+    A member's name loads it and is answered by its facts, a number of seconds by the median
+    milliseconds of a call.
+    """
+    call: Callable[[], object] = list
+    while asked := connection.recv():
+        if isinstance(asked, float):
+            connection.send(median_ms(call, asked))
+            continue
+        try:
+            facts, call = SIDES[side](MEMBERS[asked])
+            for _ in range(WARM_UP_CALLS):
+                call()
+        except Exception as error:
+            facts = {"failed": f"{asked}: {type(error).__name__}: {error}"}
+        connection.send(facts)
 
 
 def median_ms(call: Callable[[], object], seconds: float) -> float:
@@ -88,38 +94,39 @@ def median_ms(call: Callable[[], object], seconds: float) -> float:
 
 
 @contextmanager
-def _child(name: str, side: str):
+def children() -> Iterator[dict[str, Connection]]:
+    """A process for each side; what they are asked by."""
     context = multiprocessing.get_context("spawn")
-    here, there = context.Pipe()
-    process = context.Process(target=serve, args=(name, side, there), daemon=True)
-    process.start()
-    there.close()
-    try:
-        yield here
-    finally:
-        with suppress(BrokenPipeError):  # one that failed has ended
-            here.send(None)
-        process.join()
+    with ExitStack() as stack:
+        found = {}
+        for side in SIDES:
+            here, there = context.Pipe()
+            process = context.Process(target=serve, args=(side, there), daemon=True)
+            process.start()
+            there.close()
+            stack.callback(process.join)
+            stack.callback(here.send, None)
+            found[side] = here
+        yield found
 
 
-def measure(name: str, rounds: int, seconds: float) -> Facts:
+def measure(name: str, asked: dict[str, Connection], rounds: int, seconds: float) -> Facts:
     """The row of one member: its facts, both times, and how many times faster it is.
 
     Raises:
         RuntimeError: One of the two failed; the message says how.
     """
-    with ExitStack() as stack:
-        children = {side: stack.enter_context(_child(name, side)) for side in SIDES}
-        record: Facts = {}
-        for child in children.values():
-            record |= child.recv()
-        if "failed" in record:
-            raise RuntimeError(f"{name}: {record['failed']}")
-        times: dict[str, list[float | None]] = {side: [] for side in SIDES}
-        for number in range(rounds):
-            for side in list(SIDES) if number % 2 else reversed(SIDES):
-                children[side].send(seconds)
-                times[side].append(children[side].recv())
+    record: Facts = {}
+    for connection in asked.values():
+        connection.send(name)
+        record |= connection.recv()
+    if "failed" in record:
+        raise RuntimeError(record["failed"])
+    times: dict[str, list[float | None]] = {side: [] for side in SIDES}
+    for number in range(rounds):
+        for side in list(SIDES) if number % 2 else reversed(SIDES):
+            asked[side].send(seconds)
+            times[side].append(asked[side].recv())
     found = ratio(times["pytorch"], times["sardonyx"])
     assert found is not None
     milliseconds = {f"{side}_ms": float(np.median(times[side])) for side in SIDES}
