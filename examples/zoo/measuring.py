@@ -6,7 +6,7 @@ import multiprocessing
 import statistics
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from multiprocessing.connection import Connection
 from typing import Any
 
@@ -105,9 +105,14 @@ def children() -> Iterator[dict[str, Connection]]:
             process.start()
             there.close()
             stack.callback(process.join)
-            stack.callback(here.send, None)
+            stack.callback(_end, here)
             found[side] = here
         yield found
+
+
+def _end(connection: Connection) -> None:
+    with suppress(BrokenPipeError):  # one that failed has ended
+        connection.send(None)
 
 
 def measure(name: str, asked: dict[str, Connection], rounds: int, seconds: float) -> Facts:
