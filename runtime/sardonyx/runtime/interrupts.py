@@ -55,7 +55,11 @@ class Watch:
         """
         number = self._number
         if number is None:
-            number = self._start()
+            try:
+                number = self._start()
+            except RuntimeError:
+                # The interpreter ends, and starts no threads any more.
+                return call(function, args, options)
         while True:
             try:
                 before = set_wakeup_fd(number)
@@ -82,9 +86,8 @@ class Watch:
     def _start(self) -> int:
         reader, writer = socket.socketpair()
         writer.setblocking(False)
-        self._ends = reader, writer
         threading.Thread(target=self._read, args=(reader,), name="signals", daemon=True).start()
-        self._number = writer.fileno()
+        self._ends, self._number = (reader, writer), writer.fileno()
         return self._number
 
     def _read(self, reader: socket.socket) -> None:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import concurrent.futures
 import contextlib
+import threading
 from collections.abc import Callable
 from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from typing import Any
 
+from .errors import RunError
 from .forks import after_fork_in_child
 from .threads import thread_count
 
@@ -27,6 +29,7 @@ class Pending(Future[Any]):
         super().__init__()
         self._options = options
         self._is_stopped = False
+        after_fork_in_child(self)
 
     def cancel(self) -> bool:
         """Stop the call, after the operator that it is computing; False when it is done."""
@@ -45,6 +48,18 @@ class Pending(Future[Any]):
         except KeyboardInterrupt:
             self.cancel()
             raise
+
+    def after_fork(self) -> None:
+        """In a forked child nobody computes it: whoever waits for it gets an error."""
+        self._condition = threading.Condition()
+        self._done_callbacks: list[Any] = []
+        if not self.done():
+            self.set_exception(
+                RunError(
+                    "the call was started before this process was forked",
+                    remedy="wait for it in the parent process, or start it in the child",
+                )
+            )
 
     def _compute(self, function: Callable[..., Any], args: tuple[Any, ...]) -> None:
         if not self.set_running_or_notify_cancel():

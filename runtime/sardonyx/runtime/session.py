@@ -122,7 +122,7 @@ class Session:
             args: Inputs by position, as for a call.
             timeout: Seconds after which the call is given up. What ONNX Runtime is computing then
                 ends after the operator it is in, and reads the inputs until it does.
-            named: Inputs by name.
+            named: Inputs by name; one called ``timeout`` goes by position, or by ``run_named``.
 
         Raises:
             InputError, OutOfMemoryError, RunError: As for a call.
