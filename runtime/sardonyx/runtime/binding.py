@@ -131,7 +131,7 @@ class Bound:
         try:
             if self._device is not None:
                 return run_on_device(self._engine, names, self._feed, self._device, None)
-            results = self._engine.run(names, self._feed)
+            results = self._engine.call(self._engine.session.run, (names, self._feed))
             return [np.require(y, requirements="C") for y in results]
         except self._engine.errors as error:
             raise self._failed(error, self._feed) from error

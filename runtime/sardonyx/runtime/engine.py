@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from threading import get_ident
 from typing import Any
 
@@ -29,6 +29,8 @@ class Engine:
 
     Attributes:
         raw: The session; in a forked child another one, made when it is first used.
+        session: What is inside it: its ``run`` is the same without the checks of inputs, which
+            are checked already.
         errors: What ONNX Runtime raises; anything else comes from a signal handler, or from us.
     """
 
@@ -37,7 +39,7 @@ class Engine:
     ) -> None:
         self.raw = raw
         self.errors = _errors()
-        self._session = raw._sess
+        self.session = raw._sess
         self._in_mode = call_in_mode(is_flushed)
         self._watch = WATCH
         self._entries = entries
@@ -56,11 +58,6 @@ class Engine:
             options.add_run_config_entry(key, value)
         return options
 
-    def run(self, names: Sequence[str], feed: Mapping[str, Any], options: Any = None) -> Any:
-        """A list of the outputs of these names for these inputs."""
-        # Without the checks of the Python class around it: the inputs are checked already.
-        return self.call(self._session.run, (names, feed), options)
-
     def call(self, function: Callable[..., Any], args: tuple[Any, ...], options: Any = None) -> Any:
         """What a function of ONNX Runtime that takes options last returns.
 
@@ -78,20 +75,20 @@ class Engine:
     def bound_run(self, binding: Any) -> tuple[Callable[..., Any], tuple[Any, ...]]:
         """What to call, and with what, to run an ``onnxruntime.IOBinding``."""
         if self.raw.get_providers() == [CPU]:
-            return self._session.run_with_iobinding, (binding._iobinding,)
+            return self.session.run_with_iobinding, (binding._iobinding,)
         return self.raw.run_with_iobinding, (binding,)
 
     def after_fork(self) -> None:
         """Leave the parent's session alone: its threads are not here."""
-        never_delete(self.raw, self._session)
-        self.raw = self._session = _Lost(self)
+        never_delete(self.raw, self.session)
+        self.raw = self.session = _Lost(self)
 
     def renewed(self, lost: _Lost) -> Any:
         """The session of this process, in the place of the parent's."""
         with lost.lock:
             if self.raw is lost:
                 raw = self._renew()
-                self.raw, self._session = raw, raw._sess
+                self.raw, self.session = raw, raw._sess
         return self.raw
 
 

@@ -110,7 +110,8 @@ class Session:
         if not self._is_plain:
             return self._run(self._names, feed, (args, named.values()))
         try:
-            results: list[Any] = self._engine.run(self._names, feed)
+            engine = self._engine
+            results: list[Any] = engine.call(engine.session.run, (self._names, feed))
         except self._engine.errors as error:
             raise self._failed(error, feed) from error
         return results
@@ -311,7 +312,7 @@ class Session:
                 specs = [self._outputs[name] for name in names]
                 results: list[Any] = run_as_values(self._engine, names, feed, specs, options)
             else:
-                results = self._engine.run(names, feed, options)
+                results = self._engine.call(self._engine.session.run, (names, feed), options)
         except self._engine.errors as error:
             raise self._failed(error, feed) from error
         return results
