@@ -157,8 +157,8 @@ class Search:
         self._select_s = min(SELECT_SECONDS, seconds * SELECT_PART)
         self._confirm_s = min(CONFIRM_SECONDS, seconds * CONFIRM_PART)
         self._accuracy = accuracy
-        self._open_s = 0.0
-        self._pass_s = 0.0
+        self._opens: list[float] = []
+        self._passes: list[float] = []
         self._reference: Outputs = []
 
     def run(self) -> Found:
@@ -219,13 +219,18 @@ class Search:
     def _open(self, choice: Choice, until: float) -> Contender:
         before = self.measurer.now()
         contender = self.measurer.open(choice, max(until - before, 1.0))
-        self._open_s = max(self._open_s, self.measurer.now() - before)
-        self._pass_s = max(self._pass_s, contender.pass_s)
+        self._opens.append(self.measurer.now() - before)
+        self._passes.append(contender.pass_s)
         return contender
+
+    @property
+    def _open_s(self) -> float:
+        """Seconds that loading a contender takes, about."""
+        return median(self._opens)
 
     def _turn(self, seconds: float) -> float:
         """About how long a turn of so many seconds takes."""
-        return 1.25 * seconds + self._pass_s
+        return 1.25 * seconds + median(self._passes)
 
     def _confirmation(self) -> float:
         """When the confirmation has to begin."""
