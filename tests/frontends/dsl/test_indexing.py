@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from sardonyx.frontends import dsl
-from tests.frontends.dsl.support import agree
+from tests.frontends.dsl.support import agree, run
 
 IDX = np.array([[0, -1], [2, 1]])
 COLUMN = np.array([[1], [0]])
@@ -78,3 +78,19 @@ def test_slices_that_are_made_of_fixed_bounds_keep_sizes_true():
     assert str(first_five.to_ir().graph.outputs[0].shape[0]) == "Min(5, n)"
     x = np.ones((3, 6), np.float32)
     agree(first_five, x, rtol=0, x=x)
+
+
+def test_index_tensors_of_one_shape_are_not_spread():
+    """Every node that indexing makes is read, and none moves axes to where they are."""
+
+    @dsl.model(x=dsl.f32["rows", 4, 3], i=dsl.i64["n"], j=dsl.i64["n"])
+    def net(x, i, j):
+        return x[i, j]
+
+    made = [node.op_type for node in net.to_ir().graph]
+    assert "GatherND" in made
+    assert not {"Shape", "Add", "Expand", "Transpose"} & set(made)
+    x = np.arange(24, dtype=np.float32).reshape(2, 4, 3)
+    i, j = np.array([1, 0, 1]), np.array([3, 2, 0])
+    for (got,) in run(net, x=x, i=i, j=j).values():
+        np.testing.assert_array_equal(got, x[i, j])

@@ -7,9 +7,11 @@ import pytest
 import torch
 from torch import nn
 
+from sardonyx.compiler import compile
 from sardonyx.frontends import dsl
-from tests.frontends.dsl.support import agree
+from tests.frontends.dsl.support import agree, run
 from tests.frontends.dsl.twins import shaken
+from tests.support.run import run_ort
 
 IMAGES = {3: ("n", 4, "w"), 4: ("n", 4, "h", "w"), 5: ("n", 4, "d", "h", "w")}
 
@@ -254,3 +256,67 @@ def test_parameters_take_the_dtype_of_the_input(dtype):
 
     assert {p.dtype for p in small.parameters().values()} == {np.dtype(kind.numpy)}
     assert small.to_ir().graph.outputs[0].dtype == kind.code
+
+
+@pytest.mark.parametrize("size", [7, (3, 9)])
+def test_an_image_is_resized_to_a_size(size):
+    @dsl.model(x=dsl.f32["n", 4, "h", "w"])
+    def net(x):
+        return dsl.resize(x, size=size, mode="linear"), dsl.resize(
+            x, size=size, mode="linear", antialias=True
+        )
+
+    shape = [str(side) for side in net.to_ir().graph.outputs[0].shape]
+    assert shape == ["n", "4", *map(str, (7, 7) if size == 7 else size)]
+    x = np.random.default_rng(0).standard_normal((2, 4, 13, 11)).astype(np.float32)
+    (results,) = run(net, ("onnxruntime",), x=x).values()
+    for got, is_smooth in zip(results, (False, True), strict=True):
+        expected = nn.functional.interpolate(
+            torch.from_numpy(x), size, mode="bilinear", antialias=is_smooth
+        )
+        np.testing.assert_allclose(got, expected.numpy(), rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("align_corners", [False, True])
+@pytest.mark.parametrize("axes", [2, 3])
+def test_an_affine_grid_is_sampled(axes, align_corners):
+    sizes = (4, 6, 5)[-axes:]
+
+    @dsl.model(x=dsl.f32[("n", 3, *("d", "h", "w")[-axes:])], matrix=dsl.f32["n", axes, axes + 1])
+    def net(x, matrix):
+        grid = dsl.affine_grid(matrix, (*sizes[:-1], x.shape[-1]), align_corners=align_corners)
+        return dsl.grid_sample(x, grid, padding="border", align_corners=align_corners)
+
+    names = [str(side) for side in net.to_ir().graph.outputs[0].shape]
+    assert names == ["n", "3", *map(str, sizes[:-1]), "w"]
+    rng = np.random.default_rng(0)
+    x = rng.standard_normal((2, 3, *sizes)).astype(np.float32)
+    matrix = rng.standard_normal((2, axes, axes + 1)).astype(np.float32) / 2
+    grid = nn.functional.affine_grid(
+        torch.from_numpy(matrix), (2, 3, *sizes), align_corners=align_corners
+    )
+    expected = nn.functional.grid_sample(
+        torch.from_numpy(x), grid, padding_mode="border", align_corners=align_corners
+    )
+    # Opset 23 has a GridSample that ONNX Runtime has no kernel for.
+    (got,) = run_ort(compile(net, "portable", steps=()).model, {"x": x, "matrix": matrix})
+    np.testing.assert_allclose(got, expected.numpy(), rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "what"),
+    [
+        (dsl.resize, "resize needs either a scale or a size."),
+        (lambda x: dsl.resize(x, 2, size=4), "resize needs either a scale or a size."),
+        (lambda x: dsl.resize(x, size=(1, 2, 3)), "resize needs one factor or size for each axis"),
+        (lambda x: dsl.grid_sample(x, x), "grid_sample needs an image and places in it."),
+        (lambda x: dsl.affine_grid(x[0], (3, 3)), "affine_grid needs a matrix for each sample"),
+    ],
+)
+def test_wrong_sampling_is_refused(wrong, what):
+    @dsl.model(x=dsl.f32["n", 4, 3, 5])
+    def net(x):
+        return wrong(x)
+
+    with pytest.raises(dsl.DslError, match=what):
+        net.to_ir()

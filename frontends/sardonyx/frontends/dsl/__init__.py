@@ -117,6 +117,7 @@ from sardonyx.frontends.dsl.reshaping import (
     transpose,
     unsqueeze,
 )
+from sardonyx.frontends.dsl.sampling import affine_grid, grid_sample
 from sardonyx.frontends.dsl.sequences import (
     Sequence,
     empty_sequence,
@@ -150,6 +151,7 @@ __all__ = [
     "abs",
     "adaptive_avg_pool",
     "adaptive_max_pool",
+    "affine_grid",
     "arange",
     "argmax",
     "argmin",
@@ -190,6 +192,7 @@ __all__ = [
     "gelu",
     "global_avg_pool",
     "global_max_pool",
+    "grid_sample",
     "group_norm",
     "gru",
     "hard_sigmoid",

@@ -158,13 +158,16 @@ def _pick_many(x: Tensor, items: list[_Item], picks: list[_Item]) -> tuple[Tenso
     values = [e.value for e in indices]
     what = "These index tensors do not broadcast together."
     dims = check.broadcast_dims(current(), [e.dims for e in indices], what, values)
-    total = functools.reduce(arithmetic.add, indices)
-    shape = emit("Shape", total)
-    spread = [e if list(e.dims) == dims else emit("Expand", e, shape, dims=dims) for e in indices]
+    if any(list(e.dims) != dims for e in indices):
+        shape = emit("Shape", functools.reduce(arithmetic.add, indices))
+        indices = [
+            e if list(e.dims) == dims else emit("Expand", e, shape, dims=dims) for e in indices
+        ]
+    order = [*axes, *rest]
     picked = emit(
         "GatherND",
-        permute(x, [*axes, *rest]),
-        stack(spread, axis=-1),
+        x if order == sorted(order) else permute(x, order),
+        stack(indices, axis=-1),
         dims=[*dims, *(x.dims[axis] for axis in rest)],
     )
     width = len(dims)

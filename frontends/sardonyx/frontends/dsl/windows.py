@@ -175,24 +175,41 @@ def global_max_pool(x: Tensor) -> Tensor:
 
 def resize(
     x: Tensor,
-    scale: float | Sequence[float],
+    scale: float | Sequence[float] | None = None,
     mode: Literal["nearest", "linear", "cubic"] = "nearest",
+    *,
+    size: int | Sequence[int] | None = None,
+    antialias: bool = False,
 ) -> Tensor:
-    """Return an image enlarged by `scale` on its spatial axes.
+    """Return an image of another size on its spatial axes.
 
     Pixels are areas (half-pixel coordinates, as PyTorch with align_corners=False); "nearest"
     repeats pixels, rounding down.
 
+    Args:
+        x: [batch, channels, *image].
+        scale: How many times as large: one factor, or one for each axis of the image.
+        mode: How pixels between pixels are made.
+        size: In the place of `scale`, the sizes of the result: one int for all, or one for each.
+        antialias: Whether a smaller image is made of all pixels ("linear" and "cubic").
+
     Raises:
-        DslError: x is no image, or there is not one factor for each of its axes.
+        DslError: x is no image, not one of `scale` and `size` is given, or there is not one for
+            each of its axes.
     """
     spatial = spatial_axes(x, "resize")
-    factors = [float(f) for f in listed(scale)]
-    factors = factors * spatial if len(factors) == 1 else factors
-    if len(factors) != spatial:
+    if (scale is None) == (size is None):
         raise DslError(
-            "resize needs one factor for each axis of the image.",
-            found=f"{scale!r} for {describe(x)}",
+            "resize needs either a scale or a size.",
+            found=f"scale={scale!r}, size={size!r} for {describe(x)}",
+            expected="resize(x, 2), or resize(x, size=(224, 224))",
+        )
+    given = listed(scale if size is None else size)
+    each = [float(str(n)) for n in given] * (spatial if len(given) == 1 else 1)
+    if len(each) != spatial:
+        raise DslError(
+            "resize needs one factor or size for each axis of the image.",
+            found=f"{scale if size is None else size!r} for {describe(x)}",
             expected=f"one number, or {spatial}",
         )
     how: dict[str, Any]
@@ -202,7 +219,14 @@ def resize(
         how = {"coordinate_transformation_mode": "half_pixel"}
     if mode == "cubic":
         how["cubic_coeff_a"] = -0.75
-    return emit("Resize", x, None, [1.0, 1.0, *factors], mode=mode, **how)
+    if antialias:
+        # As PyTorch: what is outside of the image has no weight.
+        how |= {"antialias": 1, "exclude_outside": 1}
+    if size is None:
+        return emit("Resize", x, None, [1.0, 1.0, *each], mode=mode, **how)
+    sides = [int(n) for n in each]
+    how["axes"] = list(range(2, x.rank))
+    return emit("Resize", x, None, None, sides, mode=mode, dims=[*x.dims[:2], *sides], **how)
 
 
 def _global(op_type: str, x: Tensor) -> Tensor:
