@@ -76,6 +76,8 @@ class Member:
         names: From a parameter's name to its name in the twin's state_dict; None where both have
             their parameters in the same order.
         is_training: Whether model and twin behave as in training.
+        is_decision: Whether it returns what it chose, such as boxes: with rounded numbers it may
+            well choose others, so programs in half precision are made, and not compared.
     """
 
     name: str
@@ -88,6 +90,7 @@ class Member:
     inputs: Mapping[str, Maker] = field(default_factory=dict)
     names: Callable[[str], str] | None = same
     is_training: bool = False
+    is_decision: bool = False
 
     @property
     def module(self) -> str:

@@ -2,7 +2,16 @@
 
 from __future__ import annotations
 
-from examples.zoo import attention, blocks, convolutional, generative, neurons, recurrent
+from examples.zoo import (
+    attention,
+    blocks,
+    convolutional,
+    detection,
+    generative,
+    neurons,
+    pipeline,
+    recurrent,
+)
 from examples.zoo.member import Member
 
 FAMILIES: dict[str, tuple[Member, ...]] = {
@@ -12,6 +21,8 @@ FAMILIES: dict[str, tuple[Member, ...]] = {
     "Attention and Transformers": attention.MEMBERS,
     "Recurrent networks": recurrent.MEMBERS,
     "Generation and representation": generative.MEMBERS,
+    "Detection": detection.MEMBERS,
+    "Images before a network": pipeline.MEMBERS,
 }
 
 MEMBERS: dict[str, Member] = {

@@ -56,6 +56,8 @@ def check_target(pair: twins.Pair, sizes, target: str) -> None:
     check_valid(program.model)
     if pair.member.is_training and precision == "bf16":
         return
+    if pair.member.is_decision and precision is not None:
+        return
     feeds = pair.member.feeds(pair.model, sizes)
     limit = table.LIMIT
     if precision is not None:
