@@ -12,7 +12,7 @@ def unit(x):
 
 @dsl.model(image=dsl.f32["images", 3, 224, 224], tokens=dsl.i64["texts", 77])
 def clip(image, tokens, *, patch=32, size=512, heads=8, layers=12, shared=512, vocabulary=49408):
-    """Two towers, one for images and one for texts, meet in one space: which text fits?"""
+    """Two towers, one for images and one for texts, meet in one space, where what fits is near."""
     with dsl.scope("visual"):
         seen = encode(image, patch, size, heads, layers)[:, 0]
         seen = unit(dsl.linear(seen, shared, bias=False, name="projection"))
