@@ -121,6 +121,17 @@ def test_inspect_shows_the_text(sardonyx, net):
     assert "float[batch,4] x" in sardonyx.out
 
 
+def test_inspect_writes_a_program(sardonyx, net, tmp_path):
+    assert sardonyx("inspect", net, "--dsl", "-") == 0
+    assert "from sardonyx.frontends import dsl" in sardonyx.out
+    assert "dsl.op.MatMul(" in sardonyx.out
+    printed = sardonyx.out
+    assert sardonyx("inspect", net, "--dsl", tmp_path / "again.py") == 0
+    assert "again.py: " in sardonyx.out
+    written = (tmp_path / "again.py").read_text(encoding="utf-8")
+    assert written.splitlines()[-4:-2] == printed.splitlines()[-2:]
+
+
 def test_inspect_shows_what_compilation_wrote(sardonyx, net, tmp_path):
     sardonyx.json("compile", net, "-o", tmp_path / "made.onnx")
     metadata = sardonyx.json("inspect", tmp_path / "made.onnx")["metadata"]

@@ -383,12 +383,24 @@ def verify(
 def inspect(
     source: Source,
     text: Annotated[bool, typer.Option("--text", help="Print the whole model as text.")] = False,
+    program: Annotated[
+        Path | None,
+        typer.Option(
+            "--dsl",
+            metavar="FILE.py",
+            help="Write a program of the language that builds the model again, and its weights "
+            "beside it; - prints the program.",
+        ),
+    ] = None,
     as_json: Json = False,
 ) -> None:
-    """Show a model: inputs, outputs, operators, weights and metadata, or its text."""
-    from sardonyx.frontends.cli.inspecting import run_inspect
+    """Show a model: inputs, outputs, operators, weights and metadata, its text or a program."""
+    from sardonyx.frontends.cli.inspecting import run_inspect, write_program
 
-    run_inspect(source, text, as_json)
+    if program is not None:
+        write_program(source, program)
+    else:
+        run_inspect(source, text, as_json)
 
 
 @app.command()

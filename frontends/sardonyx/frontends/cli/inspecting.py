@@ -11,6 +11,7 @@ import onnx_ir as ir
 
 from sardonyx import compiler
 from sardonyx.compiler.export.manifest import MANIFEST
+from sardonyx.frontends import dsl
 from sardonyx.frontends.cli.show import print_json, print_rows
 from sardonyx.frontends.cli.source import load_source
 
@@ -48,6 +49,16 @@ def run_inspect(source: str, text: bool, as_json: bool) -> None:
     if model.metadata_props:
         rows = [{"key": k, "value": v[:200]} for k, v in model.metadata_props.items()]
         print_rows("metadata", rows)
+
+
+def write_program(source: str, path: Path) -> None:
+    """Write a program of the language that builds a model again; print it for the path `-`."""
+    program = dsl.source(load_source(source))
+    if str(path) == "-":
+        print(program.text, end="")
+        return
+    program.write(path)
+    print(f"wrote {path}: {len(program.text.splitlines())} lines, {len(program.state)} parameters")
 
 
 def _proof(model: ir.Model) -> dict[str, Any]:

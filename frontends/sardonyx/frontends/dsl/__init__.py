@@ -103,7 +103,7 @@ from sardonyx.frontends.dsl.layers import (
     rms_norm,
 )
 from sardonyx.frontends.dsl.model import Model, model
-from sardonyx.frontends.dsl.operators import contrib, op
+from sardonyx.frontends.dsl.operators import contrib, ml, op, operators
 from sardonyx.frontends.dsl.parameters import parameter
 from sardonyx.frontends.dsl.recurrent import gru, lstm, rnn
 from sardonyx.frontends.dsl.reshaping import (
@@ -124,6 +124,7 @@ from sardonyx.frontends.dsl.sequences import (
     sequence_of,
     split_to_sequence,
 )
+from sardonyx.frontends.dsl.source import Source, source
 from sardonyx.frontends.dsl.summary import Summary
 from sardonyx.frontends.dsl.tensor import Tensor
 from sardonyx.frontends.dsl.trace import Parameter, scope
@@ -145,6 +146,7 @@ __all__ = [
     "Model",
     "Parameter",
     "Sequence",
+    "Source",
     "Summary",
     "Tensor",
     "TensorSpec",
@@ -220,10 +222,12 @@ __all__ = [
     "min",
     "minimum",
     "mish",
+    "ml",
     "model",
     "multi_head_attention",
     "ones",
     "op",
+    "operators",
     "optional",
     "pad",
     "parameter",
@@ -251,6 +255,7 @@ __all__ = [
     "softmax",
     "softplus",
     "softsign",
+    "source",
     "split",
     "split_to_sequence",
     "sqrt",

@@ -122,3 +122,18 @@ op = Operators()
 
 contrib = Operators("com.microsoft")
 """ONNX Runtime's own operators."""
+
+_ATTRIBUTES = {"": "dsl.op", "com.microsoft": "dsl.contrib", "ai.onnx.ml": "dsl.ml"}
+
+ml = Operators("ai.onnx.ml")
+"""The operators of classical machine learning, at version 5."""
+
+
+def operators(domain: str) -> Operators:
+    """Return the operators of a domain, known or not: `dsl.operators("my.domain").Name(x)`."""
+    return Operators(domain)
+
+
+def dotted(domain: str, op_type: str) -> str:
+    """Return how a program calls an operator: `dsl.op.Relu`."""
+    return f"{_ATTRIBUTES.get(domain) or f'dsl.operators({domain!r})'}.{op_type}"
