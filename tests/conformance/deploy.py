@@ -21,6 +21,17 @@ def deploy(model: onnx.ModelProto) -> Runner:
     return ort_alone(onnx.ModelProto.FromString(program.to_bytes()))
 
 
+def written(model: onnx.ModelProto) -> Runner:
+    """What a program of the language builds, written of a model; it is the same model."""
+    from sardonyx import compiler, frontends
+    from tests.frontends.dsl.roundtrip import check_same, rebuilt
+
+    source = frontends.from_onnx(model)
+    again = rebuilt(source)
+    check_same(source, again.to_ir())
+    return ort_alone(onnx.ModelProto.FromString(compiler.compile(again).to_bytes()))
+
+
 def ort_alone(model: onnx.ModelProto) -> Runner:
     """ONNX Runtime on the model as it is: the anchor."""
     options = ort.SessionOptions()

@@ -18,7 +18,7 @@ from tests.conformance.values import difference
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 RIGHT = "right"
-ROUTES = ("deploy", "ort_alone")
+ROUTES = ("deploy", "written", "ort_alone")
 
 
 def judge(case: Case, route: str) -> str:

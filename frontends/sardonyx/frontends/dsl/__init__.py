@@ -103,7 +103,7 @@ from sardonyx.frontends.dsl.layers import (
     rms_norm,
 )
 from sardonyx.frontends.dsl.model import Model, model
-from sardonyx.frontends.dsl.operators import contrib, ml, op, operators
+from sardonyx.frontends.dsl.operators import contrib, domain
 from sardonyx.frontends.dsl.parameters import parameter
 from sardonyx.frontends.dsl.recurrent import gru, lstm, rnn
 from sardonyx.frontends.dsl.reshaping import (
@@ -125,6 +125,7 @@ from sardonyx.frontends.dsl.sequences import (
     split_to_sequence,
 )
 from sardonyx.frontends.dsl.source import Source, source
+from sardonyx.frontends.dsl.standard import ml, op
 from sardonyx.frontends.dsl.summary import Summary
 from sardonyx.frontends.dsl.tensor import Tensor
 from sardonyx.frontends.dsl.trace import Parameter, scope
@@ -174,6 +175,7 @@ __all__ = [
     "conv_transpose",
     "cos",
     "cumsum",
+    "domain",
     "dropout",
     "einsum",
     "elu",
@@ -227,7 +229,6 @@ __all__ = [
     "multi_head_attention",
     "ones",
     "op",
-    "operators",
     "optional",
     "pad",
     "parameter",

@@ -14,7 +14,7 @@ from sardonyx.compiler.ir.signature import operands as formal_operands
 from sardonyx.frontends.dsl.dtypes import DType, named
 from sardonyx.frontends.dsl.errors import DslError
 from sardonyx.frontends.dsl.symbol import Symbol, describe
-from sardonyx.frontends.dsl.trace import Trace
+from sardonyx.frontends.dsl.trace import Trace, held
 
 
 def resolve(
@@ -46,7 +46,14 @@ def resolve(
     ]
     while values and values[-1] is None:
         values.pop()
-    return values, {k: v.code if isinstance(v, DType) else v for k, v in attributes.items()}
+    return values, {name: _attribute(value) for name, value in attributes.items()}
+
+
+def _attribute(value: Any) -> Any:
+    """Return an attribute as onnx_ir takes it: a dtype as its code, texts as a tensor of them."""
+    if isinstance(value, np.ndarray) and value.dtype.kind in "US":
+        return held(value)
+    return value.code if isinstance(value, DType) else value
 
 
 def to_value(trace: Trace, operand: Any, like: Symbol | ir.DataType | None) -> ir.Value | None:

@@ -206,12 +206,12 @@ class Trace:
     def constant(self, array: np.ndarray[Any, Any] | ir.TensorProtocol) -> ir.Value:
         """Return the value of a constant of the main graph; equal small ones are shared."""
         key: tuple[Any, ...] | None = None
-        held = _held(array)
-        if held.nbytes <= _MOST_SHARED_BYTES and held.dtype != ir.DataType.STRING:
-            key = (held.dtype, tuple(held.shape.numpy()), held.tobytes())
+        tensor = held(array)
+        if tensor.nbytes <= _MOST_SHARED_BYTES and tensor.dtype != ir.DataType.STRING:
+            key = (tensor.dtype, tuple(tensor.shape.numpy()), tensor.tobytes())
             if key in self.names.constants:
                 return self.names.constants[key]
-        value = self._initializer(self.names.unique("constant"), held)
+        value = self._initializer(self.names.unique("constant"), tensor)
         if key is not None:
             self.names.constants[key] = value
         return value
@@ -261,7 +261,8 @@ class Trace:
         self.names = names
 
 
-def _held(array: np.ndarray[Any, Any] | ir.TensorProtocol) -> ir.TensorProtocol:
+def held(array: np.ndarray[Any, Any] | ir.TensorProtocol) -> ir.TensorProtocol:
+    """Return an array as a tensor; texts too."""
     if isinstance(array, ir.TensorProtocol):
         return array
     return ir.tensor(array.tolist() if array.dtype.kind in "US" else array)
