@@ -7,6 +7,7 @@ one behind the case that was running.
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import warnings
@@ -53,6 +54,7 @@ def judge_group(
         child = subprocess.run(
             [sys.executable, "-m", "tests.conformance.judge", *arguments],
             cwd=REPOSITORY,
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
             capture_output=True,
             text=True,
             timeout=timeout,

@@ -493,6 +493,9 @@ def test_wrong_program(name):
     message = str(caught.value)
     for part in said:
         assert part in message, message
+    assert caught.value.found
+    assert caught.value.expected
+    assert caught.value.remedy
     place = f"test_wrong_programs.py:{line_of(name)}, in "
     assert place in str(caught.value.where), message
 

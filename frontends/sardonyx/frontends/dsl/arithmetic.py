@@ -84,6 +84,7 @@ def power(a: Operand, b: Operand) -> Tensor:
             raise DslError(
                 "An integer has no negative power.",
                 found=f"{describe(a)} ** {b!r}",
+                expected="an exponent of 0 or more",
                 remedy="cast it first: x.cast(dsl.f32)",
             )
         return emit("Pow", a, exponent)
@@ -91,6 +92,7 @@ def power(a: Operand, b: Operand) -> Tensor:
         raise DslError(
             "A power needs operands of one dtype.",
             found=f"{describe(a)} ** {describe(b)}",
+            expected="the same dtype for both",
             remedy=f"convert one: x.cast(dsl.{a.dtype})",
         )
     return emit("Pow", a if is_tensor(a) else operands.to_array(a, b), b)
@@ -156,7 +158,10 @@ def matmul(a: Operand, b: Operand) -> Tensor:
     left, right = _as_tensor(a), _as_tensor(b)
     if not left.rank or not right.rank:
         raise DslError(
-            "A scalar has no matrix product.", found=describe_all(left, right), remedy="use *"
+            "A scalar has no matrix product.",
+            found=describe_all(left, right),
+            expected="operands of one axis or more",
+            remedy="use *",
         )
     inner = left.dims[-1], right.dims[-2 if right.rank > 1 else 0]
     if sizes.differ(*inner, trace.declared):

@@ -55,6 +55,7 @@ def attention(
                 f"The operands of attention differ on axis {axis}.",
                 found=describe_all(a, b),
                 expected="query [b, h, s, d], key [b, g, t, d], value [b, g, t, e]",
+                remedy="transpose or reshape one of them",
             )
     mask = None if mask is None else _whole_mask(query, key, mask)
     return emit(
@@ -107,6 +108,7 @@ def multi_head_attention(
             "multi_head_attention needs a sequence.",
             found=describe_all(x, source),
             expected="[batch, length, features]",
+            remedy="insert the missing axis, for example the batch: x[None]",
         )
     features = fixed_size(x, -1, "multi_head_attention")
     if features % heads or heads % few:
@@ -114,6 +116,7 @@ def multi_head_attention(
             "multi_head_attention cannot divide this into heads.",
             found=f"{features} features, {heads} heads, {few} kv_heads, {describe(x)}",
             expected="features a multiple of heads, and heads of kv_heads",
+            remedy="choose other heads, or project to another size with dsl.linear first",
         )
     mask = None if mask is None else _whole_mask(x, source, mask)
     with layer("attention", name):

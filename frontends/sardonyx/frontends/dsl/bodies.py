@@ -141,6 +141,7 @@ def _refuse_other_type(kind: str, state: Sequence[Tensor], after: Sequence[Tenso
             f"The step of {kind} returns too few tensors.",
             found=f"{len(after)}",
             expected=f"the next state, {len(state)} tensors, first",
+            remedy="return every tensor of the state, also those that do not change",
         )
     for old, new in zip(state, after, strict=True):
         is_sequence = isinstance(old.value.type, ir.SequenceType)

@@ -115,7 +115,9 @@ def _outputs(function: Callable[..., Any], result: Any) -> dict[str, Tensor]:
         raise DslError(
             f"{function.__name__} returns nothing.",
             where=_line_of(function, ast.Return),
+            found="an empty result",
             expected="at least one tensor",
+            remedy="return what the last line computed",
         )
     return named
 
@@ -126,8 +128,10 @@ def _set_outputs(trace: Trace, function: Callable[..., Any], named: dict[str, Te
         trace.require_visible(tensor)
         if name in trace.names.taken and not _make_way(trace, name, tensor.value):
             raise DslError(
-                f"The output {name!r} has the name of an input, a parameter or a node.",
+                f"The output {name!r} has the name of an input, a parameter or another output.",
                 where=_line_of(function, ast.Return),
+                found=f"{name}: {describe(tensor)}",
+                expected="a name of its own",
                 remedy="return a dict with other names: {'logits': x}",
             )
         _add_output(trace, name, tensor)

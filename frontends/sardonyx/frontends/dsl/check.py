@@ -63,7 +63,9 @@ def operands(op_type: str, domain: str, version: int, values: Sequence[ir.Value 
         if index >= len(values) or values[index] is None:
             raise DslError(
                 f"{op_type} misses its operand {parameter.name!r}.",
+                found=", ".join(map(describe_value, values)) or "no operands",
                 expected=", ".join(p.name for p in known.inputs if p.required),
+                remedy=f"pass it by place or by name: {parameter.name}=...",
             )
     for index, value in enumerate(values):
         parameter = known.inputs[min(index, len(known.inputs) - 1)]
@@ -105,8 +107,9 @@ def attributes(op_type: str, domain: str, version: int, given: Mapping[str, Any]
             near = difflib.get_close_matches(name, choices, n=1)
             raise UnknownNameError(
                 f"{op_type} has no operand or attribute {name!r}.",
+                found=f"{name}={value!r}",
                 expected=", ".join(choices),
-                remedy=f"did you mean {near[0]!r}?" if near else None,
+                remedy=f"did you mean {near[0]!r}?" if near else f"see help(dsl.op.{op_type})",
             )
         fits, words = _KINDS.get(known[name].type, (lambda _: True, ""))
         if value is not None and not isinstance(value, ir.Attr) and not fits(value):
@@ -114,10 +117,17 @@ def attributes(op_type: str, domain: str, version: int, given: Mapping[str, Any]
                 f"The attribute {name!r} of {op_type} is of another kind.",
                 found=repr(value),
                 expected=words,
+                remedy=f"see help(dsl.op.{op_type})",
             )
     missing = [n for n, a in known.items() if a.required and given.get(n) is None]
     if missing:
-        raise DslError(f"{op_type} needs the attribute {missing[0]!r}.")
+        words = _KINDS.get(known[missing[0]].type, (None, "a value"))[1]
+        raise DslError(
+            f"{op_type} needs the attribute {missing[0]!r}.",
+            found=", ".join(given) or "no attributes",
+            expected=f"{missing[0]}=..., {words}",
+            remedy=f"see help(dsl.op.{op_type})",
+        )
 
 
 def broadcast(

@@ -71,7 +71,12 @@ def loop(
     """
     _require_tensors("loop", state)
     if count is None and while_ is None:
-        raise DslError("This loop never ends.", expected="a count, or while_=...")
+        raise DslError(
+            "This loop never ends.",
+            found="no count and no condition",
+            expected="a count, or while_=...",
+            remedy="write dsl.loop(10, step, x), or dsl.while_loop(condition, step, x)",
+        )
     limit = None if count is None else _count(count)
     start = while_(*state) if while_ else shapes.constant(np.asarray(True))
     _require_bool_scalar(start, "loop")
@@ -131,6 +136,7 @@ def scan(
             f"The tensors differ along axis {axis}.",
             found=" and ".join(map(describe, along)),
             expected="the same size for all",
+            remedy="cut the longer one, or give equal sizes one name",
         )
     slices = [
         TensorSpec(
@@ -162,12 +168,18 @@ def _count(count: Any) -> Any:
             raise DslError(
                 "The count of a loop is an integer scalar.",
                 found=describe(tensor),
+                expected="a scalar of dtype i64 or i32",
                 remedy="take one element: n[0]",
             )
         return tensor.cast("i64")
     if isinstance(count, int) and not isinstance(count, bool) and count >= 0:
         return np.asarray(count, np.int64)
-    raise DslError("The count of a loop is no size.", found=describe(count))
+    raise DslError(
+        "The count of a loop is no size.",
+        found=describe(count),
+        expected="an int of 0 or more, x.shape[i], or an integer scalar tensor",
+        remedy="convert it: int(n)",
+    )
 
 
 def _require_tensors(kind: str, tensors: Sequence[Any]) -> None:
@@ -176,6 +188,7 @@ def _require_tensors(kind: str, tensors: Sequence[Any]) -> None:
             raise DslError(
                 f"{kind} carries something that is no tensor.",
                 found=describe(item),
+                expected="tensors of this model",
                 remedy="make it one: dsl.constant(0.0)",
             )
 

@@ -109,7 +109,10 @@ class Dim:
 
     def __truediv__(self, other: object) -> int | Dim:
         raise DslError(
-            "A size divided with / is no size.", found=f"{self} / {other}", remedy="use //"
+            "A size divided with / is no size.",
+            found=f"{self} / {other}",
+            expected="a whole number",
+            remedy="use //",
         )
 
 

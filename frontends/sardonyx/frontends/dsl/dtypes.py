@@ -153,6 +153,7 @@ def _checked_dim(dim: object) -> str | int:
                 f"{dim!r} is no name of a dimension.",
                 found=str(error),
                 expected="a name such as 'batch', or an expression such as '2*height'",
+                remedy="write letters, digits and _, as in a name of Python",
             ) from None
         return dim
     raise DslError(
@@ -222,6 +223,7 @@ def to_dtype(wanted: DTypeLike) -> DType:
         near = difflib.get_close_matches(str(wanted), ALL, n=1)
         raise DslError(
             f"There is no dtype {wanted!r}.",
+            found=repr(wanted),
             expected=", ".join(ALL),
-            remedy=f"did you mean {near[0]!r}?" if near else None,
+            remedy=f"did you mean {near[0]!r}?" if near else "write dsl.f32, or its name",
         ) from None

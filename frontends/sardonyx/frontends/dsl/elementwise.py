@@ -140,7 +140,10 @@ def mean(x: Tensor, axis: Axes = None, keepdims: bool = False) -> Tensor:
     require_tensor(x)
     if not x.dtype.is_float:
         raise DslError(
-            "A mean needs floats.", found=describe(x), remedy="cast first: x.cast(dsl.f32)"
+            "A mean needs floats.",
+            found=describe(x),
+            expected="a float tensor",
+            remedy="cast first: x.cast(dsl.f32)",
         )
     return _reduce("ReduceMean", x, axis, keepdims)
 

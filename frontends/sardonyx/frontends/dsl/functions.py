@@ -92,6 +92,7 @@ def _call(
             f"The function {name!r} is called with other arguments than it has.",
             found=str(error),
             expected=f"{name}{inspect.signature(made)}",
+            remedy="call it as its def says",
         ) from None
     places = {key: value for key, value in bound.arguments.items() if is_tensor(value)}
     if not places:
@@ -113,7 +114,10 @@ def _call(
     graph, results = build(f"{name}.body", inside, [spec_of(x.value) for x in places.values()])
     if not results:
         raise DslError(
-            f"The function {name!r} returns nothing.", expected="a tensor, or a tuple of tensors"
+            f"The function {name!r} returns nothing.",
+            found="no tensors",
+            expected="a tensor, or a tuple of tensors",
+            remedy="return what its last line computed",
         )
     types = [(value.type, value.shape) for value in graph.outputs]
     lifted = _lift(trace, graph)

@@ -62,6 +62,7 @@ def _placed(x: Tensor, key: tuple[Any, ...]) -> list[_Item]:
             "There are more indices than axes." if used > x.rank else "Only one ... may be used.",
             found=f"{describe(x)} with {used} indices",
             expected=f"at most {x.rank}",
+            remedy="drop one, or insert axes with None",
         )
     at = dots[0] if dots else len(entries)
     left = x.rank - used
@@ -107,6 +108,7 @@ def _refuse_outside(x: Tensor, item: _Item) -> None:
             f"The index {item.entry} is outside of axis {item.axis}.",
             found=describe(x),
             expected=f"{-size} to {size - 1}" if size else "no index: the axis is empty",
+            remedy="the first element is 0, the last one -1",
         )
 
 

@@ -126,7 +126,10 @@ def sparse(zeros: float, deviation: float = 0.01) -> Initializer:
     """
     if isinstance(zeros, bool) or not isinstance(zeros, (int, float)) or not 0 <= zeros <= 1:
         raise DslError(
-            "The share of zeros is not in [0, 1].", found=repr(zeros), expected="such as 0.9"
+            "The share of zeros is not in [0, 1].",
+            found=repr(zeros),
+            expected="such as 0.9",
+            remedy="90 percent zeros are dsl.init.sparse(0.9)",
         )
     return _Matrix("sparse", lambda n: n == 2, "two axes", partial(_sparse, zeros, deviation))
 
@@ -232,7 +235,12 @@ def _sparse(
 
 def _side(fan: Fan) -> int:
     if fan not in ("in", "out"):
-        raise DslError("There is no such fan.", found=repr(fan), expected='"in" or "out"')
+        raise DslError(
+            "There is no such fan.",
+            found=repr(fan),
+            expected='"in" or "out"',
+            remedy='"in" keeps the size of activations, "out" that of gradients',
+        )
     return 0 if fan == "in" else 1
 
 

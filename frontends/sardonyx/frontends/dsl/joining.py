@@ -37,6 +37,7 @@ def concat(tensors: Sequence[Tensor], axis: int = -1) -> Tensor:
             "concat joins a list of tensors.",
             found=describe(tensors),
             expected="dsl.concat([x, y], axis=1)",
+            remedy="put the tensors into a list",
         )
     where = axis_of(listed[0], axis)
     for other in listed[1:]:
@@ -55,6 +56,7 @@ def _refuse_other_sizes(x: Tensor, other: Tensor, axis: int) -> None:
             f"These tensors cannot be joined along axis {axis}.",
             found=describe_all(x, other),
             expected=f"equal sizes on every axis but {axis}",
+            remedy="join along another axis, reshape one, or give equal sizes one name",
         )
 
 
@@ -88,6 +90,7 @@ def split(x: Tensor, parts: int | Sequence[int], axis: int = -1) -> tuple[Tensor
             f"Axis {where} of size {size} does not split like this.",
             found=f"split({describe(x)}, {parts})",
             expected=f"a divisor of {size}, or sizes that add up to {size}",
+            remedy="give the size of each piece: dsl.split(x, [3, 4])",
         )
     if isinstance(parts, int):
         return emit_all("Split", x, num_outputs=parts, axis=where, outputs=parts)
@@ -118,6 +121,7 @@ def pad(
             "pad needs one entry for each axis.",
             found=f"{pairs} for {describe(x)}",
             expected=f"{x.rank} entries such as (1, 1)",
+            remedy="write 0 for an axis that gets no border",
         )
     flat = [before for before, _ in pairs] + [after for _, after in pairs]
     fill = value if mode == "constant" and value else None

@@ -53,6 +53,7 @@ def positive(kind: str, what: str, number: object) -> None:
             f"{kind} needs a positive number of {what}.",
             found=repr(number),
             expected="an int of 1 or more",
+            remedy="divide sizes with //, which gives an int",
         )
 
 
@@ -186,6 +187,7 @@ def _unbiased(x: Tensor, kind: str) -> Any:
             f"{kind} in training needs more than one element for each channel.",
             found=describe(x),
             expected="a larger batch, or a larger image",
+            remedy="leave the size of the batch open, or normalise with dsl.layer_norm",
         )
     return count / (count - 1)
 
@@ -240,6 +242,7 @@ def group_norm(x: Tensor, groups: int, *, eps: float = 1e-5, name: str | None = 
             "group_norm needs groups of equal size.",
             found=f"{channels} channels in {groups} groups, {describe(x)}",
             expected=f"a divisor of {channels}",
+            remedy="choose another number of groups or of channels",
         )
     with layer("group_norm", name):
         weight = parameter("weight", (channels,), initial.ones, dtype=x.dtype)

@@ -55,7 +55,7 @@ def make(
         raise DslError(
             f"{op_type} does not accept these operands.",
             found=f"{reason}; operands {', '.join(map(describe_value, values))}",
-            expected=error.expected,
+            expected=error.expected or f"what the standard says of {op_type}",
             remedy=error.remedy or f"see https://onnx.ai/onnx/operators/onnx__{op_type}.html",
         ) from None
     results: tuple[ir.Value, ...] = made if isinstance(made, tuple) else (made,)

@@ -86,6 +86,7 @@ def to_array(operand: Any, like: Symbol | ir.DataType | None) -> np.ndarray[Any,
             "An operand is no tensor, number or array.",
             found=describe(operand),
             expected="a symbolic tensor of this model, a Python number, or a numpy array",
+            remedy="make an array of it: np.asarray(...)",
         )
     if like is None:
         kinds = {"f": np.float32, "i": np.int64, "b": np.bool_}
@@ -130,7 +131,13 @@ def _place(
         if parameter.name not in rest:
             continue
         if index < len(placed) and placed[index] is not None:
-            raise DslError(f"{op_type} is given its operand {parameter.name!r} twice.")
+            by_place, by_name = describe(placed[index]), describe(rest[parameter.name])
+            raise DslError(
+                f"{op_type} is given its operand {parameter.name!r} twice.",
+                found=f"{by_place} by place, {by_name} by name",
+                expected="one of the two",
+                remedy=f"leave out {parameter.name}=",
+            )
         placed.extend([None] * (index + 1 - len(placed)))
         placed[index] = rest.pop(parameter.name)
     return placed, rest
@@ -143,7 +150,7 @@ def _refuse_too_many(op_type: str, formal: Sequence[Parameter], placed: Sequence
             f"{op_type} takes at most {len(formal)} operands.",
             found=f"{len(placed)} operands",
             expected=", ".join(p.name for p in formal),
-            remedy=f"attributes are keywords: {', '.join(known)}" if known else None,
+            remedy=f"attributes are keywords: {', '.join(known)}" if known else "drop the others",
         )
 
 

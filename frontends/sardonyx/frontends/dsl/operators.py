@@ -166,6 +166,7 @@ def _ask_onnx(made: tuple[Tensor, ...]) -> None:
             f"{node.op_type} does not accept these operands.",
             found=f"{str(error).splitlines()[0]}; "
             f"operands {', '.join(map(describe_value, node.inputs))}",
+            expected=f"what the standard says of {node.op_type}",
             remedy=f"see https://onnx.ai/onnx/operators/onnx__{node.op_type}.html",
         ) from None
 

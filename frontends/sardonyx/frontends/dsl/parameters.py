@@ -73,6 +73,8 @@ def given_or_new(
             f"The {name} that is passed in has another shape.",
             found=describe(given),
             expected=f"[{', '.join(map(str, shape))}]",
+            remedy="linear takes weights [out, in], conv [out, in / groups, *kernel]; see "
+            "x.transpose and x.reshape",
         )
     return given
 
@@ -120,7 +122,12 @@ def _array(target: Parameter, given: Any) -> np.ndarray[Any, Any]:
     except (TypeError, ValueError):
         held = np.asarray(None)
     if held.dtype.kind in "OUS":
-        raise DslError(f"The state of {target.name!r} is no array.", found=type(given).__name__)
+        raise DslError(
+            f"The state of {target.name!r} is no array.",
+            found=type(given).__name__,
+            expected=f"{target.dtype}{list(target.shape)}",
+            remedy="pass a numpy array or a torch tensor",
+        )
     if held.shape != target.shape:
         raise DslError(
             f"The state of {target.name!r} has another shape.",

@@ -95,6 +95,7 @@ def bernoulli(chances: Tensor, *, seed: int | None = None) -> Tensor:
         DslError: `chances` is not of floats.
     """
     # Not the operator: its function body, which ONNX Runtime runs, gives 1 with the other chance.
+    _require_floats("bernoulli", chances)
     drawn = uniform_like(chances, seed=seed)
     return emit("Less", drawn, chances).cast(chances.dtype)
 
@@ -116,6 +117,7 @@ def multinomial(logits: Tensor, count: int = 1, *, seed: int | None = None) -> T
             "multinomial draws a positive number of classes from rows of logits.",
             found=f"{count!r} from {describe(logits)}",
             expected="an int of 1 or more, [batch, classes]",
+            remedy="give one row of logits an axis: logits[None]",
         )
     return emit(
         "Multinomial",
@@ -133,7 +135,10 @@ def _drawn(
     wanted = to_dtype(dtype)
     if not wanted.is_float:
         raise DslError(
-            "Random numbers are floats.", found=f"dtype {wanted}", remedy="draw f32, then cast"
+            "Random numbers are floats.",
+            found=f"dtype {wanted}",
+            expected="dsl.f32, dsl.f64, dsl.f16 or dsl.bf16",
+            remedy="draw floats, then cast: dsl.floor(x).cast(dsl.i64)",
         )
     listed = flat_sizes([shape])
     attributes: dict[str, Any] = {"seed": _seed(op_type[len("Random") :].lower(), seed), **more}
@@ -146,7 +151,9 @@ def _drawn(
 
 def _seed(kind: str, given: int | None) -> float:
     if given is not None and (isinstance(given, bool) or not isinstance(given, int)):
-        raise DslError("A seed is a whole number.", found=repr(given), expected="an int")
+        raise DslError(
+            "A seed is a whole number.", found=repr(given), expected="an int", remedy="int(...)"
+        )
     return float(current().draw_seed(kind) if given is None else given)
 
 
@@ -154,5 +161,8 @@ def _require_floats(kind: str, x: Tensor) -> None:
     require_tensor(x)
     if not x.dtype.is_float:
         raise DslError(
-            f"{kind} draws floats.", found=describe(x), remedy="cast first: x.cast(dsl.f32)"
+            f"{kind} draws floats.",
+            found=describe(x),
+            expected="a float tensor",
+            remedy="cast first: x.cast(dsl.f32)",
         )

@@ -34,6 +34,7 @@ def axis_of(x: Tensor, axis: int, *, rank: int | None = None) -> int:
             f"There is no axis {axis!r}.",
             found=describe(x),
             expected=f"an int from {-rank} to {rank - 1}" if rank else "no axis: it is a scalar",
+            remedy="axes count from 0 in front, or from -1 at the end; x.ndim says how many",
         )
     return int(axis) % rank
 
@@ -49,7 +50,12 @@ def axes_of(x: Tensor, axes: int | Sequence[int] | None) -> list[int]:
         return list(range(x.rank))
     found = [axis_of(x, axis) for axis in listed(axes)]
     if len(set(found)) < len(found):
-        raise DslError("An axis is named twice.", found=f"{found} of {describe(x)}")
+        raise DslError(
+            "An axis is named twice.",
+            found=f"{found} of {describe(x)}",
+            expected="each axis once",
+            remedy="leave one out; -1 is the last axis",
+        )
     return found
 
 
@@ -77,7 +83,12 @@ def reshape(x: Tensor, *shape: SizeLike | Sequence[SizeLike]) -> Tensor:
     open_axes = [i for i, item in enumerate(wanted) if _is_rest(item)]
     known = [shapes.raw(item) for item in wanted]
     if len(open_axes) > 1:
-        raise DslError("Only one size of a reshape may be -1.", found=f"reshape{tuple(wanted)}")
+        raise DslError(
+            "Only one size of a reshape may be -1.",
+            found=f"reshape{tuple(wanted)}",
+            expected="numbers, x.shape[i], and one -1 at most",
+            remedy="write the other one as x.shape[i]",
+        )
     total = sizes.product(x.dims)
     fixed = sizes.product(dim for dim in known if dim is not None)
     is_complete = all(d is not None for i, d in enumerate(known) if i not in open_axes)
@@ -122,7 +133,12 @@ def _target(
 
 def _is_rest(item: Any) -> bool:
     if isinstance(item, (int, np.integer)) and item < -1:
-        raise DslError("A size is negative.", found=str(item), expected="-1 or a size")
+        raise DslError(
+            "A size is negative.",
+            found=str(item),
+            expected="-1 or a size",
+            remedy="let one size be -1: it is what is left",
+        )
     return isinstance(item, (int, np.integer)) and item == -1
 
 
@@ -146,7 +162,12 @@ def flatten(x: Tensor, start: int = 1, end: int = -1) -> Tensor:
     """
     first, last = axis_of(x, start), axis_of(x, end)
     if last < first:
-        raise DslError(f"flatten ends at axis {end} before it starts at {start}.")
+        raise DslError(
+            f"flatten ends at axis {end} before it starts at {start}.",
+            found=f"axes {first} to {last} of {describe(x)}",
+            expected="a first axis that is not behind the last one",
+            remedy="swap them",
+        )
     joined = sizes.product(x.dims[first : last + 1])
     dims = [*x.dims[:first], joined, *x.dims[last + 1 :]]
     if first == 1 and last == x.rank - 1:
@@ -195,6 +216,7 @@ def squeeze(x: Tensor, axes: int | Sequence[int]) -> Tensor:
             raise DslError(
                 f"squeeze removes axes of size 1; axis {axis} has {x.dims[axis]}.",
                 found=describe(x),
+                expected="axes of size 1",
                 remedy="use x.flatten(...) or x[..., 0]",
             )
     return emit("Squeeze", x, gone)
@@ -222,7 +244,12 @@ def expand(x: Tensor, *shape: SizeLike | Sequence[SizeLike]) -> Tensor:
     given = flat_sizes(shape)
     extra = len(given) - x.rank
     if extra < 0:
-        raise DslError("expand cannot drop axes.", found=f"{describe(x)} to {_shown(given)}")
+        raise DslError(
+            "expand cannot drop axes.",
+            found=f"{describe(x)} to {_shown(given)}",
+            expected=f"{x.rank} sizes or more",
+            remedy="name every axis; -1 keeps its size",
+        )
     kept = [
         x.shape[axis - extra] if axis >= extra and _is_rest(item) else item
         for axis, item in enumerate(given)
@@ -235,7 +262,12 @@ def expand(x: Tensor, *shape: SizeLike | Sequence[SizeLike]) -> Tensor:
         what = f"This does not expand to {_shown(wanted)}."
         result = check.broadcast_dims(current(), [x.dims, target], what, [x.value])
         if any(d != 1 and t == 1 for d, t in zip(x.dims, target[extra:], strict=True)):
-            raise DslError(what, found=describe(x), expected="sizes of 1 where it grows")
+            raise DslError(
+                what,
+                found=describe(x),
+                expected="sizes of 1 where it grows",
+                remedy="repeat whole pieces with dsl.tile",
+            )
     return emit("Expand", x, shapes.vector(wanted), dims=result)
 
 
@@ -263,6 +295,7 @@ def tile(x: Tensor, *repeats: int | Sequence[int]) -> Tensor:
             "tile needs one number for each axis.",
             found=f"{counts} for {describe(x)}",
             expected=f"{x.rank} numbers",
+            remedy="write 1 for an axis that is not repeated",
         )
     dims: list[int | ir.SymbolicDim] = [
         sizes.plain(dim * count) for dim, count in zip(x.dims, counts, strict=True)

@@ -189,4 +189,5 @@ def _require_index(x: Sequence, index: object) -> None:
             "An element of a sequence has an integer for its index.",
             found=f"{describe(index)} as an index of {describe(x)}",
             expected="an int, or an integer scalar tensor",
+            remedy="take one element of a tensor: n[0]",
         )

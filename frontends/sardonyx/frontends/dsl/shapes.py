@@ -48,6 +48,7 @@ def named(name: str) -> Size:
                 return of(trace.tensor(value, trace.root), axis)
     raise DslError(
         f"No input has a size named {name!r}.",
+        found=repr(name),
         expected=", ".join(sorted(trace.declared)) or "a size that an input's type names",
         remedy="use a size of a tensor: x.shape[0]",
     )
@@ -109,6 +110,7 @@ def _one_element(item: object) -> Tensor:
         "This is no size.",
         found=describe(item),
         expected="an int, x.shape[i], the name of a symbolic size, or an integer scalar tensor",
+        remedy="take one element of a tensor: n[0]; convert a float: int(n)",
     )
 
 

@@ -79,12 +79,18 @@ def _apply(x: Tensor, wanted: dict[int, _Bounds]) -> Tensor:
 def _read(x: Tensor, entry: slice) -> _Bounds:
     step = 1 if entry.step is None else entry.step
     if not isinstance(step, (int, np.integer)) or step == 0:
-        raise DslError("The step of a slice is a fixed number other than 0.", found=str(step))
+        raise DslError(
+            "The step of a slice is a fixed number other than 0.",
+            found=str(step),
+            expected="an int such as 2 or -1",
+            remedy="to take elements at computed places: x[dsl.arange(...)]",
+        )
     start, stop = _bound(x, entry.start), _bound(x, entry.stop)
     if step < 0 and not isinstance(start, int | None):
         raise DslError(
             "A backward slice needs a fixed start.",
             found=describe(start),
+            expected="an int, or nothing for the end",
             remedy="cut first, then reverse: x[: start + 1][::-1]",
         )
     return start, stop, int(step)
@@ -101,6 +107,7 @@ def _bound(x: Tensor, bound: Any) -> Any:
         "This is no bound of a slice.",
         found=f"{describe(bound)}, slicing {describe(x)}",
         expected="an int, a size such as y.shape[0], or an integer scalar tensor",
+        remedy="take one element of a tensor: n[0]; cast floats: n.cast(dsl.i64)",
     )
 
 

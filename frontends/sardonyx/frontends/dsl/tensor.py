@@ -159,6 +159,7 @@ class Tensor(Symbol):
         raise DslError(
             "A tensor does not change.",
             found=f"an assignment to a part of {describe(self)}",
+            expected="a new tensor",
             remedy="make a new one: dsl.where, dsl.concat, dsl.op.ScatterND",
         )
 
@@ -223,6 +224,7 @@ class Tensor(Symbol):
             what,
             found=f"{describe(self)}: "
             + ("its first size is known only when the model runs" if self.rank else "a scalar"),
+            expected="a tensor whose first size is a number",
             remedy="use x.shape[0] as a size, or dsl.scan and dsl.loop to go along it",
         )
 

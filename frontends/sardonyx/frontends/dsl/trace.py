@@ -194,12 +194,14 @@ class Trace:
             raise DslError(
                 "This tensor belongs to another model.",
                 found=describe(symbol),
+                expected="an input of this model, or what was computed from one",
                 remedy="pass it in as an input of this model; use plain Python functions for "
                 "parts that models share",
             )
         raise DslError(
             "This tensor belongs to a body of cond, loop or scan that is finished.",
             found=describe(symbol),
+            expected="what is made here or around this line",
             remedy="return it from the body, and use what cond, loop or scan returns",
         )
 
@@ -278,6 +280,7 @@ def current() -> Trace:
     if trace is None:
         raise DslError(
             "No model is being built here.",
+            found="a call outside of a model's function",
             expected="a call inside a function that @dsl.model(...) decorates",
             remedy="move this line into the model's function",
         )
@@ -309,6 +312,7 @@ def scope(name: str) -> Iterator[None]:
             "A scope needs a plain name.",
             found=repr(name),
             expected='letters, digits, "_" and "-", parts separated by "."',
+            remedy='write for example dsl.scope("encoder.layer_0")',
         )
     trace.path.append(name)
     try:

@@ -42,6 +42,7 @@ def update(parameter: Tensor, value: Tensor) -> None:
             "Only a parameter can be updated.",
             found=describe(parameter),
             expected="a tensor made by dsl.parameter(...)",
+            remedy="make one: dsl.parameter(name, shape, trainable=False)",
         )
     if trace.block is not trace.root:
         raise DslError(
@@ -53,13 +54,16 @@ def update(parameter: Tensor, value: Tensor) -> None:
     if parameter.name in trace.updates:
         raise DslError(
             f"The parameter {parameter.name!r} is updated twice.",
+            found=f"{describe(trace.updates[parameter.name])}, then {describe(value)}",
             expected="one update for each run of the model",
+            remedy="compute the last value, and update once",
         )
     if value.dtype != parameter.dtype or list(value.dims) != list(parameter.dims):
         raise DslError(
             f"The parameter {parameter.name!r} is updated by something of another type.",
             found=describe(value),
             expected=describe(parameter),
+            remedy="cast or reshape it",
         )
     trace.require_visible(value)
     trace.updates[parameter.name] = value
@@ -84,6 +88,7 @@ def dropout(x: Tensor, rate: float = 0.5, *, seed: int | None = None) -> Tensor:
             "The rate of dropout is not in [0, 1).",
             found=repr(rate),
             expected="the share of elements that become 0, such as 0.1",
+            remedy="dropout of 30 percent is dsl.dropout(x, 0.3)",
         )
     if not is_training() or rate == 0:
         return x
@@ -110,6 +115,7 @@ def gaussian_noise(x: Tensor, deviation: float = 0.1, *, seed: int | None = None
             "The deviation of noise is negative or no number.",
             found=repr(deviation),
             expected="a number of 0 or more",
+            remedy="write for example dsl.gaussian_noise(x, 0.1)",
         )
     if not is_training() or deviation == 0:
         return x

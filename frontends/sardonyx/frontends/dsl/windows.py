@@ -211,6 +211,7 @@ def resize(
             "resize needs one factor or size for each axis of the image.",
             found=f"{scale if size is None else size!r} for {describe(x)}",
             expected=f"one number, or {spatial}",
+            remedy="batch and channels do not count",
         )
     how: dict[str, Any]
     if mode == "nearest":
@@ -281,6 +282,7 @@ def _image(x: Tensor, kind: str, channels: int, groups: int) -> int:
             f"{kind} cannot cut these channels into {groups} groups.",
             found=f"{size} channels in {describe(x)}, {channels} channels out",
             expected=f"multiples of {groups}",
+            remedy="choose another number of channels or of groups",
         )
     return size
 
@@ -298,6 +300,7 @@ def each(x: Tensor, window: Window, what: str, least: int = 1) -> list[int]:
             f"The {what} does not fit the image.",
             found=f"{window!r} for {describe(x)}",
             expected=f"an int of {least} or more, or {spatial} of them",
+            remedy="give one number for all axes of the image, or one for each",
         )
     return [int(str(n)) for n in numbers]
 
@@ -340,6 +343,7 @@ def _pairs(x: Tensor, padding: Any) -> list[tuple[int, int]]:
             "The padding does not fit the image.",
             found=f"{padding!r} for {describe(x)}",
             expected=f'an int, {spatial} ints, {spatial} pairs (before, after), or "same"',
+            remedy=f"write padding={[(0, 1)] * spatial} to pad after each axis only",
         )
     return [(a, b) for a, b in pairs]
 
