@@ -154,3 +154,11 @@ def test_shapes_that_do_not_fit_the_formula_give_no_number():
 def test_every_formula_takes_a_node_of_which_nothing_is_known(operator):
     ran = Executed("a", operator.rpartition(".")[2], "cpu", outputs=((),))
     assert flops(ran, GraphNode("a", 0, operator), {}) in (None, 0, *range(1, 21))
+
+
+def test_a_packed_weight_is_not_taken_for_an_input_of_its_shape():
+    """The trace has the first and the last input; the one between is packed by the kernel."""
+    shapes = ((3, 2, 4), (1, 16, 4))
+    ran = Executed("a", "LSTM", "cpu", inputs=shapes, outputs=((3, 1, 2, 4),))
+    node = GraphNode("a", 0, "LSTM", ("x", "w", "r"))
+    assert flops(ran, node, {"w": Weight((1, 16, 4), 256)}) == 2 * 3 * 2 * (16 * 4 + 16 * 4)

@@ -16,7 +16,7 @@ from tests.runtime.profiling.nets import made_of, node, profile, save
 
 normal = np.random.default_rng(7).standard_normal
 
-NET = """g (float[b,8] x) => (float[b,4] y) {
+NET = """g (float[b,8] x) => (float[b,4] y, int64[1] k) {
     h = MatMul(x, up)
     a = Add(h, shift)
     r = Relu(a)
@@ -89,6 +89,7 @@ def test_every_way_of_cutting_it_holds_all_nodes(net):
 def test_shape_operators_are_told_from_computing(net):
     kinds = {node.operator: node.kind for node in profile(net, x()).nodes}
     assert (kinds["Shape"], kinds["Expand"], kinds["MatMul"]) == ("shape", "data", "compute")
+    assert (kinds["Gather"], kinds["Mul"]) == ("shape", "shape")  # whole numbers of a shape
 
 
 def test_memory_is_that_of_the_shapes(net):

@@ -75,6 +75,17 @@ def test_the_heaviest_modules_are_opened_within_the_rows():
     assert open_to(root, weigh, most=99, least_share=0.2) == {(), ("a",), ("b",)}
 
 
+def test_the_model_is_opened_whatever_the_rows():
+    assert open_to(tree("a", "b", "c"), lambda m: len(m.items), most=2, least_share=0) == {()}
+
+
+def test_a_modules_own_row_is_counted():
+    weigh = lambda module: len(module.items)  # noqa: E731
+    root = tree("a", "a.x", "a.y", "b")
+    assert open_to(root, weigh, most=5, least_share=0) == {()}
+    assert open_to(root, weigh, most=6, least_share=0) == {(), ("a",)}
+
+
 def test_of_too_many_beside_each_other_the_heaviest_are_shown():
     root = tree(*["a"] * 3, "b", *["c"] * 2, "d")
     assert lines(root, most=2) == ["(model) 7", "  a 3", "  c 2", "  (2 others) 2"]
