@@ -81,3 +81,21 @@ def made_of(*nodes: NodeTime, framework_ms: float = 0.0) -> Profile:
         is_attributed=True,
         onnxruntime="1.0",
     )
+
+
+def event(name: str, start: int, duration: int, *, cat: str = "Node", **arguments: Any) -> dict:
+    """An event of a trace; microseconds."""
+    return {
+        "cat": cat, "name": name, "ts": start, "dur": duration, "tid": 1, "args": arguments,
+    }  # fmt: skip
+
+
+def ran(name: str, start: int, duration: int, **more: Any) -> dict:
+    """A node that ran; its operator is called as it is."""
+    arguments = {"op_name": name, "node_index": "0", "provider": "CPUExecutionProvider", **more}
+    return event(f"{name}_kernel_time", start, duration, **arguments)
+
+
+def run(start: int, duration: int) -> dict:
+    """A run of the model."""
+    return event("model_run", start, duration, cat="Session")

@@ -6,21 +6,7 @@ import json
 
 from sardonyx.runtime.profiling.events import read_events, runs_of
 from sardonyx.runtime.profiling.measure import middle, spread
-
-
-def event(name, start, duration, *, tid=1, cat="Node", **arguments):
-    return {
-        "cat": cat, "name": name, "ts": start, "dur": duration, "tid": tid, "args": arguments,
-    }  # fmt: skip
-
-
-def ran(name, start, duration, **more):
-    arguments = {"op_name": name, "node_index": "0", "provider": "CPUExecutionProvider", **more}
-    return event(f"{name}_kernel_time", start, duration, **arguments)
-
-
-def run(start, duration):
-    return event("model_run", start, duration, cat="Session")
+from tests.runtime.profiling.nets import ran, run
 
 
 def times(found):

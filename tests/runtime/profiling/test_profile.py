@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import tempfile
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 import numpy as np
 import pytest
@@ -12,7 +12,11 @@ import pytest
 from sardonyx import runtime
 from sardonyx.runtime import LoadError
 from sardonyx.runtime.profiling import Profile
-from tests.runtime.profiling.nets import made_of, node, profile, save
+from sardonyx.runtime.profiling.events import runs_of
+from sardonyx.runtime.profiling.graph import Graph
+from sardonyx.runtime.profiling.measure import node_times
+from sardonyx.runtime.profiling.trace import with_modules
+from tests.runtime.profiling.nets import made_of, node, profile, ran, run, save
 
 normal = np.random.default_rng(7).standard_normal
 
@@ -50,7 +54,7 @@ def x(rows=3):
 
 def test_nodes_and_the_time_between_them_make_the_whole(net):
     found = profile(net, x())
-    assert found.ms > 0
+    assert (found.runs, found.ms > 0) == (3, True)  # one more warmed up
     assert all(node.ms >= 0 for node in found.nodes)
     assert found.framework_ms > 0
     assert sum(n.ms for n in found.nodes) + found.framework_ms == pytest.approx(found.ms, abs=1e-9)
@@ -173,6 +177,7 @@ def test_two_profiles_stand_side_by_side_by_module():
     }
     assert both.by_operator() == {"MatMul": (8, 4)}
     assert both.speedup == 2
+    assert replace(before, plain_ms=9).compare(replace(after, plain_ms=3)).speedup == 3
     assert both.rows("module") == [
         {"module": name, "before ms": a, "after ms": b, "saved ms": a - b, "times": times}
         for name, a, b, times in [
@@ -222,6 +227,30 @@ def test_the_trace_names_modules(net, tmp_path):
             span["ts"] <= event["ts"] and event["ts"] + event["dur"] <= span["ts"] + span["dur"]
             for span in outer
         )
+
+
+def test_modules_go_on_while_their_nodes_follow_one_another():
+    nodes = [
+        node("a", 1, path=("net", "up")),
+        node("b", 1, path=("net", "up")),
+        node("c", 1, path=("net", "down")),
+        node("d", 1, path=("net", "up")),
+    ]
+    events = [ran(name, start, 8) for name, start in zip("abcd", (10, 20, 30, 40), strict=True)]
+    named = [replace(one, operator=one.name) for one in nodes]
+    spans = [event for event in with_modules(events, named) if event.get("tid") == -1]
+    assert sorted((s["cat"], s["ts"], s["ts"] + s["dur"]) for s in spans if s["ph"] == "X") == [
+        ("net", 10, 48),
+        ("net.down", 30, 38),
+        ("net.up", 10, 28),
+        ("net.up", 40, 48),
+    ]
+
+
+def test_a_node_that_runs_in_some_runs_counts_for_a_part():
+    runs = runs_of([ran("a", 110, 30), run(100, 50), run(200, 50), run(300, 50)])
+    ((only,), _) = node_times(runs, Graph(), None)
+    assert (only.ms, only.calls) == (pytest.approx(0.01), pytest.approx(1 / 3))
 
 
 def test_nothing_is_left_behind(net, tmp_path, monkeypatch):

@@ -53,7 +53,7 @@ def profile(
             remedy="profile fewer runs, or smaller inputs",
         )
     kept = middle(measured)
-    nodes, has_modules = _node_times(kept, file, optimized)
+    nodes, has_modules = node_times(kept, file, optimized)
     return Profile(
         model=session._where,
         ms=_mean(run.microseconds for run in kept) / 1e3,
@@ -134,10 +134,13 @@ def _mean(numbers: Iterable[float]) -> float:
     return statistics.fmean(numbers)
 
 
-def _node_times(
+def node_times(
     runs: Sequence[Run], file: Graph, optimized: Graph | None
 ) -> tuple[tuple[NodeTime, ...], bool]:
-    """Each node's mean over the runs, and whether their modules are known."""
+    """Each node's mean over the runs, and whether their modules are known.
+
+    A node that ran in some of them only counts for a part.
+    """
     nodes = {key: node for run in runs for key, node in run.nodes.items()}
     origin_of = Attribution(file, optimized, nodes)
     weights = {**file.weights, **(optimized.weights if optimized else {})}
