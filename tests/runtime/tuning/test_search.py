@@ -117,6 +117,17 @@ def test_rounding_is_measured_by_the_optimisations_too():
     assert found.choice.graph_optimization == "basic"
 
 
+def test_outputs_that_change_when_it_is_loaded_again_are_no_gain():
+    fake = Fake(lambda choice: 0.01 if choice.graph_optimization == "basic" else 0.02)
+    fake.output = lambda choice: (
+        0.5 if choice.graph_optimization and fake.opened.count(choice) == 2 else 0.0
+    )
+    found = search(fake)
+    assert status(found)["optimise basic"] == "taken"
+    assert found.gain is None
+    assert found.why == "the outputs of what was found are not the same at a second try"
+
+
 def test_half_of_the_digits_hold_in_any_case():
     """Optimisations that change the answer are no measure of rounding."""
     fake = Fake(
