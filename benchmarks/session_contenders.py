@@ -5,15 +5,16 @@ Each line on stdin asks for one measurement; the answer is the median in microse
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import signal
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -195,7 +196,7 @@ def serve(contender: str, model: str, threads: int, *, elsewhere: bool) -> None:
             answers.write(json.dumps(here(median_us, call, float(line))) + "\n")
 
 
-@contextmanager
+@contextlib.contextmanager
 def started(
     contender: str, model: str, threads: int, *, elsewhere: bool = False
 ) -> Iterator[subprocess.Popen[str]]:
@@ -244,6 +245,8 @@ class Quota:
         self._thread = threading.Thread(target=self._hold)
 
     def __enter__(self) -> Quota:
+        if not self._used():
+            raise SystemExit("this system does not say how long threads computed")
         self._thread.start()
         return self
 
@@ -252,12 +255,13 @@ class Quota:
         self._thread.join()
 
     def _used(self) -> float:
-        tasks = Path(f"/proc/{self._process}/task").glob("*/schedstat")
-        return sum(int(task.read_text().split()[0]) for task in tasks) / 1e9
+        used = 0
+        for task in Path(f"/proc/{self._process}/task").glob("*/schedstat"):
+            with contextlib.suppress(OSError):  # a thread that has ended meanwhile
+                used += int(task.read_text(encoding="ascii").split()[0])
+        return used / 1e9
 
     def _hold(self) -> None:
-        import signal
-
         while not self._ends.is_set():
             start, before = time.monotonic(), self._used()
             while time.monotonic() < start + self.PERIOD:
