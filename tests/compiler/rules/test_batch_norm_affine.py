@@ -37,6 +37,13 @@ def test_one_batch_norm_is_left(make, rule, step, shape):
     check_shared(rule, given, dims=SIZES, **NOISE)
 
 
+@pytest.mark.parametrize("step", STEPS)
+def test_images_need_no_pixels(step):
+    head = "g (float[b,4] x) => (float[b,4] y) "
+    given = after(step, head, k=positive(4))
+    check_rule(BATCH_NORM_AFFINE, given, {"BatchNormalization": 1}, dims=SIZES, **NOISE)
+
+
 BOTH = [(after, BATCH_NORM_AFFINE), (before, AFFINE_BATCH_NORM)]
 
 

@@ -130,6 +130,14 @@ def test_norm_goes_through_a_flatten(body, left):
     check_shared(FLAT_BATCH_NORM_LINEAR, given, dims=[{"b": 2}, {"b": 1}], **NOISE)
 
 
+def test_training_mode_is_refused_there_too():
+    text = """g (float[2,3,2,2] x) => (float[2,5] y) {
+        n, a, q = BatchNormalization <training_mode = 1> (x, s, t, m, v)
+        f = Flatten <axis = 1> (n) y = Gemm(f, w) }"""
+    given = model(text, w=normal(12, 5), **batch_norm_weights(3))
+    check_miss(FLAT_BATCH_NORM_LINEAR, given, "the batch norm is in training mode")
+
+
 def test_the_bias_after_the_product_takes_the_shift():
     given = flat("f = Flatten <axis=1> (n) q = MatMul(f, w) y = Add(q, c)")
     left = {"Flatten": 1, "MatMul": 1, "Add": 1}

@@ -116,3 +116,16 @@ def test_integers_have_no_mean():
     text = "g (int32[b,4] x) => (int32[b,1] y) { r = ReduceSum(x, last) y = Div(r, four) }"
     given = model(text, **{**NUMBERS, "four": np.int32(4)})
     check_miss(BY_NAME["mean_of_sum"], given, "is not one number")
+
+
+@pytest.mark.parametrize(("dtype", "is_mean"), [("float16", True), ("float", False)])
+def test_a_third_that_is_rounded_to_half_precision_makes_a_mean(dtype, is_mean):
+    text = f"g ({dtype}[b,3] x) => ({dtype}[b,1] y) {{ r = ReduceSum(x, last) y = Mul(r, third) }}"
+    third = np.float16(1 / 3) if is_mean else np.float32(np.float16(1 / 3))
+    given = model(text, last=np.int64([-1]), third=third)
+    if is_mean:
+        check_rule(
+            BY_NAME["mean_of_sum"], given, {"ReduceMean": 1}, dims=SIZES, atol=1e-2, rtol=1e-2
+        )
+    else:
+        check_miss(BY_NAME["mean_of_sum"], given, "a sum of 3 elements is divided by another")

@@ -24,9 +24,9 @@ def _has_exact_reciprocal(m: Match) -> bool | No:
     mantissa, _ = np.frexp(m.c)
     with np.errstate(all="ignore"):
         reciprocal = 1 / m.c
-    is_exact = np.all(np.abs(mantissa) == 0.5) and np.all(np.isfinite(reciprocal))
-    is_normal = np.all(np.abs(reciprocal) >= np.finfo(m.c.dtype).tiny) if is_exact else False
-    return bool(is_exact and is_normal) or no("a divisor is not a power of two")
+    is_power = np.all(np.abs(mantissa) == 0.5) and np.all(np.isfinite(reciprocal))
+    is_normal = is_power and np.all(np.abs(reciprocal) >= np.finfo(m.c.dtype).tiny)
+    return bool(is_normal) or no("a divisor is not a power of two")
 
 
 def _add(op: Builder, m: Match) -> ir.Value:

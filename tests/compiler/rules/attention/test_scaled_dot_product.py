@@ -65,6 +65,11 @@ def test_the_plain_form():
         ("qs = Div(q, root)", "c = MatMul(qs, kt)", "s0 = Mul(c, root)"),
         ("s0 = MatMul(q, kt)",),
         ("c = MatMul(q, kt)", "h = Expand(half, unit)", "s0 = Mul(c, h)"),
+        (
+            "c = MatMul(q, kt)",
+            "h = ConstantOfShape<value = float[1] {0.5}>(unit)",
+            "s0 = Mul(c, h)",
+        ),
     ],
 )
 def test_every_place_of_the_scale(lines):

@@ -262,6 +262,45 @@ def test_a_finite_mask_that_is_computed_needs_no_guard():
     check_rule(ATTENTION, given, expected, dims=SIZES, **NOISE)
 
 
+@pytest.mark.parametrize(
+    ("lines", "needs_guard"),
+    [
+        ("c = Where(m, zero, low) w = Unsqueeze(c, second)", False),
+        ("c = Where(m, zero, low) u = Unsqueeze(c, second) w = Identity(u)", False),
+        ("c = Where(m, zero, inf) w = Unsqueeze(c, second)", True),
+        ("c = Where(m, low, inf) e = Unsqueeze(c, second) w = Neg(e)", True),
+        ("c = Where(m, n, zero) w = Unsqueeze(c, second)", True),
+        ("c = Where(m, zero, n) w = Unsqueeze(c, second)", True),
+    ],
+)
+def test_a_mask_is_as_finite_as_what_it_was_moved_from(lines, needs_guard):
+    given = model(
+        f"""g ({Q}, {K}, {V}, bool[b,s,t] m, float[s,t] n) => ({Y}) {{
+            {lines} y = Attention(q, k, v, w) }}""",
+        zero=np.float32(0),
+        low=np.float32(-3e38),
+        inf=np.float32(-np.inf),
+        second=np.int64([1]),
+    )
+    apply(ATTENTION, given)
+    assert "Attention" not in counts(given)
+    assert ("CastLike" in counts(given)) is needs_guard
+
+
+def test_one_number_of_heads_need_not_be_known():
+    given = attention(
+        *("float[b,h,s,8] q", "float[b,h,t,8] k", "float[b,h,t,6] v", "float[b,h,s,6] y")
+    )
+    sizes = [{**dims, "h": 1 + dims["s"]} for dims in SIZES]
+    check_rule(ATTENTION, given, BASE, dims=sizes, **NOISE)
+    given = attention(
+        *("float[b,h,s,8] q", "float[b,h,t,8] k", "float[b,h,t,6] v", "float[b,h,s,6] y"),
+        more=", float[b,1,s,t] m",
+        names=", m",
+    )
+    check_rule(ATTENTION, given, total(BASE, {"Add": 1}, GUARD), dims=sizes, **NOISE)
+
+
 HALF = {"q": "float16[b,3,s,8] q", "k": "float16[b,3,t,8] k", "v": "float16[b,3,t,6] v"}
 
 
@@ -296,6 +335,7 @@ def test_half_precision():
             attention("float[b,h,s,8] q", "float[b,g,t,8] k", y="float[b,h,s,6] y"),
             "its number of heads is not known",
         ),
+        (attention(k="float[b,h,t,8] k"), "its number of heads is not known"),
         (attention(*FLAT, attributes="q_num_heads = 3"), "its number of heads is not known"),
         (attention(*FLAT, attributes="kv_num_heads = 3"), "its number of heads is not known"),
         (attention("float[b,3,s,d] q"), "the size of its heads is not known"),
@@ -315,6 +355,7 @@ def test_half_precision():
         "keys",
         "heads",
         "two",
+        "keys alone",
         "of keys",
         "of queries",
         "size",
