@@ -65,6 +65,7 @@ class Builder:
         domain: str = "",
         outputs: int | None = None,
         attributes: Attributes | Mapping[str, ir.Attr] | None = None,
+        result: tuple[ir.TypeProtocol, ir.Shape] | None = None,
         **named: Any,
     ) -> Any:
         """Make one node and return its output, or the tuple of its outputs.
@@ -75,6 +76,7 @@ class Builder:
             domain: Operator domain, "" for the standard one.
             outputs: How many outputs to make; by default those that the schema demands.
             attributes: Attributes to copy from another node; `named` ones override them.
+            result: Type and shape of the one output, where they are known: nothing is inferred.
             named: Operands and attributes by name.
 
         Raises:
@@ -105,7 +107,10 @@ class Builder:
         )
         self.nodes.append(node)
         try:
-            self._types.infer(node)
+            if result is None:
+                self._types.infer(node)
+            else:
+                node.outputs[0].type, node.outputs[0].shape = result
             _check_types(node, known)
         except InvalidModelError:
             self.nodes.pop()

@@ -48,8 +48,16 @@ def make(
     check.operands(op_type, domain, version, values)
     check.attributes(op_type, domain, version, attributes)
     broadcast = check.broadcast(trace, op_type, domain, values)
+    known = dims if dims is not None else broadcast
     try:
-        made = trace.builder.call(op_type, *values, domain=domain, outputs=outputs, **attributes)
+        made = trace.builder.call(
+            op_type,
+            *values,
+            domain=domain,
+            outputs=outputs,
+            result=_result(op_type, domain, values, known) if outputs is None else None,
+            **attributes,
+        )
     except SardonyxError as error:
         reason = (error.found or "").split("; operands")[0] or error.what
         raise DslError(
@@ -59,11 +67,62 @@ def make(
             remedy=error.remedy or f"see https://onnx.ai/onnx/operators/onnx__{op_type}.html",
         ) from None
     results: tuple[ir.Value, ...] = made if isinstance(made, tuple) else (made,)
-    known = dims if dims is not None else broadcast
     if known is not None:
         results[0].shape = ir.Shape(known)
     _adopt(trace, results, domain, version)
     return tuple(trace.tensor(value) for value in results)
+
+
+_LIKE_FIRST = frozenset(
+    {
+        "Add",
+        "AveragePool",
+        "BatchNormalization",
+        "Conv",
+        "ConvTranspose",
+        "Div",
+        "Gemm",
+        "GlobalAveragePool",
+        "GlobalMaxPool",
+        "GroupNormalization",
+        "InstanceNormalization",
+        "LayerNormalization",
+        "MatMul",
+        "MaxPool",
+        "Mul",
+        "PRelu",
+        "RMSNormalization",
+        "Sub",
+    }
+)
+"""Operators that give one tensor of the dtype of their first operand."""
+
+_SAME = frozenset({"Relu", "Sigmoid", "Tanh", "Gelu", "HardSwish", "Softmax", "Exp", "Sqrt", "Erf"})
+"""Operators that give one tensor of the type of their operand."""
+
+
+def _result(
+    op_type: str,
+    domain: str,
+    values: Sequence[ir.Value | None],
+    dims: Sequence[int | ir.SymbolicDim] | None,
+) -> tuple[ir.TypeProtocol, ir.Shape] | None:
+    """Return the type of what an operator gives, where it needs no inference.
+
+    Whole numbers are left to inference, which follows the elements of shapes.
+    """
+    first = values[0] if values else None
+    if domain or first is None or first.type is None or first.dtype is None:
+        return None
+    if op_type in _SAME and first.shape is not None:
+        dims = tuple(first.shape)
+    elif op_type not in _LIKE_FIRST:
+        return None
+    if dims is None or not first.dtype.is_floating_point():
+        return None
+    if any(isinstance(dim, ir.SymbolicDim) and dim.value is None for dim in dims):
+        return None
+    return first.type, ir.Shape(dims)
 
 
 def _adopt(trace: Trace, results: tuple[ir.Value, ...], domain: str, version: int) -> None:

@@ -11,6 +11,7 @@ from sardonyx.frontends.dsl.errors import DslError
 from sardonyx.frontends.dsl.init import Initializer
 from sardonyx.frontends.dsl.layers import fixed_size, positive
 from sardonyx.frontends.dsl.parameters import given_or_new, parameter
+from sardonyx.frontends.dsl.sliding import dims_after
 from sardonyx.frontends.dsl.symbol import describe, listed, require_tensor
 from sardonyx.frontends.dsl.trace import layer
 
@@ -67,7 +68,9 @@ def conv(
     with layer("conv", name):
         w = given_or_new(weight, "weight", shape, init or initial.he_normal(), x.dtype)
         b = parameter("bias", (channels,), initial.zeros, dtype=x.dtype) if bias else None
-        return emit("Conv", x, w, b, group=groups if groups > 1 else None, **attributes)
+        group = groups if groups > 1 else None
+        dims = dims_after(x, channels, attributes)
+        return emit("Conv", x, w, b, group=group, dims=dims, **attributes)
 
 
 def conv_transpose(
@@ -250,8 +253,9 @@ def _pool(
     window = each(x, kernel, "kernel")
     step = window if stride is None else stride
     attributes = _attributes(x, op_type, window, step, padding, dilation=dilation)
-    ceil = {"ceil_mode": 1} if ceil_mode else {}
-    return emit(op_type, x, **attributes, **ceil, **more)
+    if ceil_mode:
+        return emit(op_type, x, ceil_mode=1, **attributes, **more)
+    return emit(op_type, x, dims=dims_after(x, x.dims[1], attributes), **attributes, **more)
 
 
 def spatial_axes(x: Tensor, kind: str) -> int:
