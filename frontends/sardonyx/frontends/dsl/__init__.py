@@ -35,6 +35,8 @@ from sardonyx.frontends.dsl.dtypes import (
     u64,
 )
 from sardonyx.frontends.dsl.elementwise import absolute as abs
+from sardonyx.frontends.dsl.elementwise import all_ as all
+from sardonyx.frontends.dsl.elementwise import any_ as any
 from sardonyx.frontends.dsl.elementwise import (
     argmax,
     argmin,
@@ -69,6 +71,7 @@ from sardonyx.frontends.dsl.elementwise import (
     softplus,
     softsign,
     sqrt,
+    std,
     tanh,
     topk,
     trilu,
@@ -155,6 +158,8 @@ __all__ = [
     "adaptive_avg_pool",
     "adaptive_max_pool",
     "affine_grid",
+    "all",
+    "any",
     "arange",
     "argmax",
     "argmin",
@@ -262,6 +267,7 @@ __all__ = [
     "sqrt",
     "squeeze",
     "stack",
+    "std",
     "string",
     "sum",
     "tanh",

@@ -9,7 +9,13 @@ from sardonyx.frontends.dsl.dims import Dim
 from sardonyx.frontends.dsl.dtypes import bool_
 from sardonyx.frontends.dsl.emit import emit
 from sardonyx.frontends.dsl.errors import DslError
-from sardonyx.frontends.dsl.symbol import RawDim, describe, describe_all, is_tensor
+from sardonyx.frontends.dsl.symbol import (
+    RawDim,
+    describe,
+    describe_all,
+    is_tensor,
+    require_tensor,
+)
 from sardonyx.frontends.dsl.trace import current
 
 if TYPE_CHECKING:
@@ -141,6 +147,25 @@ def either(a: Operand, b: Operand) -> Tensor:
 def one_of(a: Operand, b: Operand) -> Tensor:
     """Return `a ^ b`: logical for bool tensors, bit by bit for integers."""
     return _logical("Xor", a, b)
+
+
+def shift(x: Tensor, places: Operand, *, left: bool) -> Tensor:
+    """Return `x << places` or `x >> places` of integers.
+
+    Raises:
+        DslError: x is not of integers; or it is signed, and `places` no int of 0 to 62.
+    """
+    require_tensor(x)
+    if x.dtype.is_int and not x.dtype.is_signed:
+        return emit("BitShift", x, _matched(places, x), direction="LEFT" if left else "RIGHT")
+    if not x.dtype.is_int or not isinstance(places, int) or not 0 <= places <= 62:
+        raise DslError(
+            "A shift is of whole numbers, of signed ones by a fixed number of places.",
+            found=f"{describe(x)} by {describe(places)}",
+            expected="an integer tensor, and an int of 0 to 62",
+            remedy="cast to an unsigned dtype first: x.cast(dsl.u32)",
+        )
+    return mul(x, 2**places) if left else floor_divide(x, 2**places)
 
 
 def invert(x: Tensor) -> Tensor:

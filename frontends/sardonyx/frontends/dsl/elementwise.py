@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Literal
 
 from sardonyx.frontends.dsl import arithmetic
+from sardonyx.frontends.dsl.dtypes import bool_
 from sardonyx.frontends.dsl.emit import emit, emit_all
 from sardonyx.frontends.dsl.errors import DslError
 from sardonyx.frontends.dsl.reshaping import axes_of, axis_of
@@ -123,12 +124,14 @@ def _reduce(op_type: str, x: Tensor, axis: Axes, keepdims: bool) -> Tensor:
 
 
 def sum_(x: Tensor, axis: Axes = None, keepdims: bool = False) -> Tensor:
-    """Return the sum over some axes, all by default.
+    """Return the sum over some axes, all by default; of bools how many hold, an i64.
 
     Raises:
         DslError: The tensor has no such axis.
     """
-    return _reduce("ReduceSum", x, axis, keepdims)
+    require_tensor(x)
+    whole = x.cast("i64") if x.dtype == bool_ else x
+    return _reduce("ReduceSum", whole, axis, keepdims)
 
 
 def mean(x: Tensor, axis: Axes = None, keepdims: bool = False) -> Tensor:
@@ -173,6 +176,45 @@ def prod(x: Tensor, axis: Axes = None, keepdims: bool = False) -> Tensor:
         DslError: The tensor has no such axis.
     """
     return _reduce("ReduceProd", x, axis, keepdims)
+
+
+def any_(x: Tensor, axis: Axes = None, keepdims: bool = False) -> Tensor:
+    """Return whether a bool tensor holds anywhere along some axes, all by default.
+
+    Raises:
+        DslError: The tensor is not of bools, or has no such axis.
+    """
+    return _reduce("ReduceMax", _of_bools("any", x), axis, keepdims).cast(bool_)
+
+
+def all_(x: Tensor, axis: Axes = None, keepdims: bool = False) -> Tensor:
+    """Return whether a bool tensor holds everywhere along some axes, all by default.
+
+    Raises:
+        DslError: The tensor is not of bools, or has no such axis.
+    """
+    return _reduce("ReduceMin", _of_bools("all", x), axis, keepdims).cast(bool_)
+
+
+def _of_bools(kind: str, x: Tensor) -> Tensor:
+    require_tensor(x)
+    if x.dtype != bool_:
+        raise DslError(
+            f"{kind} is about bools.",
+            found=describe(x),
+            expected="a bool tensor",
+            remedy="compare first, as in (x != 0)",
+        )
+    return x.cast("i32")
+
+
+def std(x: Tensor, axis: Axes = None, keepdims: bool = False) -> Tensor:
+    """Return the root of the mean squared distance from the mean (divided by n, as in numpy).
+
+    Raises:
+        DslError: The tensor has no such axis, or holds integers.
+    """
+    return sqrt(var(x, axis, keepdims))
 
 
 def var(x: Tensor, axis: Axes = None, keepdims: bool = False) -> Tensor:

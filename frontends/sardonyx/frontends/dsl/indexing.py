@@ -87,6 +87,8 @@ def _entry(x: Tensor, entry: Any) -> Any:
         return shapes.scalar(entry)
     if isinstance(entry, (list, np.ndarray)):
         array = np.asarray(entry)
+        if array.dtype.kind == "b" and array.ndim == 1:
+            return shapes.constant(np.flatnonzero(array))
         if array.dtype.kind in "iu":
             return shapes.constant(array.astype(np.int64))
     if is_tensor(entry) and entry.dtype.is_int:

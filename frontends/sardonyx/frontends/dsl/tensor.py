@@ -104,6 +104,15 @@ class Tensor(Symbol):
 
     __rxor__ = __xor__
 
+    def __lshift__(self, other: Operand) -> Tensor:
+        return arithmetic.shift(self, other, left=True)
+
+    def __rshift__(self, other: Operand) -> Tensor:
+        return arithmetic.shift(self, other, left=False)
+
+    def __divmod__(self, other: Operand) -> tuple[Tensor, Tensor]:
+        return arithmetic.floor_divide(self, other), arithmetic.mod(self, other)
+
     def __invert__(self) -> Tensor:
         return arithmetic.invert(self)
 
@@ -216,6 +225,38 @@ class Tensor(Symbol):
     def var(self, axis: Axes = None, keepdims: bool = False) -> Tensor:
         """See `dsl.var`."""
         return elementwise.var(self, axis, keepdims)
+
+    def std(self, axis: Axes = None, keepdims: bool = False) -> Tensor:
+        """See `dsl.std`."""
+        return elementwise.std(self, axis, keepdims)
+
+    def prod(self, axis: Axes = None, keepdims: bool = False) -> Tensor:
+        """See `dsl.prod`."""
+        return elementwise.prod(self, axis, keepdims)
+
+    def any(self, axis: Axes = None, keepdims: bool = False) -> Tensor:
+        """See `dsl.any`."""
+        return elementwise.any_(self, axis, keepdims)
+
+    def all(self, axis: Axes = None, keepdims: bool = False) -> Tensor:
+        """See `dsl.all`."""
+        return elementwise.all_(self, axis, keepdims)
+
+    def argmax(self, axis: int = -1, keepdims: bool = False) -> Tensor:
+        """See `dsl.argmax`."""
+        return elementwise.argmax(self, axis, keepdims)
+
+    def argmin(self, axis: int = -1, keepdims: bool = False) -> Tensor:
+        """See `dsl.argmin`."""
+        return elementwise.argmin(self, axis, keepdims)
+
+    def clip(self, low: float | None = None, high: float | None = None) -> Tensor:
+        """See `dsl.clip`."""
+        return elementwise.clip(self, low, high)
+
+    def cumsum(self, axis: int = -1) -> Tensor:
+        """See `dsl.cumsum`."""
+        return elementwise.cumsum(self, axis)
 
     def _fixed_length(self, what: str) -> int:
         if self.rank and isinstance(self.dims[0], int):
