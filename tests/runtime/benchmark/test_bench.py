@@ -104,6 +104,7 @@ def test_of_very_many_latencies_as_many_as_can_be_sent_are_kept():
     assert len(sent) == MOST_SENT
     assert sent[:2] == [0, 3]
     assert sent[-1] > 59_990
+    assert len(_spread_evenly([list(range(50_000))])) <= MOST_SENT
     assert _spread_evenly([[1.0], [2.0]]) == [1.0, 2.0]
 
 
