@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import math
 
 import numpy as np
 import pytest
@@ -18,6 +19,32 @@ from sardonyx.compiler import compile
 LENET = (lenet.lenet5,)
 RESNET = (resnet.unit, resnet.shortcut, resnet.bottleneck, resnet.resnet)
 GPT_BLOCK = (gpt.attend, gpt.block)
+
+
+PUBLISHED = {
+    "lenet5": 61_706,
+    "alexnet": 61_100_840,
+    "vgg16": 138_357_544,
+    "vgg19": 143_667_240,
+    "googlenet": 6_624_904,
+    "resnet18": 11_689_512,
+    "resnet50": 25_557_032,
+    "resnext50": 25_028_904,
+    "densenet121": 7_978_856,
+    "mobilenet v2": 3_504_872,
+    "u-net": 31_037_698,
+    "style transfer": 1_679_235,
+    "bert": 109_482_240,
+    "gpt": 124_439_808,
+    "vit": 86_567_656,
+}
+"""Trainable parameters as torchvision, PyTorch's examples, Hugging Face and papers have them."""
+
+
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_a_network_has_the_size_of_the_published_one(name):
+    parameters = MEMBERS[name].build(is_small=False).parameters().values()
+    assert sum(math.prod(p.shape) for p in parameters if p.trainable) == PUBLISHED[name]
 
 
 def outputs(name: str, feeds: dict[str, np.ndarray]) -> list[np.ndarray]:
