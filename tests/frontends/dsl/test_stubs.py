@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ast
 import inspect
-import os
 import subprocess
 import sys
 
@@ -12,7 +11,7 @@ import pytest
 
 from sardonyx.frontends import dsl
 from sardonyx.frontends.dsl.operators import operator_names, python_signature
-from tests.meta.imports import ROOTS
+from tests.meta.imports import REPOSITORY
 from tests.support import operator_stubs
 
 
@@ -71,15 +70,16 @@ def test_a_type_checker_finds_mistakes(tmp_path):
     """mypy follows a right program, and finds one mistake in each line of a wrong one."""
     program = tmp_path / "program.py"
     program.write_text(PROGRAM, encoding="utf-8")
-    paths = os.pathsep.join(str(root) for root in ROOTS.values())
     done = subprocess.run(
-        [sys.executable, "-m", "mypy", "--strict", "--namespace-packages",
-         "--explicit-package-bases", "--follow-imports=silent", str(program)],
-        cwd=tmp_path,
-        env={**os.environ, "MYPYPATH": paths},
+        [sys.executable, "-m", "mypy", "--strict", str(program)],
+        cwd=REPOSITORY,
         capture_output=True,
         text=True,
         check=False,
-    )  # fmt: skip
-    lines = [int(line.split(":")[1]) for line in done.stdout.splitlines() if "error:" in line]
+    )
+    lines = [
+        int(line.split(".py:")[1].split(":")[0])
+        for line in done.stdout.splitlines()
+        if "error:" in line
+    ]
     assert sorted(set(lines)) == [11, 12, 13, 14, 15], done.stdout + done.stderr
