@@ -51,6 +51,8 @@ def _other(place: _Place, value: Any) -> Any:
     numbers = int | float
     if isinstance(left, numbers) and isinstance(value, numbers):
         seen.add((place, int(left > value) - int(left < value)))
+    elif isinstance(left, numbers | str) and not isinstance(value, str):
+        seen.add((place, f"{left} among several"))
     return value
 
 

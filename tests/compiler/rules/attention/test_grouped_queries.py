@@ -22,6 +22,9 @@ NUMBERS = {
     "column": np.int64([0, 2, 1, -1, 4]),
     "rows": np.int64([-1, 5, 4]),
     "back": np.int64([2, 6, 4, 5]),
+    "pairs": np.repeat(np.arange(2), 2),
+    "three": np.int64([3]),
+    "along3": np.int64([1, 1, 1, 3, 1]),
 }
 INSERTED = "{0}u = Unsqueeze({0}, two) {0}e = Expand({0}u, by3) {0}r = Reshape({0}e, flat) "
 REPEATS = {
@@ -88,6 +91,19 @@ def test_keys_that_were_transposed_with_their_heads_folded():
 )
 def test_other_heads(repeat: str, of_values: str, reason: str):
     check_miss(GROUPED_QUERIES, attention(repeat, of_values), reason)
+
+
+@pytest.mark.parametrize(
+    ("repeat", "key"),
+    [
+        ("{0}r = Gather<axis = 3>({0}, pairs) ", "b,2,t,2"),
+        ("{0}r = Gather<axis = -1>({0}, pairs) ", "b,2,t,2"),
+        (INSERTED.replace("two)", "three)").replace("by3", "along3"), "b,6,t,4"),
+    ],
+)
+def test_other_axes_are_no_heads(repeat: str, key: str):
+    given = attention(repeat, key=key)
+    check_miss(GROUPED_QUERIES, given, "the key heads are not repeated ones")
 
 
 def test_an_unknown_number_of_heads():
