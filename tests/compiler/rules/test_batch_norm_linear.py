@@ -62,6 +62,9 @@ def test_training_mode_is_refused():
         n, a, q = BatchNormalization <training_mode = 1> (x, s, t, m, v) y = Conv(n, w) }"""
     given = model(text, w=normal(4, 3, 3, 3), **batch_norm_weights(3))
     check_miss(BATCH_NORM_CONV, given, "the batch norm is in training mode")
+    text = text.replace("2,3,7,8", "2,3").replace("2,4,5,6", "2,5").replace("Conv", "MatMul")
+    given = model(text, w=normal(3, 5), **batch_norm_weights(3))
+    check_miss(BATCH_NORM_MATMUL, given, "the batch norm is in training mode")
 
 
 @pytest.mark.parametrize(

@@ -106,6 +106,9 @@ def test_where_constants_begin_to_cancel():
 def test_a_sum_beyond_the_dtype_is_refused():
     given = chain("Add(x, k)", "Add(p, l)", np.float32(3e38), np.float32(3e38))
     check_miss(SHIFT_SHIFT, given, "the sum of the constants is too large")
+    several = np.float32([1, 2, 3, 3e38, 4])
+    given = chain("Add(x, k)", "Add(p, l)", several, several)
+    check_miss(SHIFT_SHIFT, given, "the sum of the constants is too large")
 
 
 def test_a_computed_factor_is_refused():
