@@ -20,7 +20,7 @@ MEMBERS = (
         faster_rcnn.faster_rcnn,
         "faster_rcnn_torch:FasterRcnn",
         ({"rows": 3, "columns": 4}, {"rows": 5, "columns": 3}),
-        full_at={"rows": 24, "columns": 32},
+        full_at={"rows": 14, "columns": 18},
         small={"classes": 4, "blocks": BLOCKS, "hidden": 16, "proposals": 12, "shrink": 4},
         is_decision=True,
     ),

@@ -12,6 +12,8 @@ class Numbered(nn.Module):
 
     def numbered(self, *sizes, **more):
         made = nn.Conv2d(*sizes, **more)
+        # As strong at the end as at the start, or scores differ by less than they are rounded.
+        nn.init.kaiming_normal_(made.weight, nonlinearity="relu")
         self.add_module(f"conv_{self.count}" if self.count else "conv", made)
         self.count += 1
         return made
@@ -29,7 +31,8 @@ def overlaps(box, boxes):
     end = torch.minimum(box[2:], boxes[:, 2:])
     shared = (end - start).clamp(min=0).prod(-1)
     areas = (boxes[:, 2:] - boxes[:, :2]).prod(-1)
-    return shared / ((box[2:] - box[:2]).prod() + areas - shared)
+    union = (box[2:] - box[:2]).prod() + areas - shared
+    return shared / union.clamp(min=1e-30)  # boxes without an area overlap nothing
 
 
 def keep(boxes, scores, most, overlap, least):
