@@ -144,7 +144,7 @@ def attention_of_rows(x):
     return dsl.multi_head_attention(x, 2)  # attention_of_rows
 
 
-@program("resize needs one factor for each axis", "(2, 2, 2)", x=f32["n", 3, 8, 8])
+@program("resize needs one factor or size for each axis", "(2, 2, 2)", x=f32["n", 3, 8, 8])
 def resize(x):
     return dsl.resize(x, (2, 2, 2))  # resize
 
