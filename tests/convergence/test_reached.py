@@ -46,7 +46,14 @@ def test_no_two_rules_have_one_name():
     assert [name for name, count in names.items() if count > 1] == []
 
 
-@pytest.mark.parametrize("name", REACHED)
+SLOW = {"ProphetNet"}
+"""Models that take half a minute."""
+
+
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(n, marks=[pytest.mark.slow] if n in SLOW else []) for n in REACHED],
+)
 def test_a_model_reaches_its_rules(name):
     reach = REACHED[name]
     torch.set_num_threads(1)

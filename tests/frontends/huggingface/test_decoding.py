@@ -48,7 +48,14 @@ def flat(arguments: dict[str, object]) -> dict[str, np.ndarray]:
     return feeds
 
 
-@pytest.mark.parametrize("name", ["LlamaForCausalLM", "GPT2LMHeadModel", "Qwen3ForCausalLM"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "LlamaForCausalLM",
+        "GPT2LMHeadModel",
+        pytest.param("Qwen3ForCausalLM", marks=pytest.mark.slow),
+    ],
+)
 def test_decoding_step(name: str) -> None:
     torch.set_num_threads(1)
     module = next(row for row in REQUIRED if row.name == name).build()

@@ -15,6 +15,14 @@ from tests.frontends.huggingface.row import Row
 
 RELATIVE_ERROR = 1e-4
 
+ALIKE = {
+    *("AlbertModel", "DistilBertModel", "RobertaModel"),  # as BERT
+    *("DeiTModel", "Dinov2Model"),  # as ViT
+    *("MistralForCausalLM", "Phi3ForCausalLM", "Qwen2ForCausalLM", "Qwen3ForCausalLM"),  # as Llama
+    *("OPTForCausalLM", "BartModel", "RegNetModel"),  # as GPT-2, Whisper, MobileNet
+}
+"""Architectures whose parts others have too, which every run checks; these are slow."""
+
 
 def named(result: object, name: str = "") -> dict[str, np.ndarray]:
     """The tensors of a Hugging Face output by the names that the exported model should have."""
@@ -59,14 +67,14 @@ def dims_of(model: ir.Model) -> dict[str, dict[int, str]]:
     return dims
 
 
-def case(row: Row, *marks: pytest.MarkDecorator) -> object:
+def case(row: Row) -> object:
+    is_slow = row in MORE or row.name in ALIKE
+    marks = [pytest.mark.slow] if is_slow else []
     broken = [pytest.mark.xfail(reason=row.broken)] if row.broken else []
     return pytest.param(row, id=row.name, marks=[*marks, *broken])
 
 
-@pytest.mark.parametrize(
-    "row", [*map(case, REQUIRED), *(case(row, pytest.mark.slow) for row in MORE)]
-)
+@pytest.mark.parametrize("row", map(case, (*REQUIRED, *MORE)))
 def test_matches_pytorch_at_other_sizes(row: Row) -> None:
     torch.set_num_threads(1)
     module = row.build()
