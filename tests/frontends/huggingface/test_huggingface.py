@@ -15,13 +15,14 @@ from tests.frontends.huggingface.row import Row
 
 RELATIVE_ERROR = 1e-4
 
-ALIKE = {
-    *("AlbertModel", "DistilBertModel", "RobertaModel"),  # as BERT
-    *("DeiTModel", "Dinov2Model"),  # as ViT
-    *("MistralForCausalLM", "Phi3ForCausalLM", "Qwen2ForCausalLM", "Qwen3ForCausalLM"),  # as Llama
-    *("OPTForCausalLM", "BartModel", "RegNetModel"),  # as GPT-2, Whisper, MobileNet
+SLOW = {
+    *("AlbertModel", "DistilBertModel", "ModernBertModel", "RobertaModel"),  # as BERT
+    *("MistralForCausalLM", "Phi3ForCausalLM", "Qwen2ForCausalLM", "Qwen3ForCausalLM"),
+    *("LlamaForCausalLM", "Gemma2ForCausalLM", "GPTNeoXForCausalLM", "OPTForCausalLM"),
+    *("DeiTModel", "Dinov2Model", "ViTModel", "CLIPModel", "SwinModel"),
+    *("ConvNextModel", "EfficientNetModel", "RegNetModel", "BartModel"),
 }
-"""Architectures whose parts others have too, which every run checks; these are slow."""
+"""Architectures made of parts that others have, here or in tests/convergence, too."""
 
 
 def named(result: object, name: str = "") -> dict[str, np.ndarray]:
@@ -68,13 +69,13 @@ def dims_of(model: ir.Model) -> dict[str, dict[int, str]]:
 
 
 def case(row: Row) -> object:
-    is_slow = row in MORE or row.name in ALIKE
+    is_slow = row in MORE or row.name in SLOW
     marks = [pytest.mark.slow] if is_slow else []
     broken = [pytest.mark.xfail(reason=row.broken)] if row.broken else []
     return pytest.param(row, id=row.name, marks=[*marks, *broken])
 
 
-@pytest.mark.parametrize("row", map(case, (*REQUIRED, *MORE)))
+@pytest.mark.parametrize("row", [case(row) for row in (*REQUIRED, *MORE)])
 def test_matches_pytorch_at_other_sizes(row: Row) -> None:
     torch.set_num_threads(1)
     module = row.build()
