@@ -11,7 +11,7 @@ import onnx_ir as ir
 import pytest
 
 from tests.frontends.cli.commands import write_model
-from tests.support.models import normal
+from tests.support.models import model, normal
 from tests.support.run import run_ort
 
 
@@ -113,6 +113,22 @@ def test_inspect_tells_the_opset_of_the_file_from_that_of_the_model(sardonyx, ne
     said = sardonyx.json("inspect", made)
     assert onnx.load(made).opset_import[0].version == 18
     assert (said["file_opsets"], said["opsets"]) == ({"": 18}, {"": 23})
+
+
+def test_inspect_tells_the_operators_of_the_file_from_those_of_the_model(sardonyx, tmp_path):
+    """Contrib operators are functions of the file, and are taken apart when it is read."""
+    net, made = tmp_path / "net.onnx", tmp_path / "made.onnx"
+    text = "g (float[b,8] x) => (float[b,8] y) { a = Add(x, bias) y = Gelu(a) }"
+    onnx.save(ir.to_proto(model(text, bias=normal(8))), net)
+    sardonyx.json("compile", net, "-o", made)
+    said = sardonyx.json("inspect", made)
+    assert said["file_operators"] == {"com.microsoft::BiasGelu": 1}
+    assert said["operators"]["Erf"] == 1
+    assert said["nodes"] == sum(said["operators"].values())
+    assert sardonyx("inspect", made) == 0
+    assert "in the file" in sardonyx.out
+    assert sardonyx("inspect", net) == 0
+    assert "in the file" not in sardonyx.out
 
 
 def test_inspect_shows_the_text(sardonyx, net):

@@ -22,11 +22,14 @@ def run_inspect(source: str, text: bool, as_json: bool) -> None:
     if text:
         print(compiler.to_text(model, elide=16, brief=True))
         return
-    operators = Counter(_name(node) for node in model.graph.all_nodes())
+    operators = _operators(model)
+    file = ir.load(source) if Path(source).is_file() else None
+    in_file = _operators(file) if file is not None else Counter[str]()
     weights = sum(v.const_value.nbytes for v in _constants(model) if v.const_value is not None)
     inputs = [v for v in model.graph.inputs if not v.is_initializer()]
     described: dict[str, Any] = {
-        "file_opsets": _file_opsets(source),
+        "file_opsets": dict(file.opset_imports) if file is not None else {},
+        "file_operators": dict(in_file.most_common()),
         "inputs": [compiler.describe(v) for v in inputs],
         "outputs": [compiler.describe(v) for v in model.graph.outputs],
         "opsets": dict(model.opset_imports),
@@ -45,7 +48,13 @@ def run_inspect(source: str, text: bool, as_json: bool) -> None:
     if described["proof"]:
         rows.append({"fact": "proof", "value": _said(described["proof"])})
     print_rows(source, rows)
-    print_rows("operators", [{"operator": k, "nodes": n} for k, n in operators.most_common()])
+    names = dict.fromkeys(name for name, _ in (*in_file.most_common(), *operators.most_common()))
+    counts = {"in the file": in_file, "after import": operators}
+    shown = counts if in_file != operators and in_file else {"nodes": operators}
+    print_rows(
+        "operators",
+        [{"operator": name} | {k: count[name] for k, count in shown.items()} for name in names],
+    )
     if model.metadata_props:
         rows = [{"key": k, "value": v[:200]} for k, v in model.metadata_props.items()]
         print_rows("metadata", rows)
@@ -78,9 +87,9 @@ def _said(proof: dict[str, Any]) -> str:
     return f"{held} ({compared})" + (f"; undone: {undone}" if undone else "")
 
 
-def _file_opsets(source: str) -> dict[str, int]:
-    """Return the opsets that a file itself imports; the model is raised when it is read."""
-    return dict(ir.load(source).opset_imports) if Path(source).is_file() else {}
+def _operators(model: ir.Model) -> Counter[str]:
+    """Count a graph's operators; import raises opsets and takes functions apart."""
+    return Counter(_name(node) for node in model.graph.all_nodes())
 
 
 def _name(node: ir.Node) -> str:
