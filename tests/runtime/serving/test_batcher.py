@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import math
 import os
 import threading
 import time
@@ -14,6 +15,7 @@ import numpy as np
 import pytest
 
 from sardonyx import runtime
+from sardonyx.runtime.serving.batcher import _Finish
 from sardonyx.runtime.serving.rows import rows_of
 from tests.runtime.models import model, unary
 
@@ -154,6 +156,33 @@ def test_one_bad_request_fails_alone(gate):
             batcher.submit("text")
         assert batcher(row(9))[0] == 9
     assert gate.sizes == [1, 4, 1, 1, 1, 1, 1]
+
+
+def test_what_goes_wrong_with_an_answer_is_its_caller_s(gate, monkeypatch):
+    """Whatever it is, the thread that answers goes on."""
+    gate.is_open.set()
+
+    def fail(finish, outputs):
+        raise MemoryError
+
+    with runtime.Batcher(gate, max_delay=0) as batcher:
+        with monkeypatch.context() as broken:
+            broken.setattr(_Finish, "__call__", fail)
+            with pytest.raises(MemoryError):
+                batcher.submit(row(1)).result(10)
+        assert batcher.submit(row(2)).result(10)[0] == 2
+        assert batcher.statistics().failed == 1
+
+
+def test_delays_and_latencies_without_an_end(gate):
+    gate.is_open.set()
+    with runtime.Batcher(gate, max_batch=2, max_delay=math.inf, max_latency=math.inf) as batcher:
+        batcher._line._crowd = 2.0
+        first = batcher.submit(row(1))
+        assert not gate.entered.wait(0.1)
+        assert batcher.submit(row(2)).result(10)[0] == 2
+        assert first.result(10)[0] == 1
+    assert gate.sizes == [2]
 
 
 def test_cancelled_requests_do_not_run(gate):

@@ -1,5 +1,8 @@
 """Sizes of batches follow from what batches took."""
 
+import sys
+import threading
+
 import pytest
 
 from sardonyx.runtime.serving.pace import FORGOTTEN, GAIN, Pace
@@ -56,6 +59,21 @@ def test_a_batch_ends_in_time():
     assert pace.choose(8, seconds=0.010) == 4
     assert pace.choose(8, seconds=-1.0) == 1
     assert Pace(8).choose(8, seconds=0.001) == 8  # Nothing is known.
+    assert pace.choose(8, seconds=float("inf")) == 8
+
+
+def test_it_can_be_read_while_notes_are_taken():
+    pace = trained(Pace(1), lambda rows: 1.0, [1])
+    notes = threading.Thread(target=lambda: [pace.note(1, 1.0) for _ in range(20_000)])
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        notes.start()
+        while notes.is_alive():
+            assert pace.per_row() == {1: 1.0}
+    finally:
+        sys.setswitchinterval(before)
+        notes.join()
 
 
 def test_old_runs_are_no_evidence():

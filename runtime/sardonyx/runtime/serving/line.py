@@ -11,7 +11,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
-from ..errors import ClosedError, QueueFullError, SardonyxError
+from ..errors import ClosedError, QueueFullError
 from .pace import Pace
 from .rows import Feed, join, split
 from .statistics import Tally
@@ -189,7 +189,7 @@ class Line:
             for group, seconds in zip(waiting, left, strict=True):
                 if seconds <= 0 or self._is_closed or self._is_enough(group):
                     return group
-            self._changed.wait(min(left))
+            self._changed.wait(min(*left, threading.TIMEOUT_MAX))
             if not self._count:
                 # They were all cancelled.
                 return waiting[0]
@@ -246,7 +246,7 @@ class Line:
         for request, found in zip(batch, outputs, strict=True):
             try:
                 answer = request.finish(found)
-            except SardonyxError as error:
+            except Exception as error:
                 self._fail(request, error)
                 continue
             self.tally.answer(request.rows, request.arrived)

@@ -69,7 +69,7 @@ class Pace:
             size = min(size for size in fits if self._pace(size) <= best * GAIN)
         rows = min(waiting, 1 << size)
         if seconds is not None and self._runs[size]:
-            rows = min(rows, max(1, int(seconds / self._pace(size))))
+            rows = max(1, int(min(rows, seconds / self._pace(size))))
         return rows
 
     def wanted(self) -> int:
@@ -84,7 +84,8 @@ class Pace:
         return min(pace for rows, pace in known.items() if rows > 1) * GAIN < known[1]
 
     def _pace(self, size: int) -> float:
-        return statistics.median(seconds for _, seconds in self._runs[size])
+        # A copy: whoever asks for statistics reads while the line's thread takes notes.
+        return statistics.median(seconds for _, seconds in tuple(self._runs[size]))
 
     def _is_known(self, size: int) -> bool:
         since = self._clock() - FORGOTTEN
