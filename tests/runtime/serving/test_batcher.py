@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gc
 import math
 import os
@@ -266,6 +267,30 @@ def test_a_batcher_that_nobody_holds_ends(relu):
     assert not thread.is_alive()
 
 
+def test_who_is_told_of_a_cancellation_may_wait_for_others_who_ask(gate):
+    batcher = runtime.Batcher(gate, max_delay=0)
+    batcher.submit(row(0))
+    assert gate.entered.wait(10)
+    said, in_time = [], []
+
+    def ask(cancelled):
+        asking = threading.Thread(target=lambda: said.append(_refusal(batcher)), daemon=True)
+        asking.start()
+        asking.join(2)
+        in_time.extend(said)
+
+    batcher.submit(row(1)).add_done_callback(ask)
+    gate.is_open.set()
+    batcher.close(cancel=True)
+    assert in_time == ["the batcher is closed"]
+
+
+def _refusal(batcher):
+    with pytest.raises(runtime.ClosedError) as caught:
+        batcher.submit(row(2))
+    return caught.value.what
+
+
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
 @pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
 def test_a_forked_child_starts_anew(gate):
@@ -283,6 +308,13 @@ def test_a_forked_child_starts_anew(gate):
         assert os.waitpid(child, 0)[1] == 0
         gate.is_open.set()
         assert future.result(10)[0] == 1
+    child = os.fork()
+    if child == 0:
+        with contextlib.suppress(runtime.ClosedError):
+            batcher.submit(row(1))
+            os._exit(1)
+        os._exit(0)
+    assert os.waitpid(child, 0)[1] == 0
 
 
 def test_large_requests_run_alone(gate):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import weakref
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
@@ -11,12 +10,11 @@ from types import TracebackType
 from typing import Any
 
 from ..errors import SettingsError
+from ..forks import after_fork_in_child
 from .line import Line, Request
 from .pace import GAIN, Pace
 from .rows import Model, check_independence, check_specs, rows_of, shape_key
 from .statistics import Statistics
-
-_lines: weakref.WeakSet[Line] = weakref.WeakSet()
 
 
 class Batcher:
@@ -76,7 +74,7 @@ class Batcher:
             max_latency=max_latency,
             limit=queue,
         )
-        _lines.add(self._line)
+        after_fork_in_child(self._line)
         # The line's thread knows the line alone, so a batcher that nobody holds is closed too.
         self._close = weakref.finalize(self, self._line.close)
 
@@ -188,12 +186,3 @@ def _check(name: str, value: Any, *, is_whole: bool = False, least: float = 1) -
         raise SettingsError(
             f"{name} is not valid", found=repr(value), expected=f"{number}, {least:g} or more"
         )
-
-
-def _after_fork() -> None:
-    for line in list(_lines):
-        line.start()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_after_fork)

@@ -92,13 +92,13 @@ class Line:
         self._run, self.max_batch, self._max_delay = run, max_batch, max_delay
         self._max_latency, self._limit = max_latency, limit
         self.groups: dict[Any, Group] = {}
-        self.start()
+        self._is_closed = False
+        self.after_fork()
 
-    def start(self) -> None:
-        """Start with an empty line; what a forked child does, too, which has no threads."""
+    def after_fork(self) -> None:
+        """Start with an empty line; a forked child has none of its parent's threads and locks."""
         self.tally = Tally()
         self._changed = threading.Condition()
-        self._is_closed = False
         self._count = self._running = 0
         self._crowd = 1.0
         for group in self.groups.values():
@@ -138,16 +138,19 @@ class Line:
 
     def close(self, *, cancel: bool = False) -> None:
         """Take no more requests, and return when those that wait are answered, or cancelled."""
+        cancelled: list[Request] = []
         with self._changed:
             self._is_closed = True
             if cancel:
                 for group in self.groups.values():
-                    for request in group.waiting:
-                        self._cancel(request)
+                    cancelled += group.waiting
                     group.waiting.clear()
                 self._count = 0
             self._changed.notify()
             is_started = self._is_started
+        # Those who are told may wait for others who ask.
+        for request in cancelled:
+            self._cancel(request)
         if is_started and threading.current_thread() is not self._thread:
             self._thread.join()
 
