@@ -130,6 +130,17 @@ def test_a_request_waits_a_little_longer_after_a_long_batch(gate):
         assert batcher._line._delay(group) == 0
 
 
+def test_a_request_waits_no_longer_than_its_latency_leaves_time(gate):
+    gate.is_open.set()
+    with runtime.Batcher(gate, max_batch=8, max_delay=30, max_latency=0.5) as batcher:
+        batcher(row(1))
+        (group,) = batcher._line.groups.values()
+        for last, longest in ((0.1, 0.4), (1.0, 0.0)):
+            group.last, batcher._line._crowd = last, 8.0
+            assert batcher._line._delay(group) == pytest.approx(longest)
+            assert batcher.submit(row(1)).result(10)[0] == 1
+
+
 def test_shapes_are_batched_apart(gate):
     with runtime.Batcher(gate, max_batch=8, max_delay=0) as batcher:
         batcher.submit(row(0))

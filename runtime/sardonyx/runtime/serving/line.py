@@ -200,7 +200,10 @@ class Line:
     def _delay(self, group: Group) -> float:
         """Seconds that the first of a group waits for others, at most."""
         # The callers of a long batch all come back when it ends, and are not there in no time.
-        return self._max_delay and max(self._max_delay, GRACE * group.last)
+        delay = self._max_delay and max(self._max_delay, GRACE * group.last)
+        if self._max_latency is None:
+            return delay
+        return max(0.0, min(delay, self._max_latency - group.last))
 
     def _is_enough(self, group: Group) -> bool:
         """Whether more requests are not worth waiting for, or not to be expected."""
