@@ -93,7 +93,7 @@ class Batcher:
             QueueFullError: As many requests wait as may.
             ClosedError: The batcher is closed.
         """
-        feed = self._model._bind(args, named)  # type: ignore[attr-defined]
+        feed = self._model._bind(args, named)
         cut = None
         if self._prepare is not None:
             feed, cut = self._prepare(feed)

@@ -36,6 +36,10 @@ class Model(Protocol):
         """Run it on inputs by name."""
         ...
 
+    def _bind(self, args: Sequence[Any], named: Mapping[str, Any], /) -> Feed:
+        """The inputs of a call by name, checked."""
+        ...
+
 
 def check_specs(model: Model) -> None:
     """Make sure that inputs and outputs are tensors whose axis 0 has no fixed size.
