@@ -88,6 +88,19 @@ def test_norms_of_other_numbers_move_by_their_rounding_only(norm, dtype):
     assert unit / 2 < moved < 20 * unit
 
 
+@pytest.mark.parametrize("opset", [13, 17, 18])
+@pytest.mark.parametrize("norm", NORMS)
+def test_norms_of_models_that_are_compared_as_they_are_move_too(norm, opset):
+    numbers = dict.fromkeys(("one", "zero", "little"), np.ones(2, np.float32))
+    given = model(f"g (float[1,2,5] x) => (float[1,2,5] y) {{ y = {norm} }}", **numbers)
+    given.opset_imports[""] = opset
+    Types.inferred(given)
+    (right,) = run_ort(given, {"x": normal(1, 2, 5)})
+    add_noise(given, 0)
+    (y,) = run_ort(given, {"x": normal(1, 2, 5)})
+    assert 0 < np.abs(y - right).max() < 1e-5
+
+
 @pytest.mark.parametrize(("rounding", "least"), [(ir.DataType.FLOAT16, 2**-12), (None, 0)])
 def test_it_can_be_that_of_half_precision(rounding, least):
     x = normal(200, seed=5)

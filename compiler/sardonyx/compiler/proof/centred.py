@@ -14,6 +14,8 @@ import onnx_ir as ir
 def scaled_input(node: ir.Node) -> list[ir.Node] | None:
     """Return nodes whose last gives x * s of a norm, in single or double precision.
 
+    They are of every opset from 13 on, for models are also compared as they are.
+
     Args:
         node: A node; None is returned where it is no such norm, or its rank is not known.
     """
@@ -29,6 +31,7 @@ def scaled_input(node: ir.Node) -> list[ir.Node] | None:
         _instance(nodes, node, len(x.shape))
     else:
         return None
+    nodes.made[-1].outputs[0].dtype = _WIDE[x.dtype]
     return nodes.made
 
 
@@ -66,7 +69,6 @@ class _Nodes:
     def _add(self, node: ir.Node) -> ir.Value:
         made = node.outputs[0]
         made.name = f"{self._name}{len(self.made)}"
-        made.dtype = self._dtype
         self.made.append(node)
         return made
 
@@ -75,18 +77,22 @@ def _batch(nodes: _Nodes, node: ir.Node) -> None:
     x, scale, _, _, variance = map(nodes.wide, node.inputs[:5])
     zero = nodes.apply("Mul", scale, nodes.number(0))
     epsilon = node.attributes.get_float("epsilon", 1e-5)
-    product = nodes.apply("BatchNormalization", x, scale, zero, zero, variance)
+    nodes.apply("BatchNormalization", x, scale, zero, zero, variance)
     nodes.made[-1].attributes["epsilon"] = ir.AttrFloat32("epsilon", epsilon)
-    product.shape = node.outputs[0].shape
 
 
 def _instance(nodes: _Nodes, node: ir.Node, rank: int) -> None:
     x, scale = map(nodes.wide, node.inputs[:2])
     spatial = nodes.axes(range(2, rank))
-    centred = nodes.apply("Sub", x, nodes.apply("ReduceMean", x, spatial))
-    variance = nodes.apply("ReduceMean", nodes.apply("Mul", centred, centred), spatial)
+    ones = nodes.apply("Expand", nodes.number(1), nodes.apply("Shape", x))
+    count = nodes.apply("ReduceSum", ones, spatial)
+
+    def mean(value: ir.Value) -> ir.Value:
+        return nodes.apply("Div", nodes.apply("ReduceSum", value, spatial), count)
+
+    centred = nodes.apply("Sub", x, mean(x))
+    variance = mean(nodes.apply("Mul", centred, centred))
     epsilon = nodes.number(node.attributes.get_float("epsilon", 1e-5))
     deviation = nodes.apply("Sqrt", nodes.apply("Add", variance, epsilon))
-    if rank > 2:
-        scale = nodes.apply("Unsqueeze", scale, nodes.axes(range(1, rank - 1)))
+    scale = nodes.apply("Unsqueeze", scale, nodes.axes(range(1, rank - 1)))
     nodes.apply("Mul", x, nodes.apply("Div", scale, deviation))

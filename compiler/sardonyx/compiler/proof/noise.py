@@ -144,14 +144,14 @@ def _disturb_centred(
 ) -> None:
     """Add to a norm's output what its kernel loses where the mean cancels most of the input."""
     scaled = scaled_input(node)
-    if scaled is None:
-        return
     output, graph = node.outputs[0], node.graph
+    if scaled is None or output.dtype is None:
+        return
     assert graph is not None
     product = scaled[-1].outputs[0]
     disturbed = _disturbed(product, seed, rounding, numbers)
     lost = ir.node("Sub", [disturbed[-1].outputs[0], product])
-    narrow = ir.node("CastLike", [lost.outputs[0], output])
+    narrow = ir.node("Cast", [lost.outputs[0]], {"to": int(output.dtype)})
     moved = ir.node("Add", [output, narrow.outputs[0]])
     new = [*scaled, *disturbed, lost, narrow, moved]
     for index, made in enumerate((lost, narrow, moved)):
