@@ -11,7 +11,7 @@ import warnings
 import weakref
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar, runtime_checkable
+from typing import Any, Protocol, TypeVar, runtime_checkable
 
 from .arrays import describe
 from .content import read_content
@@ -36,9 +36,7 @@ from .prepared import Order, Prepared, create_prepared, open_store, renew_prepar
 from .session import PREFIX, Session
 from .settings import Settings, merge_settings, session_options
 from .store import Store
-
-if TYPE_CHECKING:
-    from .tuned import Tuned
+from .tuned import Tuned, tuned_here, unused
 
 T = TypeVar("T")
 
@@ -128,8 +126,6 @@ def load(
             "fallback is not valid", found=repr(fallback), expected="'error' or 'warn'"
         )
     store = open_store(cache)
-    # None leaves them to what was tuned.
-    requested = resolve(providers, fallback) if providers else None
     disabled = disabled_optimizers
     chosen = {
         "threads": threads,
@@ -138,6 +134,8 @@ def load(
         "disabled_optimizers": list(disabled) if isinstance(disabled, Iterator) else disabled,
         "graph_optimization": graph_optimization,
     }
+    requested = resolve(providers, fallback) if providers else None
+    recipe = Recipe(_reference(source), requested, chosen, fallback, is_tuned=tuned)
     with contextlib.ExitStack() as stack:
         model, where = _model_of(source, stack)
         # What this process has just made needs no check.
@@ -145,24 +143,12 @@ def load(
         for left in reversed(range(_MOST_TRIES)):
             before = _identity(model)
             try:
-                session = _load(
-                    model,
-                    where,
-                    requested=requested,
-                    chosen=chosen,
-                    fallback=fallback,
-                    is_checked=is_checked,
-                    is_tuned=tuned,
-                    store=store,
-                )
+                session = _load(model, where, recipe, is_checked=is_checked, store=store)
             except LoadError:
                 if not left or _identity(model) == before:
                     raise
             else:
                 if not left or _identity(model) == before:
-                    session._recipe = Recipe(
-                        _reference(source), requested, chosen, fallback, is_tuned=tuned
-                    )
                     return session
     raise AssertionError("the last try returns or raises")
 
@@ -222,17 +208,7 @@ def load_again(
         )
     with contextlib.ExitStack() as stack:
         model, where = _model_of(source, stack)
-        again = _load(
-            model,
-            where,
-            requested=recipe.requested,
-            chosen=recipe.chosen,
-            fallback=recipe.fallback,
-            is_checked=False,
-            is_tuned=recipe.is_tuned,
-            prepare=prepare,
-        )
-        return again, read(model)
+        return _load(model, where, recipe, is_checked=False, prepare=prepare), read(model)
 
 
 def _identity(model: str | bytes) -> tuple[int, int, int] | None:
@@ -261,12 +237,9 @@ def _checked_meanwhile(weights: Weights | None) -> Iterator[None]:
 def _load(
     model: str | bytes,
     where: str,
+    recipe: Recipe,
     *,
-    requested: Mapping[str, dict[str, Any]] | None,
-    chosen: Mapping[str, Any],
-    fallback: str,
     is_checked: bool,
-    is_tuned: bool,
     prepare: Callable[[Any], None] | None = None,
     store: Store | None = None,
 ) -> Session:
@@ -279,15 +252,15 @@ def _load(
             header, weights = check_model(data, where, path)
         else:
             header = read_header(data, where)
-    found, requested = _tuned(header, where, requested) if is_tuned else (None, requested)
-    settings = merge_settings(header.metadata, where, **chosen, tuned=found)
+    found, requested = _tuned(header, where, recipe)
+    settings = merge_settings(header.metadata, where, **recipe.chosen, tuned=found)
     requested = {
         name: {**settings.provider_options.get(short_name(name), {}), **options}
         for name, options in (requested or {CPU: {}}).items()
     }
 
     def create(model: str | bytes, settings: Settings) -> Any:
-        return _create(model, where, settings, requested, fallback=fallback, prepare=prepare)
+        return _create(model, where, settings, requested, fallback=recipe.fallback, prepare=prepare)
 
     raw, order, prepared = None, None, Prepared()
     if store is not None and content is not None:
@@ -298,9 +271,9 @@ def _load(
         # Weights are only numbers: ONNX Runtime may read them while they are checked.
         with _checked_meanwhile(weights):
             raw = create(model, settings)
-    unused = unused_problem(raw, list(requested), where)
-    if unused is not None:
-        report(unused, fallback)
+    not_used = unused_problem(raw, list(requested), where)
+    if not_used is not None:
+        report(not_used, recipe.fallback)
     # Not with the model itself: that would keep its bytes.
     file = (model, _identity(model)) if isinstance(model, str) else None
     renew = functools.partial(_renew, file, where, settings, requested)
@@ -310,19 +283,18 @@ def _load(
         session = Session(raw, where, settings, _scalars(raw, model, header), renew)
     except UnicodeDecodeError as error:
         raise _refused(where, f"a name or a metadata entry is not UTF-8: {error}") from error
-    session.prepared = prepared
+    session.prepared, session._recipe = prepared, recipe
     return session
 
 
 def _tuned(
-    header: Header, where: str, requested: Mapping[str, dict[str, Any]] | None
+    header: Header, where: str, recipe: Recipe
 ) -> tuple[Tuned | None, Mapping[str, dict[str, Any]] | None]:
     """What tuning left in a model, and the providers to load it with."""
-    from .tuned import KEY, tuned_here, unused
-
-    if KEY not in header.metadata:
+    requested = recipe.requested
+    if not recipe.is_tuned:
         return None, requested
-    asked = None if requested is None else dict.fromkeys(map(short_name, requested))
+    asked = None if requested is None else [short_name(name) for name in requested]
     found = tuned_here(header.metadata, where, asked)
     if found is None or requested is not None:
         return found, requested

@@ -8,17 +8,16 @@ from __future__ import annotations
 import dataclasses
 import json
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from .errors import SettingsError
 from .machine import machine
-from .settings import check_allowed, checked
+from .settings import FIELDS, check_allowed, checked
 
 KEY = "sardonyx.tuning"
 FORMAT = 1
-FIELDS = ("config", "disabled_optimizers", "graph_optimization", "provider_options")
 _LONGEST = 100
 """Characters of a value that is shown in full."""
 
@@ -82,7 +81,7 @@ def read_tuned(metadata: Mapping[str, str], where: str) -> Tuned | None:
 
 
 def tuned_here(
-    metadata: Mapping[str, str], where: str, asked: Mapping[str, Any] | None
+    metadata: Mapping[str, str], where: str, asked: Sequence[str] | None
 ) -> Tuned | None:
     """What tuning found, if it holds here; otherwise empty settings whose note says why not.
 
@@ -102,7 +101,7 @@ def tuned_here(
         note = f"ignored: measured on another machine ({other})"
         warnings.warn(f"{where}: tuned settings are {note}", RuntimeWarning, stacklevel=5)
         return unused(found, note)
-    if asked is not None and list(asked) not in ([found.provider], [found.provider, "cpu"]):
+    if asked is not None and asked not in ([found.provider], [found.provider, "cpu"]):
         return unused(found, f"not used: it is for provider {found.provider}")
     if found.gain is None:
         return unused(found, "no gain on this machine")
