@@ -5,6 +5,15 @@ The runtime deploys without the compiler, so this is a twin of the compiler's fa
 
 from __future__ import annotations
 
+import re
+
+_PREFIX = re.compile(r"^\[ONNXRuntimeError\] : \d+ : \w+ : ")
+
+
+def ort_words(error: object) -> str:
+    """What ONNX Runtime says in an error, without the numbers it puts in front."""
+    return _PREFIX.sub("", str(error)).strip()
+
 
 class SardonyxError(Exception):
     """Base of every error the runtime raises on purpose.

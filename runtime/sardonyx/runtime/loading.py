@@ -28,12 +28,12 @@ from .devices import (
     with_plugins,
 )
 from .engine import cannot_renew
-from .errors import LoadError, ProviderError, SettingsError
+from .errors import LoadError, ProviderError, SettingsError, ort_words
 from .integrity import Weights, check_model
 from .modelfile import Header, open_model, read_header, scalars
 from .plugins import short_name
 from .prepared import Order, Prepared, create_prepared, open_store, renew_prepared, unfit
-from .session import PREFIX, Session
+from .session import Session
 from .settings import Settings, merge_settings, session_options
 from .store import Store
 from .tuned import Tuned, tuned_here, unused
@@ -389,11 +389,10 @@ def _renew(
 
 
 def _refused(where: str, message: str) -> LoadError:
-    found = PREFIX.sub("", message).strip()
-    remedy = None
-    for words, advice in REFUSALS.items():
-        if words in found:
-            found, remedy = found[found.index(words) :], advice
+    found, remedy = ort_words(message), None
+    for start, advice in REFUSALS.items():
+        if start in found:
+            found, remedy = found[found.index(start) :], advice
             break
     return LoadError("ONNX Runtime refuses the model", where=where, found=found, remedy=remedy)
 

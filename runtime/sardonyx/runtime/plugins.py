@@ -11,21 +11,19 @@ import contextlib
 import importlib
 import json
 import os
-import re
 import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from .errors import ProviderError
+from .errors import ProviderError, ort_words
 
 SUFFIX = "ExecutionProvider"
 MODULE = "onnxruntime_ep_"
 DEVICE = "device"
 """Option of any plugin provider, read here: which of its devices, ``CPU``, ``GPU`` or ``NPU``."""
 
-_PREFIX = re.compile(r"^\[ONNXRuntimeError\] : \d+ : \w+ : ")
 _LOCK = threading.Lock()
 
 
@@ -236,7 +234,7 @@ def _register(plugin: Plugin) -> None:
     try:
         onnxruntime.register_execution_provider_library(plugin.ort_name, plugin.library)
     except Exception as error:
-        text = _PREFIX.sub("", str(error)).strip()
+        text = ort_words(error)
         if "already registered" not in text:
             raise _failed(plugin, text) from error
 

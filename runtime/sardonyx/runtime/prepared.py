@@ -24,7 +24,7 @@ from typing import Any
 from .content import Content
 from .denormals import unchanged
 from .devices import CPU
-from .errors import LoadError, SettingsError
+from .errors import LoadError, SettingsError, ort_words
 from .machine import cpu_and_features, digest, onnxruntime_versions
 from .settings import Settings, session_options
 from .store import DamagedError, Entry, Store
@@ -265,7 +265,7 @@ def _prepare(folder: Path, source: str | bytes, settings: Settings) -> str | Non
         with unchanged():
             onnxruntime.InferenceSession(source, options, providers=[CPU], enable_fallback=0)
     except Exception as error:
-        return f"ONNX Runtime does not prepare it: {error}"
+        return f"ONNX Runtime does not prepare it: {ort_words(error)}"
     return None if (folder / MODEL).exists() else "ONNX Runtime does not prepare it"
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any
@@ -12,7 +11,14 @@ from .binding import GRAPH_ID, NO_GRAPH, Bound, device_of_feed, run_on_device
 from .device_tensors import to_torch
 from .devices import CPU, used_providers
 from .engine import Engine, Renew
-from .errors import InputError, OutOfMemoryError, RunError, RunTimeoutError, SardonyxError
+from .errors import (
+    InputError,
+    OutOfMemoryError,
+    RunError,
+    RunTimeoutError,
+    SardonyxError,
+    ort_words,
+)
 from .inputs import Binder
 from .memory import Memory, read_memory, shrink
 from .narrow import NARROW, run_as_values
@@ -28,7 +34,6 @@ if TYPE_CHECKING:
     from .loading import Recipe
     from .profiling.report import Profile
 
-PREFIX = re.compile(r"^\[ONNXRuntimeError\] : \d+ : \w+ : ")
 NO_MEMORY = (
     "Failed to allocate memory",
     "Available memory of",
@@ -321,8 +326,8 @@ class Session:
         """The error to raise for one of ONNX Runtime's."""
         values = ", ".join(f"{name}: {describe(value)}" for name, value in feed.items())
         where = f"{self._where}, called with {values or 'no inputs'}"
-        found = PREFIX.sub("", str(error)).strip()
-        if any(words in found for words in NO_MEMORY):
+        found = ort_words(error)
+        if any(said in found for said in NO_MEMORY):
             return OutOfMemoryError(
                 "there is not enough memory for this call",
                 where=where,
