@@ -10,7 +10,7 @@ import platform
 import re
 import sys
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -55,16 +55,6 @@ class Machine:
     quota: float | None
     devices: tuple[str, ...]
     versions: Mapping[str, str]
-
-    def differences(self, other: Mapping[str, Any]) -> list[str]:
-        """What differs from a machine as :meth:`as_dict` gave it, a line for each field."""
-        here, there = self.as_dict(), dict(other)
-        names = [field.name for field in fields(self)]
-        return [
-            f"{name}: {json.dumps(there.get(name))} there, {json.dumps(here[name])} here"
-            for name in names
-            if there.get(name) != here[name]
-        ]
 
     def as_dict(self) -> dict[str, Any]:
         """The fields as JSON has them."""
