@@ -11,6 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from .engine import Engine
+from .interrupts import STOPPED
+
 PROCESS = Path("/proc/self")
 SHRINKAGE = "memory.enable_memory_arena_shrinkage"
 NO_ARENA = "arena based allocator"
@@ -68,31 +71,26 @@ def read_memory(folder: Path | None) -> Memory:
     return Memory(resident, private, mapped, weights, peak)
 
 
-def shrink(raw: Any, feed: Mapping[str, Any], entries: Mapping[str, str]) -> int:
+def shrink(engine: Engine, feed: Mapping[str, Any]) -> int:
     """Give back what the arenas of a session hold and no tensor is in; returns how much that was.
 
     ONNX Runtime does so at the end of a run; this one is stopped before its first operator.
 
     Args:
-        raw: The ``onnxruntime.InferenceSession``.
+        engine: The session and its calls.
         feed: Inputs of any sizes.
-        entries: Config entries that each run of the session needs.
 
     Raises:
         Exception: ONNX Runtime's refusal of the inputs.
     """
-    import onnxruntime
-
     before = read_memory(None).private or 0
-    options = onnxruntime.RunOptions()
-    for key, value in {**entries, SHRINKAGE: ";".join(_arenas(raw))}.items():
-        options.add_run_config_entry(key, value)
+    options = engine.options(**{SHRINKAGE: ";".join(_arenas(engine.raw))})
     options.terminate = True
     try:
-        raw.run(None, dict(feed), options)
+        engine.raw.run(None, dict(feed), options)
     except Exception as error:
         text = str(error)
-        if "terminate flag" not in text and NO_ARENA not in text:
+        if STOPPED not in text and NO_ARENA not in text:
             raise
     _trim()
     return max(0, before - (read_memory(None).private or 0))

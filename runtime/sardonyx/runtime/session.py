@@ -231,7 +231,7 @@ class Session:
         """
         given = self._bind((), random_inputs(self.inputs, {}) if feed is None else feed)
         try:
-            return shrink(self._raw, given, {GRAPH_ID: NO_GRAPH} if self._has_graphs else {})
+            return shrink(self._engine, given)
         except Exception as error:
             raise self._failed(error, given) from error
 

@@ -16,6 +16,7 @@ from statistics import median
 from typing import Any
 
 from .exchange import flat, read_arrays, write_arrays
+from .memory import read_memory
 
 # y = x + x of float32[1, 4], at opset 13 and IR version 8: what every provider has a kernel for.
 TINY = (
@@ -83,7 +84,7 @@ class Worker:
         return {
             "load_s": ready - started,
             "pass_s": self.pass_s,
-            "bytes": _resident(),
+            "bytes": read_memory(None).resident or 0,
             "providers": list(self.session.providers),
         }
 
@@ -140,15 +141,6 @@ def _disturbed(feed: dict[str, Any]) -> dict[str, Any]:
         else x
         for name, x in feed.items()
     }
-
-
-def _resident() -> int:
-    """Bytes of memory that this process holds; 0 where the system does not say."""
-    try:
-        with open("/proc/self/statm", encoding="ascii") as file:
-            return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
-    except (OSError, ValueError):
-        return 0
 
 
 def _error(error: Exception) -> dict[str, Any]:
