@@ -11,6 +11,7 @@ import threading
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
 
 from sardonyx import runtime
@@ -153,10 +154,13 @@ def test_a_changed_model_is_noticed(tmp_path):
 def test_what_was_read_is_believed_only_when_it_is_old(tmp_path, monkeypatch):
     path, store = write("linear", tmp_path / "model"), Store(tmp_path / "cache", 1 << 30)
     loads(path, store.folder)
-    assert content.remembered(store, str(path)) is None  # Its ctime is from just now.
+    assert not (store.folder / "sources").exists()  # Its ctime is from just now.
+    with monkeypatch.context() as later:
+        later.setattr(content, "SETTLED", -(10**12))
+        loads(path, store.folder)
+        assert content.remembered(store, str(path)) is not None
+    assert content.remembered(store, str(path)) is None
     monkeypatch.setattr(content, "SETTLED", -(10**12))
-    known = content.remembered(store, str(path))
-    assert known is not None
     (said,) = (store.folder / "sources").iterdir()
     noted = json.loads(said.read_text())
     noted["said"]["digest"] = "0" * 64
@@ -263,6 +267,17 @@ def test_bad_models_fail_as_without_a_cache(tmp_path):
             runtime.load(bad, cache=cache)
         with pytest.raises(runtime.LoadError, match="does not exist"):
             runtime.load(tmp_path / "absent.onnx", cache=cache)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes here")
+def test_weights_in_a_pipe_are_not_waited_for(tmp_path):
+    proto = onnx.load_from_string(model("g (float[2] x) => (float[2] y) { y = Add(x, w) }"))
+    weights = proto.graph.initializer.add(name="w", data_type=1, dims=[2], data_location=1)
+    weights.external_data.add(key="location", value="pipe")
+    os.mkfifo(tmp_path / "pipe")
+    onnx.save(proto, tmp_path / "net.onnx")
+    with pytest.raises(runtime.LoadError, match="no regular file"):
+        runtime.load(tmp_path / "net.onnx", cache=tmp_path / "cache")
 
 
 def test_the_environment_names_the_cache(tmp_path, monkeypatch):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-import mmap
 import os
 import time
 from collections.abc import Sequence
@@ -13,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from .errors import LoadError
-from .integrity import DIGEST, check_model
+from .integrity import DIGEST, check_model, size_and_digest
 from .machine import digest
 from .modelfile import Header, external_files, read_header
 from .store import Store, write_atomically
@@ -41,6 +40,11 @@ class Content:
     def is_unchanged(self) -> bool:
         """Whether its files are still the same, as far as their inodes and times tell."""
         return _stamps([stamp[0] for stamp in self.stamps]) == list(self.stamps)
+
+    def is_settled(self, at: int) -> bool:
+        """Whether a write after ``at``, in nanoseconds since the epoch, gave them other times."""
+        # A file may be written twice within one tick of its clock.
+        return all(max(stamp[3:]) + SETTLED < at for stamp in self.stamps)
 
 
 def read_content(
@@ -70,18 +74,20 @@ def read_content(
     # What is written from here on has other times.
     stamps = tuple(_stamps([path, *others])) if path is not None else ()
     started = time.time_ns()
-    header = read_header(data, where)
     if is_checked:
         header, weights = check_model(data, where, path)
         if weights is not None:
             weights.check()
+    else:
+        header = read_header(data, where)
     if is_checked and DIGEST in header.metadata:
         parts = ["sealed", header.metadata[DIGEST]]
     else:
-        parts = ["read", hashlib.sha256(data).hexdigest(), *map(_hash, others)]
+        digests = [size_and_digest(other)[1] for other in others]
+        parts = ["read", hashlib.sha256(data).hexdigest(), *digests]
     size = sum(max(stamp[2], 0) for stamp in stamps) if stamps else len(data)
     content = Content(digest(*parts, names), size, stamps)
-    if path is not None and content.is_unchanged():
+    if path is not None and content.is_settled(started) and content.is_unchanged():
         _remember(store, path, content, started)
     return header, content
 
@@ -95,8 +101,7 @@ def remembered(store: Store, path: str) -> Content | None:
         if noted["sha256"] != digest(said):
             return None
         content = Content(said["digest"], said["bytes"], tuple(said["stamps"]))
-        # A file may be written twice within one tick of its clock.
-        is_settled = all(max(stamp[3:]) + SETTLED < said["at"] for stamp in content.stamps)
+        is_settled = content.is_settled(said["at"])
     except (OSError, ValueError, TypeError, KeyError, IndexError, RecursionError):
         return None
     names = [stamp[0] for stamp in content.stamps]
@@ -129,19 +134,3 @@ def _stamps(paths: Sequence[str]) -> list[Stamp]:
         except (OSError, ValueError):
             found.append([path, -1, -1, -1, -1])
     return found
-
-
-def _hash(path: str) -> str:
-    try:
-        with (
-            open(path, "rb") as file,
-            mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as mapped,
-        ):
-            return hashlib.sha256(mapped).hexdigest()
-    except (OSError, ValueError) as error:
-        raise LoadError(
-            "the weights of the model cannot be read",
-            where=path,
-            found=str(error),
-            remedy="put the weights file beside the model, under the name it was saved with",
-        ) from None

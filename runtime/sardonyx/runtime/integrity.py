@@ -168,14 +168,7 @@ class Weights:
         Raises:
             IntegrityError: It is not as it was written.
         """
-        try:
-            with (
-                open(self.path, "rb") as file,
-                mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as mapped,
-            ):
-                size, found = len(mapped), hashlib.sha256(mapped).hexdigest()
-        except (OSError, ValueError) as error:
-            raise _unreadable(self.path, error) from None
+        size, found = size_and_digest(self.path)
         if (size, found) != (self.size, self.digest):
             raise self.changed(f"{size:,} bytes, SHA-256 {found}")
 
@@ -205,16 +198,39 @@ def _weights(said: Any, where: str, path: str) -> Weights:
             remedy="compile the model anew",
         )
     weights = Weights(_beside(path, name), size, digest, where)
+    found = _size(weights.path)
+    if found != size:
+        raise weights.changed(f"{found:,} bytes")
+    return weights
+
+
+def size_and_digest(path: str) -> tuple[int, str]:
+    """Read a file of weights: how many bytes it has, and their SHA-256.
+
+    Raises:
+        LoadError: It cannot be read.
+    """
+    _size(path)
     try:
-        found = os.stat(weights.path)
-    except OSError as error:
-        raise _unreadable(weights.path, error) from None
+        with (
+            open(path, "rb") as file,
+            mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as mapped,
+        ):
+            return len(mapped), hashlib.sha256(mapped).hexdigest()
+    except (OSError, ValueError) as error:
+        raise _unreadable(path, error) from None
+
+
+def _size(path: str) -> int:
+    """Return the size of a file of weights, which is there."""
+    try:
+        found = os.stat(path)
+    except (OSError, ValueError) as error:
+        raise _unreadable(path, error) from None
     # A pipe would wait for a writer.
     if not stat.S_ISREG(found.st_mode):
-        raise LoadError("the weights of the model are no regular file", where=weights.path)
-    if found.st_size != size:
-        raise weights.changed(f"{found.st_size:,} bytes")
-    return weights
+        raise LoadError("the weights of the model are no regular file", where=path)
+    return found.st_size
 
 
 def _unreadable(path: str, error: OSError | ValueError) -> LoadError:
