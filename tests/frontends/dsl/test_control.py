@@ -158,3 +158,19 @@ def test_a_body_for_a_raw_operator():
 
     x = numbers(3)
     agree(mapped, x + np.abs(x), rtol=1e-6, x=x)
+
+
+def test_a_large_constant_in_a_body_that_is_built_twice():
+    """The state grows, so the body is built again: what the first one held is forgotten."""
+    table = numbers(2000)
+
+    @dsl.model(x=dsl.f32["n", 2000])
+    def grow(x):
+        return dsl.loop(2, lambda i, s: dsl.concat([s, s[:1] * (table + 1)], 0) + table * 2, x)
+
+    x = numbers(1, 2000, seed=3)
+    wanted = x
+    for _ in range(2):
+        wanted = np.concatenate([wanted, wanted[:1] * (table + 1)]) + table * 2
+    agree(grow, [wanted], rtol=1e-5, x=x)
+    assert len([v for v in grow.to_ir().graph.initializers.values() if v.shape == (2000,)]) == 2

@@ -59,6 +59,32 @@ def test_inputs_and_outputs_keep_their_names():
     assert [v.name for v in pair.outputs] == ["output_0", "output_1", "output_2"]
 
 
+def test_a_parameter_gets_its_name_wherever_a_node_has_it():
+    """Nodes and constants are named by chance; those of another branch too."""
+
+    @dsl.function
+    def twice(x):
+        return dsl.relu(x) + x
+
+    @dsl.model(x=dsl.f32[3])
+    def net(x):
+        y = twice(dsl.relu(x)) * 2
+        y = dsl.cond(
+            y.sum() > 0,
+            lambda: y - 1,
+            lambda: y + dsl.parameter("Sub", (3,)) + dsl.parameter("constant", (3,)),
+        )
+        return y * dsl.parameter("Relu", (3,)) + dsl.parameter("relu", (3,))
+
+    assert list(net.parameters()) == ["Sub", "constant", "Relu", "relu"]
+    made = [v for node in net.to_ir().graph.all_nodes() for v in node.outputs]
+    named = [v.name for v in [*made, *net.to_ir().graph.initializers.values()]]
+    assert len(set(named)) == len(named)
+    assert [node.op_type for f in net.to_ir().functions.values() for node in f] == ["Relu", "Add"]
+    assert [node.name for f in net.to_ir().functions.values() for node in f] == ["Relu", "Add"]
+    onnx.checker.check_model(net.to_onnx(), full_check=True)
+
+
 def test_the_model_is_at_the_canonical_opset_and_the_source_stage():
     model = net.to_ir()
     assert dict(model.opset_imports) == {"": 23}

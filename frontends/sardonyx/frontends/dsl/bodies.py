@@ -44,6 +44,7 @@ def build(
     inputs = [spec.value(trace.names.unique(trace.full_name(f"{name}.argument"))) for spec in types]
     graph = ir.Graph(inputs, [], nodes=[], name=trace.names.unique(trace.full_name(name)))
     outer = trace.block
+    outer.bodies.append(graph)
     trace.block = Block(graph, outer)
     try:
         for item in as_tuple(function(*map(trace.tensor, inputs))):
@@ -94,7 +95,7 @@ def build_stable(
             _refuse_other_size(kind, state, after)
             break
         dims = changed
-        _discard(graph)
+        discard(graph)
         trace.restore(before)
     final = [
         row and [trace.types.new_symbol() if str(d) in free else d for d in row] for row in dims
@@ -172,7 +173,7 @@ def _refuse_other_size(kind: str, state: Sequence[Tensor], after: Sequence[Tenso
             )
 
 
-def _discard(graph: ir.Graph) -> None:
+def discard(graph: ir.Graph) -> None:
     """Let nothing read what the nodes of a graph that is thrown away read."""
     for node in graph.all_nodes():
         for index in range(len(node.inputs)):

@@ -126,7 +126,7 @@ def _set_outputs(trace: Trace, function: Callable[..., Any], named: dict[str, Te
     """Make the results outputs of the graph, each under its name and made by a node of its own."""
     for name, tensor in named.items():
         trace.require_visible(tensor)
-        if name in trace.names.taken and not _make_way(trace, name, tensor.value):
+        if not trace.claim(name, tensor.value):
             raise DslError(
                 f"The output {name!r} has the name of an input, a parameter or another output.",
                 where=_line_of(function, ast.Return),
@@ -135,22 +135,6 @@ def _set_outputs(trace: Trace, function: Callable[..., Any], named: dict[str, Te
                 remedy="return a dict with other names: {'logits': x}",
             )
         _add_output(trace, name, tensor)
-
-
-def _make_way(trace: Trace, name: str, output: ir.Value) -> bool:
-    """Rename what has an output's name by chance; False for inputs and parameters."""
-    kept = [
-        *trace.inputs,
-        *trace.graph.outputs,
-        *(p.value for p in trace.names.parameters.values()),
-    ]
-    if any(value.name == name for value in kept):
-        return False
-    made = [value for node in trace.graph.all_nodes() for value in node.outputs]
-    for value in [*made, *trace.names.constants.values()]:
-        if value.name == name and value is not output:
-            value.name = trace.names.unique(name)
-    return True
 
 
 def _add_updates(trace: Trace) -> dict[str, str]:
@@ -165,7 +149,6 @@ def _add_output(trace: Trace, name: str, tensor: Tensor) -> str:
     value = tensor.value
     if value.producer() is None or value in trace.graph.outputs:
         value = emit("Identity", tensor).value
-    trace.names.taken.setdefault(name, 1)
     value.name = name
     trace.graph.outputs.append(value)
     return name

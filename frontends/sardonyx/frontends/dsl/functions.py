@@ -12,7 +12,7 @@ import onnx_ir as ir
 
 from sardonyx.compiler.ir import provenance
 from sardonyx.compiler.ir.signature import CANONICAL_OPSET, DOMAIN_VERSIONS
-from sardonyx.frontends.dsl.bodies import build
+from sardonyx.frontends.dsl.bodies import build, discard
 from sardonyx.frontends.dsl.dtypes import spec_of
 from sardonyx.frontends.dsl.emit import emit_all
 from sardonyx.frontends.dsl.errors import DslError
@@ -112,6 +112,7 @@ def _call(
 
     path = ".".join(trace.path)
     graph, results = build(f"{name}.body", inside, [spec_of(x.value) for x in places.values()])
+    trace.block.bodies.pop()  # its names are its own
     if not results:
         raise DslError(
             f"The function {name!r} returns nothing.",
@@ -143,18 +144,13 @@ def _lift(trace: Trace, graph: ir.Graph) -> list[ir.Value]:
                 continue
             if id(value) not in found:
                 inner = ir.Value(name=value.name, type=value.type, shape=value.shape)
-                if id(value) in constants or _is_shared(trace, value):
+                if id(value) in constants:
                     inner = _constant_in(graph, value)
                 found[id(value)] = (value, inner)
             node.replace_input_with(index, found[id(value)][1])
     lifted = [(outer, inner) for outer, inner in found.values() if inner.producer() is None]
     graph.inputs.extend(inner for _, inner in lifted)
     return [outer for outer, _ in lifted]
-
-
-def _is_shared(trace: Trace, value: ir.Value) -> bool:
-    """Say whether a value holds numbers, and is no parameter."""
-    return value.const_value is not None and str(value.name) not in trace.names.parameters
 
 
 def _constant_in(graph: ir.Graph, value: ir.Value) -> ir.Value:
@@ -216,7 +212,7 @@ def _register(trace: Trace, name: str, domain: str, graph: ir.Graph) -> str:
             trace.model.functions[made.identifier()] = made
             return wanted
         if _key(known) == key:
-            _discard(graph)
+            discard(graph)
             return wanted
         number += 1
 
@@ -234,9 +230,3 @@ def _forget_sources(node: Any) -> None:
     for attribute in node.attribute:
         for inner in attribute.g.node:
             _forget_sources(inner)
-
-
-def _discard(graph: ir.Graph) -> None:
-    for node in graph.all_nodes():
-        for index in range(len(node.inputs)):
-            node.replace_input_with(index, None)

@@ -32,6 +32,8 @@ class Block:
 
     graph: ir.Graph
     parent: Block | None = None
+    bodies: list[ir.Graph] = field(default_factory=list)
+    """Bodies that were built in it, read by a node or not yet."""
 
     def sees(self, other: Block) -> bool:
         """Say whether values of `other` may be read here."""
@@ -207,15 +209,15 @@ class Trace:
 
     def constant(self, array: np.ndarray[Any, Any] | ir.TensorProtocol) -> ir.Value:
         """Return the value of a constant of the main graph; equal small ones are shared."""
-        key: tuple[Any, ...] | None = None
         tensor = held(array)
+        key: tuple[Any, ...] = ()
         if tensor.nbytes <= _MOST_SHARED_BYTES and tensor.dtype != ir.DataType.STRING:
             key = (tensor.dtype, tuple(tensor.shape.numpy()), tensor.tobytes())
             if key in self.names.constants:
                 return self.names.constants[key]
-        value = self._initializer(self.names.unique("constant"), tensor)
-        if key is not None:
-            self.names.constants[key] = value
+        name = self.names.unique("constant")
+        value = self._initializer(name, tensor)
+        self.names.constants[key or (name,)] = value
         return value
 
     def parameter(self, name: str, held: ir.TensorProtocol, trainable: bool) -> ir.Value:
@@ -225,7 +227,7 @@ class Trace:
             DslError: Another one has that name.
         """
         known = self.names.parameters.get(name)
-        if known is not None or name in self.names.taken:
+        if not self.claim(name):
             raise DslError(
                 f"There are two parameters named {name!r}.",
                 found=f"the first one is made at {known.where}" if known else "an input has it",
@@ -233,9 +235,31 @@ class Trace:
                 remedy='give one another name=..., or put it in `with dsl.scope("..."):`; '
                 "to use one parameter twice, make it with dsl.parameter and pass it as weight=",
             )
-        value = self._initializer(self.names.unique(name), held)
+        value = self._initializer(name, held)
         self.names.parameters[name] = Parameter(name, value, trainable, user_line() or "?")
         return value
+
+    def claim(self, name: str, claimant: ir.Value | None = None) -> bool:
+        """Take a name that the user gives; what has it by chance gets another one.
+
+        Return False where an input, an output or a parameter has it.
+        """
+        if name not in self.names.taken:
+            self.names.taken[name] = 1
+            return True
+        given = [*self.inputs, *self.graph.outputs]
+        if name in self.names.parameters or any(value.name == name for value in given):
+            return False
+        made = list(self.names.constants.values())
+        block: Block | None = self.block
+        while block is not None:
+            for graph in (block.graph, *block.bodies):
+                made += [value for node in graph.all_nodes() for value in node.outputs]
+            block = block.parent
+        for value in made:
+            if value.name == name and value is not claimant:
+                value.name = self.names.unique(name)
+        return True
 
     def _initializer(self, name: str, held: ir.TensorProtocol) -> ir.Value:
         value = ir.Value(
