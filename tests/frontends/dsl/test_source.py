@@ -165,6 +165,41 @@ def test_a_program_in_a_file_builds_the_model(tmp_path):
     np.testing.assert_array_equal(np.load(tmp_path / "y.npy"), model.run(x)[0])
 
 
+@pytest.mark.parametrize("name", ["np", "dsl", "float", "complex", "Path", "net", "class"])
+def test_names_that_a_program_needs_itself(name):
+    def net(x):
+        least = dsl.op.Clip(x, dsl.parameter("least", (), dsl.init.constant(-1)), float("inf"))
+        return least * dsl.parameter("w", (2,))
+
+    model = dsl.model(x=dsl.f32[2].named(name))(net).to_ir()
+    check_same(model, rebuilt(model).to_ir())
+    assert "def net(" in dsl.source(model, name).text
+
+
+HOSTILE = 'F(x); raise SystemExit("run")  #'
+
+
+@pytest.mark.parametrize(
+    ("op_type", "attribute"),
+    [(HOSTILE, "a"), ("class", "a"), ("_F", "a"), ("F", HOSTILE), ("F", "class"), ("F", "outputs")],
+)
+def test_names_of_a_file_are_not_run(op_type, attribute):
+    model = small().to_ir()
+    node = next(iter(model.graph))
+    node.domain, node.op_type = "other", op_type
+    node.attributes[attribute] = ir.AttrInt64(attribute, 1)
+    with pytest.raises(dsl.DslError, match="a name that a program cannot have"):
+        dsl.source(model)
+
+
+def test_a_domain_of_a_file_is_a_text():
+    model = small().to_ir()
+    node = next(iter(model.graph))
+    node.op_type, node.domain = "F", 'a"), ' + HOSTILE
+    model.graph.opset_imports[node.domain] = 1
+    assert next(iter(rebuilt(model).to_ir().graph)).domain == node.domain
+
+
 def test_what_cannot_be_written(tmp_path):
     model = small().to_ir()
     with pytest.raises(dsl.DslError, match=r"goes into a .py file"):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import functools
 import inspect
+import json
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -184,5 +185,5 @@ def domain(name: str) -> Operators:
 
 def dotted(domain: str, op_type: str) -> str:
     """Return how a program calls an operator: `dsl.op.Relu`."""
-    known = _ATTRIBUTES.get(domain) or f'dsl.domain("{domain}")'
+    known = _ATTRIBUTES.get(domain) or f"dsl.domain({json.dumps(domain)})"
     return f"{known}.{op_type}"

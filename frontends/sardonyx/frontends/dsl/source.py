@@ -29,6 +29,11 @@ _MOST_WRITTEN = 16
 _SCOPE = re.compile(r"[\w\-]+(\.[\w\-]+)*")
 _WORD = re.compile(r"\W+")
 _INDENT = "    "
+_USED = frozenset({"np", "dsl", "Path", "float", "complex"})
+"""What a program uses itself."""
+
+_KEYWORDS = frozenset({"op_type", "domain", "outputs", "dims"})
+"""What a call of an operator takes beside its attributes."""
 
 
 @dataclass(frozen=True)
@@ -129,8 +134,25 @@ def _is_constant(node: ir.Node) -> bool:
 def _word(text: str, otherwise: str) -> str:
     """Return a text as a Python name."""
     word = _WORD.sub("_", text).strip("_")
-    is_usable = word.isidentifier() and not keyword.iskeyword(word) and word not in ("np", "dsl")
-    return word if is_usable else otherwise
+    return word if _is_word(word) and word not in _USED else otherwise
+
+
+def _is_word(text: str) -> bool:
+    return text.isidentifier() and not keyword.iskeyword(text)
+
+
+def _refuse_other_names(node: ir.Node) -> None:
+    """Refuse an operator or attribute that no call can name.
+
+    The names of a file may be anything: in a program they would be run.
+    """
+    names = [node.op_type, *node.attributes]
+    if node.op_type.startswith("_") or not all(map(_is_word, names)) or _KEYWORDS & {*names[1:]}:
+        raise DslError(
+            "An operator or attribute has a name that a program cannot have.",
+            found=f"{node.op_type!r} of {node.domain!r}, attributes {names[1:]}",
+            expected=f"words of Python; attributes other than {', '.join(sorted(_KEYWORDS))}",
+        )
 
 
 @dataclass
@@ -149,7 +171,7 @@ class _Writer:
     model: ir.Model
     name: str
     words: dict[int, str] = field(default_factory=dict)
-    taken: dict[str, int] = field(default_factory=lambda: {"np": 0, "dsl": 0})
+    taken: dict[str, int] = field(default_factory=dict)
     state: dict[str, np.ndarray[Any, Any]] = field(default_factory=dict)
     sizes: dict[str, str] = field(default_factory=dict)
 
@@ -211,6 +233,7 @@ class _Writer:
 
     def _call(self, node: ir.Node) -> Iterator[str]:
         """Write the bodies of a node, and its call."""
+        _refuse_other_names(node)
         arguments = [self._read(value) for value in node.inputs]
         while arguments and arguments[-1] == "None":
             arguments.pop()
