@@ -285,6 +285,10 @@ def test_contenders_in_memory_at_once_are_few():
     fake.room = lambda contender: 1
     search(fake)
     assert fake.most_alive <= 3
+    gains = Fake(lambda choice: 0.02 * 0.8 ** len(choice.differences(BASE)))
+    found = search(gains)
+    assert list(status(found).values()).count("taken") > 2
+    assert gains.most_alive <= 6
 
 
 def test_clearly_slower_contenders_leave_early():

@@ -259,6 +259,8 @@ class Search:
                 if winner is not None:
                     winner.record.status = "taken"
                     taken, kept = winner.record.choice, winner.contender
+                    # The holder before it, unless that is the untuned one, has done its part.
+                    stack.close()
                     stack.callback(kept.close)
             finally:
                 for each in entered:
