@@ -51,6 +51,7 @@ def test_the_text_names_machine_and_contenders(sardonyx, net):
     for text in ("net.onnx on cpu", "median", "calls/s", "session MB", "cores", "onnxruntime 1."):
         assert text in sardonyx.out
     assert sardonyx.out.count("net.onnx on cpu") == 2
+    assert sardonyx.out.count("net.onnx (2)") == 2
 
 
 def test_a_python_source_is_compiled_first(sardonyx, tmp_path):
@@ -73,6 +74,9 @@ def test_what_cannot_be_measured_is_refused(sardonyx, net, tmp_path):
     assert "--dim is malformed." in sardonyx.refused("bench", net, "--dim", "batch=1,")
     many = ",".join(map(str, range(1, 102)))
     assert "too many combinations" in sardonyx.refused("bench", net, "--dim", f"batch={many}")
+    dims = [text for name in "abcdefgh" for text in ("--dim", f"{name}={many}")]
+    assert "too many combinations" in sardonyx.refused("bench", net, *dims)
+    assert "seconds is not valid" in sardonyx.refused("bench", net, "--seconds", "inf")
     assert sardonyx("bench", net, "--against", tmp_path / "none.onnx") == 2
     assert "error: the model file does not exist" in sardonyx.err
     assert sardonyx("bench", net, "--provider", "nope") == 2

@@ -1,6 +1,7 @@
 """Tuning as users call it, on small models, with real processes."""
 
 import json
+import math
 
 import ml_dtypes
 import numpy as np
@@ -89,6 +90,9 @@ def test_a_provider_that_does_not_start_is_told(path, monkeypatch):
     ("arguments", "error", "words"),
     [
         ({"seconds": -1}, runtime.SettingsError, "seconds is not valid"),
+        ({"seconds": math.inf}, runtime.SettingsError, "seconds is not valid"),
+        ({"accuracy": math.inf}, runtime.SettingsError, "accuracy is not valid"),
+        ({"threads": 1.5}, runtime.SettingsError, "threads is not valid"),
         ({"accuracy": "high"}, runtime.SettingsError, "accuracy is not valid"),
         ({"threads": 0}, runtime.SettingsError, "threads is not valid"),
         ({"providers": []}, runtime.SettingsError, "no provider to try"),

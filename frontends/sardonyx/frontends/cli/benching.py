@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 import os
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
@@ -42,8 +43,9 @@ def run_bench(
         paths = {which: _path(which, folder, as_json) for which in (source, *against)}
         options = {} if threads is None else {"threads": threads}
         contenders: dict[str, Contender] = {}
-        for which, path in paths.items():
-            contenders[_free(_short(which), contenders)] = Contender(path, provider, options)
+        for which in (source, *against):
+            name = _free(_short(which), contenders)
+            contenders[name] = Contender(paths[which], provider, options)
         for other in against_providers:
             name = _free(f"{_short(source)} on {other}", contenders)
             contenders[name] = Contender(paths[source], [other], options)
@@ -95,7 +97,7 @@ def _cases(
             made[name] = make_feeds(specs, files, dims, seed=0)
         return made
 
-    if len(list(itertools.product(*lengths.values()))) > 100:
+    if math.prod(map(len, lengths.values())) > 100:
         raise UnsupportedError(
             "There are too many combinations of dimensions.",
             found=" x ".join(str(len(values)) for values in lengths.values()),

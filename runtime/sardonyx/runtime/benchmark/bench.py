@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..arrays import describe
 from ..child import Child
+from ..errors import SettingsError
 from ..exchange import read_arrays, write_arrays
 from ..machine import machine
 from ..specs import Spec
@@ -70,7 +72,7 @@ def bench(
 
     Raises:
         RunError: A model does not load or run; the message is that of its process.
-        ValueError: There is no contender, or a number makes no sense.
+        SettingsError: There is no contender, or a number makes no sense.
     """
     _check(contenders, clients, seconds, warm_up)
     load = os.getloadavg()[0] if hasattr(os, "getloadavg") else None
@@ -106,11 +108,17 @@ def _check(
     contenders: Mapping[str, Contender], clients: Sequence[int], seconds: float, warm_up: int
 ) -> None:
     if not contenders:
-        raise ValueError("there is no contender")
+        raise SettingsError("there is no contender", where="bench", expected="one or more")
     if not clients or min(clients) < 1:
-        raise ValueError(f"clients is {list(clients)}; expected numbers of at least 1")
-    if seconds < 0 or warm_up < 0:
-        raise ValueError(f"seconds is {seconds}, warm_up {warm_up}; expected at least 0")
+        _refuse("clients", list(clients), "numbers of at least 1")
+    if not 0 <= seconds < math.inf:
+        _refuse("seconds", seconds, "a number of at least 0")
+    if warm_up < 0:
+        _refuse("warm_up", warm_up, "at least 0")
+
+
+def _refuse(name: str, found: object, expected: str) -> NoReturn:
+    raise SettingsError(f"{name} is not valid", where="bench", found=repr(found), expected=expected)
 
 
 def _folder() -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import os
 import tempfile
 import time
@@ -192,8 +193,9 @@ def tune(
 def _check(tuner: Tuner) -> None:
     for name, least in (("seconds", 0), ("accuracy", 0), ("threads", 1)):
         value = getattr(tuner, name)
-        is_number = isinstance(value, int | float) and not isinstance(value, bool)
-        if value is not None and not (is_number and value >= least):
+        kinds = int if name == "threads" else int | float
+        is_number = isinstance(value, kinds) and not isinstance(value, bool)
+        if value is not None and not (is_number and least <= value < math.inf):
             raise SettingsError(
                 f"{name} is not valid", where="tune", found=repr(value), expected=f">= {least}"
             )
