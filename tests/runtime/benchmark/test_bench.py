@@ -9,7 +9,7 @@ import pytest
 
 from sardonyx.runtime import RunError, SettingsError
 from sardonyx.runtime.benchmark import Benchmark, Contender, Loaded, Measurement, bench
-from sardonyx.runtime.benchmark.bench import difference_of, race
+from sardonyx.runtime.benchmark.bench import race
 from sardonyx.runtime.benchmark.report import Round, measurement
 from sardonyx.runtime.benchmark.worker import MOST_SENT, _spread_evenly
 from tests.runtime.profiling.nets import save
@@ -77,26 +77,6 @@ def test_contenders_take_turns():
     assert "".join(name for name, _, _ in asked) == "abcbcacababcbca"
     assert {(seconds, clients) for _, seconds, clients in asked} == {(2.0, 2)}
     assert {name: len(taken) for name, taken in rounds.items()} == {"a": 5, "b": 5, "c": 5}
-
-
-@pytest.mark.parametrize(
-    ("expected", "found", "difference"),
-    [
-        ([1.0, -4.0], [1.5, -4.0], 0.125),
-        ([np.nan, np.inf, 2.0], [np.nan, np.inf, 2.0], 0.0),
-        ([1.0, np.nan], [1.0, 0.0], np.inf),
-        ([np.inf, 1.0], [5.0, 1.0], np.inf),
-        ([np.inf, 2.0], [-np.inf, 2.0], np.inf),
-        ([0.0], [0.5], 0.5),
-        ([], [], 0.0),
-        ([1.0], [1.0, 1.0], np.inf),
-        (["a"], ["a"], 0.0),
-        (["a"], ["b"], np.inf),
-    ],
-)
-def test_the_difference_is_a_part_of_the_largest_value(expected, found, difference):
-    assert difference_of([np.array(expected)], [np.array(found)]) == difference
-    assert difference_of([np.array(expected)] * 2, [np.array(found)]) == np.inf
 
 
 def test_of_very_many_latencies_as_many_as_can_be_sent_are_kept():

@@ -66,6 +66,7 @@ def test_deviation_is_relative_to_the_largest_element_of_each_output():
         (np.int64([1, 2]), np.int64([1, 3])),
         (np.array([True]), np.array([False])),
         (np.array(["a"], object), np.array(["b"], object)),
+        (np.array(["a"], object), np.float32([1])),
     ],
 )
 def test_what_no_tolerance_covers_is_infinitely_far(y, expected):

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from ..arrays import describe
 from ..child import Child
+from ..distance import distance
 from ..errors import SettingsError
 from ..exchange import read_arrays, write_arrays
 from ..machine import machine
@@ -221,28 +222,7 @@ def _compare(racers: Mapping[str, Racer]) -> None:
     expected = first.outputs()
     for racer in others:
         found = racer.outputs()
-        racer.difference = max(racer.difference, difference_of(expected, found))
-
-
-def difference_of(expected: Sequence[NDArray[Any]], found: Sequence[NDArray[Any]]) -> float:
-    """The largest distance of a number, as a part of the largest finite one of its output."""
-    if len(expected) != len(found):
-        return float("inf")
-    worst = 0.0
-    for a, b in zip(expected, found, strict=True):
-        if a.shape != b.shape:
-            return float("inf")
-        if a.dtype.kind in "OSU":
-            worst = max(worst, 0.0 if np.array_equal(a, b) else float("inf"))
-        elif a.size:
-            left, right = a.astype(np.float64), b.astype(np.float64)
-            scale = float(np.max(np.abs(left), initial=0.0, where=np.isfinite(left))) or 1.0
-            with np.errstate(invalid="ignore"):  # infinity less infinity
-                apart = np.abs(left - right)
-            same = (left == right) | (np.isnan(left) & np.isnan(right))
-            apart = np.where(same, 0.0, np.where(np.isnan(apart), np.inf, apart))
-            worst = max(worst, float(apart.max()) / scale)
-    return worst
+        racer.difference = max(racer.difference, distance(found, expected))
 
 
 def _described(feed: Feed) -> dict[str, str]:

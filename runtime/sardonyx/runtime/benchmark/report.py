@@ -85,7 +85,7 @@ class Loaded:
         session_mb: Megabytes that its process holds more than before it loaded the model.
         peak_mb: Megabytes that its process held at most, the interpreter and libraries included.
         difference: Largest distance of its outputs from the first contender's, as a part of the
-            largest value; infinite where they have other shapes.
+            largest value; infinite where shapes, or values that are no floats, differ.
     """
 
     name: str

@@ -26,6 +26,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..distance import distance, is_float
+
 CONFIDENCE = 0.01
 """Most probability with which either end of an interval is on the wrong side of the median."""
 
@@ -79,38 +81,13 @@ def is_faster(ratios: Sequence[float], equal: Sequence[float]) -> bool:
 
 
 def deviation(outputs: Outputs, reference: Outputs) -> float:
-    """Largest |y - reference| over the largest |reference| of an output; the worst of all.
-
-    Infinite where shapes, positions of NaN or infinity, or elements that are no floats differ.
-    """
-    worst = 0.0
-    for made, wanted in zip(outputs, reference, strict=True):
-        if len(made) != len(wanted):
-            return math.inf
-        for y, expected in zip(made, wanted, strict=True):
-            worst = max(worst, _array_deviation(y, expected))
-    return worst
-
-
-def _array_deviation(y: NDArray[Any], expected: NDArray[Any]) -> float:
-    if y.shape != expected.shape:
-        return math.inf
-    if not _is_float(expected.dtype):
-        return 0.0 if np.array_equal(y, expected) else math.inf
-    wide: Any = np.complex128 if expected.dtype.kind == "c" else np.float64
-    y, expected = y.astype(wide), expected.astype(wide)
-    finite = np.isfinite(expected)
-    if not np.array_equal(y[~finite], expected[~finite], equal_nan=True):
-        return math.inf
-    if not np.isfinite(y[finite]).all():
-        return math.inf
-    scale = max(float(np.abs(expected[finite]).max(initial=0.0)), float(np.finfo(np.float32).tiny))
-    return float(np.abs(y[finite] - expected[finite]).max(initial=0.0)) / scale
+    """How far outputs are from those of a reference: of the sample where they are farthest."""
+    return max(map(distance, outputs, reference), default=0.0)
 
 
 def spacing(reference: Outputs) -> float:
     """The spacing of numbers at the largest element, as a part of it: of the coarsest output."""
-    kinds = [y.dtype for made in reference for y in made if _is_float(y.dtype)]
+    kinds = [y.dtype for made in reference for y in made if is_float(y.dtype)]
     return max((_epsilon(dtype) for dtype in kinds), default=0.0)
 
 
@@ -121,8 +98,3 @@ def _epsilon(dtype: np.dtype[Any]) -> float:
 
     finfo: Any = ml_dtypes.finfo
     return float(finfo(dtype).eps)
-
-
-def _is_float(dtype: np.dtype[Any]) -> bool:
-    is_narrow = dtype.name.startswith(("bfloat", "float8"))
-    return dtype.kind in "fc" or is_narrow
