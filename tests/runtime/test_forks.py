@@ -73,6 +73,23 @@ def test_a_child_uses_or_deletes_what_it_inherits_and_exits_as_it_wants(run_pyth
     assert run_python(code, *flags) == "7 True"
 
 
+@pytest.mark.parametrize("leave", ["sys.exit(7)", "os._exit(7)"])
+def test_a_child_exits_though_its_parent_made_no_session(run_python, leave):
+    code = f"""
+import os, sys
+import onnxruntime
+from sardonyx import runtime
+child = os.fork()
+if child == 0:
+    if "sys" in {leave!r}: sys.stdout.write("in the child ")
+    {leave}
+status = os.waitpid(child, 0)[1]
+print(os.waitstatus_to_exitcode(status))
+"""
+    flags = ["-W", "ignore::DeprecationWarning"] if sys.version_info >= (3, 12) else []
+    assert run_python(code, *flags) == ("in the child 7" if "sys" in leave else "7")
+
+
 def test_what_a_child_cannot_have_is_refused_clearly(run_python, parent, tmp_path):
     code = f"""{parent}
 of_bytes = runtime.load({model(LOOP)!r})

@@ -46,7 +46,7 @@ def flat(value: Any) -> Iterator[Array]:
 def _storable(array: Array) -> Array:
     if array.dtype.kind == "O":
         return array.astype(np.str_)
-    if array.dtype.kind == "V" or array.dtype.isbuiltin != 1:
+    if array.dtype.kind == "V" or array.dtype.isbuiltin == 2:
         return array.view(_RAW[array.dtype.itemsize])
     return array
 
@@ -54,8 +54,4 @@ def _storable(array: Array) -> Array:
 def _restored(array: Array, name: str) -> Array:
     if name == "str":
         return array.astype(object)
-    try:
-        dtype = np.dtype(name)
-    except TypeError:
-        dtype = narrow_dtype(name)
-    return array if array.dtype == dtype else array.view(dtype)
+    return array if array.dtype.name == name else array.view(narrow_dtype(name))

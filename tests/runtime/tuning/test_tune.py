@@ -134,8 +134,9 @@ def test_a_file_that_is_no_model(tmp_path):
         np.array(1.5, np.float16),
         np.zeros((0, 2), bool),
         np.array([1 + 2j], np.complex64),
+        np.array([1, 2], ">f4"),
     ],
-    ids=lambda array: array.dtype.name,
+    ids=lambda array: array.dtype.str,
 )
 def test_arrays_travel_as_they_are(array, tmp_path):
     dtypes = write_arrays(tmp_path / "x.npz", [array, normal(1)])
@@ -143,6 +144,13 @@ def test_arrays_travel_as_they_are(array, tmp_path):
     assert found.dtype == array.dtype
     assert found.shape == array.shape
     np.testing.assert_array_equal(found, array)
+
+
+def test_texts_travel_as_objects(tmp_path):
+    dtypes = write_arrays(tmp_path / "x.npz", [np.array(["a", "längere"])])
+    (found,) = read_arrays(tmp_path / "x.npz", dtypes)
+    assert found.dtype == object
+    assert found.tolist() == ["a", "längere"]
 
 
 def test_outputs_are_flattened():
