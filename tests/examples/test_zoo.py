@@ -21,21 +21,17 @@ from sardonyx.compiler.passes.dead_code import RemoveDeadCode
 from tests.meta.imports import REPOSITORY, ROOTS
 from tests.support.run import check_valid, run_ort
 
-TARGETS = {
-    "portable": ("portable", None),
-    "cpu": ("cpu", None),
-    "cuda": ("cuda", None),
-    "cuda, fp16": ("cuda", "fp16"),
-    "cuda, bf16": ("cuda", "bf16"),
-}
+TARGETS = ("portable", "cpu", "cuda")
 HALVES = {"fp16": torch.float16, "bf16": torch.bfloat16}
 ROUNDINGS = 4
 """A program in half precision also rounds what it computes, not only its weights."""
+COARSE = 0.1
+"""A limit beyond this would let anything pass."""
 
 
 @functools.lru_cache(maxsize=4)
-def small(name: str) -> twins.Pair:
-    return twins.pair(MEMBERS[name], is_small=True)
+def small(name: str, seed: int = 0) -> twins.Pair:
+    return twins.pair(MEMBERS[name], is_small=True, seed=seed)
 
 
 def check_source(pair: twins.Pair, sizes) -> None:
@@ -50,28 +46,34 @@ def check_source(pair: twins.Pair, sizes) -> None:
 
 def check_target(pair: twins.Pair, sizes, target: str) -> None:
     """The program is well-formed, and right on the CPU, whatever its target."""
-    where, precision = TARGETS[target]
-    # The CPU draws random numbers up to opset 21 only, at which there are none in bfloat16.
-    is_old = where == "cuda" and pair.member.is_training and precision != "bf16"
-    program = compile(pair.model, where, precision=precision, opset=21 if is_old else None)
-    check_valid(program.model)
-    if pair.member.is_training and precision == "bf16":
-        return
-    if pair.member.is_decision and precision is not None:
-        return
-    feeds = pair.member.feeds(pair.model, sizes)
-    limit = table.LIMIT
-    if precision is not None:
-        unit = torch.finfo(HALVES[precision]).eps / 2
-        limit = ROUNDINGS * max(unit, twins.rounding(pair, feeds, HALVES[precision]))
-    model = program.model if precision != "bf16" else in_single(program.model)
+    # The CPU draws random numbers up to opset 21 only.
+    is_old = target == "cuda" and pair.member.is_training
+    model = compile(pair.model, target, opset=21 if is_old else None).model
+    check_valid(model)
+    error = error_of(model, pair, pair.member.feeds(pair.model, sizes), target)
+    assert error <= table.LIMIT, target
+
+
+def coarse(name: str, dtype: torch.dtype) -> tuple[twins.Pair, twins.Feeds, float]:
+    """Weights and inputs whose rounding flips no choice, and how far off a program may then be."""
+    for seed in range(10):
+        pair = small(name, seed)
+        feeds = pair.member.feeds(pair.model, pair.member.at[1], seed)
+        unit = torch.finfo(dtype).eps / 2
+        limit = ROUNDINGS * max(unit, twins.rounding(pair, feeds, dtype))
+        if limit <= COARSE:
+            return pair, feeds, limit
+    raise AssertionError(f"rounding any weights of {name} makes another answer of it")
+
+
+def error_of(model: ir.Model, pair: twins.Pair, feeds: twins.Feeds, target: str) -> float:
     proto = ir.to_proto(model)
-    if where == "cuda":
+    if target == "cuda":
         # The CPU has no kernels for all of CUDA's operators: their bodies run.
         proto = onnx.inliner.inline_local_functions(proto)
     session = runtime.load(proto.SerializeToString(), providers=["cpu"], threads=1)
     got = list(session.run_named(feeds).values())
-    assert twins.relative_error(got, twins.wanted(pair, feeds)) <= limit, target
+    return twins.relative_error(got, twins.wanted(pair, feeds))
 
 
 def in_single(model: ir.Model) -> ir.Model:
@@ -102,14 +104,26 @@ def test_a_member_equals_its_twin(name):
 @pytest.mark.parametrize("name", MEMBERS)
 def test_a_member_is_right_at_every_target(name):
     for target in TARGETS:
-        if target != "cuda, bf16":
-            check_target(small(name), MEMBERS[name].at[1], target)
+        check_target(small(name), MEMBERS[name].at[1], target)
 
 
-@pytest.mark.slow
+@pytest.mark.parametrize("precision", ["fp16", pytest.param("bf16", marks=pytest.mark.slow)])
 @pytest.mark.parametrize("name", MEMBERS)
-def test_a_member_is_right_in_bfloat16(name):
-    check_target(small(name), MEMBERS[name].at[1], "cuda, bf16")
+def test_a_member_is_right_in_half_precision(name, precision):
+    member = MEMBERS[name]
+    if member.is_decision:
+        check_valid(compile(small(name).model, "cuda", precision=precision).model)
+        pytest.skip("compiled, not compared: with rounded numbers it may choose others")
+    pair, feeds, limit = coarse(name, HALVES[precision])
+    # There are no random numbers in bfloat16 at opset 21.
+    opset = 21 if member.is_training and precision == "fp16" else None
+    model = compile(pair.model, "cuda", precision=precision, opset=opset).model
+    check_valid(model)
+    if precision == "bf16":
+        if any(node.op_type.startswith("Random") for node in model.graph.all_nodes()):
+            pytest.skip("compiled, not compared: the CPU draws no random numbers at opset 22")
+        model = in_single(model)
+    assert error_of(model, pair, feeds, "cuda") <= limit
 
 
 @pytest.mark.slow
