@@ -1,15 +1,10 @@
-"""What `benchmarks.sessions` times: one contender in a process of its own, asked line by line.
-
-Each line on stdin asks for one measurement; the answer is the median in microseconds.
-"""
+"""What `benchmarks.sessions` times: one contender in a process of its own."""
 
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import signal
-import subprocess
 import sys
 import threading
 import time
@@ -20,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.machine import REPOSITORY
+from sardonyx.runtime.child import Child
 
 KEEP = {"session.set_denormal_as_zero": "0"}
 FLUSH = {"session.set_denormal_as_zero": "1"}
@@ -169,65 +164,51 @@ def median_us(call: Call, seconds: float) -> float:
     return float(np.median(times)) * 1e6
 
 
-def serve(contender: str, model: str, threads: int, *, elsewhere: bool) -> None:
-    """Answer until stdin ends.
+class Worker:
+    """Answers the requests for one contender."""
 
-    Args:
-        contender: A key of CONTENDERS.
-        model: What ``model_of`` takes.
-        threads: Of the compute pool; 0 leaves them to the contender.
-        elsewhere: Make another session first, without any settings, then load and call from a
-            thread that did not make it.
-    """
-    answers = os.fdopen(os.dup(1), "w", buffering=1)
-    os.dup2(2, 1)
-    with ThreadPoolExecutor(1) as pool:
+    def open(self, contender: str, model: str, threads: int, elsewhere: bool) -> dict[str, Any]:
+        """Load and warm up.
 
-        def here(function: Callable[..., Any], *args: Any) -> Any:
-            return pool.submit(function, *args).result() if elsewhere else function(*args)
-
+        Args:
+            contender: A key of CONTENDERS.
+            model: What ``model_of`` takes.
+            threads: Of the compute pool; 0 leaves them to the contender.
+            elsewhere: Make another session first, without any settings, then load and call from a
+                thread that did not make it.
+        """
+        self._pool = ThreadPoolExecutor(1) if elsewhere else None
         if elsewhere:
             first = raw_session(mlp()[0], 1)
             first.run(None, mlp()[1])
-        call = here(CONTENDERS[contender], model, threads)
-        here(median_us, call, 0.3)
-        answers.write("ready\n")
-        for line in sys.stdin:
-            answers.write(json.dumps(here(median_us, call, float(line))) + "\n")
+        self._call = self._here(CONTENDERS[contender], model, threads)
+        return self.time(0.3)
+
+    def time(self, seconds: float) -> dict[str, Any]:
+        """The median of a call."""
+        return {"us": self._here(median_us, self._call, seconds)}
+
+    def _here(self, function: Callable[..., Any], *args: Any) -> Any:
+        return self._pool.submit(function, *args).result() if self._pool else function(*args)
+
+
+def main() -> None:
+    """Serve until standard input ends."""
+    from sardonyx.runtime.worker import serve
+
+    serve(Worker())
 
 
 @contextlib.contextmanager
 def started(
     contender: str, model: str, threads: int, *, elsewhere: bool = False
-) -> Iterator[subprocess.Popen[str]]:
+) -> Iterator[Child]:
     """A contender that is ready."""
-    flags = ["--elsewhere"] if elsewhere else []
-    command = [sys.executable, "-m", "benchmarks.sessions", "serve", *flags, contender, model]
-    child = subprocess.Popen(
-        [*command, str(threads)],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-        cwd=REPOSITORY,
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
-    )
-    try:
-        assert child.stdout is not None
-        if child.stdout.readline() != "ready\n":
-            raise SystemExit(f"{contender} does not start with {model}")
+    with Child("benchmarks.session_contenders") as child:
+        child.ask(
+            "open", 600, contender=contender, model=model, threads=threads, elsewhere=elsewhere
+        )
         yield child
-    finally:
-        child.kill()
-        child.communicate()
-
-
-def ask(child: subprocess.Popen[str], seconds: float) -> float:
-    """One measurement of a contender, in microseconds."""
-    assert child.stdin is not None
-    assert child.stdout is not None
-    child.stdin.write(f"{seconds}\n")
-    child.stdin.flush()
-    return float(json.loads(child.stdout.readline()))
 
 
 class Quota:

@@ -53,7 +53,8 @@ def compare(
         rounds: list[list[float | None]] = [[] for _ in rivals]
         for number in range(options.rounds):
             for place in np.roll(range(len(rivals)), number):
-                rounds[place].append(contenders.ask(children[place], options.seconds))
+                answer = children[place].ask("time", 60 + options.seconds, seconds=options.seconds)
+                rounds[place].append(answer["us"])
     return [
         {
             "model": model,
@@ -265,11 +266,6 @@ def show(part: str, rows: list[Row]) -> None:
 
 def main() -> None:
     """Measure what was asked for; a part of its own process each, for they change it."""
-    if sys.argv[1:2] == ["serve"]:
-        given = [word for word in sys.argv[2:] if word != "--elsewhere"]
-        elsewhere = "--elsewhere" in sys.argv
-        contenders.serve(given[0], given[1], int(given[2]), elsewhere=elsewhere)
-        return
     if sys.argv[1:2] == ["forks"]:
         forks(*sys.argv[2:5], int(sys.argv[5]))
         return

@@ -99,7 +99,7 @@ def pin(threads: int) -> None:
 
 def main() -> None:
     """Serve until stdin ends."""
-    setup = json.loads(sys.argv[1])
+    setup = json.loads(sys.argv[-1])
     answers = os.fdopen(os.dup(1), "w", buffering=1)
     os.dup2(2, 1)
     if setup["device"] == "cpu":
@@ -112,9 +112,6 @@ def main() -> None:
             answer = getattr(worker, command.pop("do"))(**command)
         except Exception as error:
             traceback.print_exc()
-            answer = {"error": f"{type(error).__name__}: {error}"[:2000]}
+            kind = type(error).__name__
+            answer = {"error": {"kind": kind, "what": f"{kind}: {error}"[:2000]}}
         answers.write(json.dumps(answer) + "\n")
-
-
-if __name__ == "__main__":
-    main()

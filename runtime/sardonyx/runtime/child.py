@@ -14,6 +14,8 @@ import subprocess
 import sys
 import tempfile
 import threading
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from .errors import RunError
@@ -40,12 +42,23 @@ class Child:
 
     Args:
         worker: The module whose ``main`` answers there.
+        arguments: What it finds at the end of ``sys.argv``.
+        environment: Variables that are set for it.
+        log: The file that what it prints is kept in.
     """
 
-    def __init__(self, worker: str = "sardonyx.runtime.worker") -> None:
-        self._log = tempfile.TemporaryFile()  # noqa: SIM115
+    def __init__(
+        self,
+        worker: str = "sardonyx.runtime.worker",
+        *arguments: str,
+        environment: Mapping[str, str] | None = None,
+        log: Path | None = None,
+    ) -> None:
+        self._log = tempfile.TemporaryFile() if log is None else log.open("w+b")  # noqa: SIM115
+        path = "\n".join(map(os.path.abspath, sys.path))
         self._process = subprocess.Popen(
-            [sys.executable, "-c", _BOOT, "\n".join(map(os.path.abspath, sys.path)), worker],
+            [sys.executable, "-c", _BOOT, path, worker, *arguments],
+            env={**os.environ, **(environment or {})},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._log,
@@ -54,6 +67,11 @@ class Child:
         self._answers: queue.Queue[str | None] = queue.Queue()
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
+
+    @property
+    def pid(self) -> int:
+        """The number of the process."""
+        return self._process.pid
 
     def ask(self, do: str, timeout: float, **arguments: Any) -> dict[str, Any]:
         """Send one request and wait for its answer.
@@ -78,7 +96,7 @@ class Child:
         answer: dict[str, Any] = json.loads(line)
         if "error" in answer:
             fields = answer["error"]
-            error = ChildError(fields.pop("what"), **{k: fields[k] for k in _FIELDS})
+            error = ChildError(fields.pop("what"), **{k: fields.get(k) for k in _FIELDS})
             error.kind = fields["kind"]
             raise error
         return answer
