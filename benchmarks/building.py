@@ -1,6 +1,6 @@
 """How long it takes to build residual networks in the language: `python -m benchmarks.building`.
 
-Each contender builds the same network in a process of its own, in turn: the language with a fixed
+Each contender builds the same network in a process of its own, in turn: the zoo's, with a fixed
 and with a symbolic size of the image, and plain onnx protobufs with onnx's shape inference.
 Numbers of weights are not made. Printed: milliseconds, the fastest of the rounds, without imports.
 """
@@ -13,33 +13,23 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
+
+from benchmarks.ratios import in_turn
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 DEPTHS = {"resnet50": (3, 4, 6, 3), "resnet200": (3, 24, 36, 3)}
 
 
 def by_language(depths: tuple[int, ...], size: int | tuple[str, str]) -> Callable[[], int]:
+    from examples.zoo.convolutional.resnet import resnet
     from sardonyx.frontends import dsl
-
-    def norm(x, channels, kernel, stride=1):
-        return dsl.batch_norm(dsl.conv(x, channels, kernel, stride, kernel // 2, bias=False))
-
-    def resnet(x):
-        x = dsl.max_pool(dsl.relu(norm(x, 64, 7, 2)), 3, 2, 1)
-        for stage, blocks in enumerate(depths):
-            for block in range(blocks):
-                width, stride = 64 * 2**stage, 2 if stage and not block else 1
-                with dsl.scope(f"layer{stage + 1}.{block}"):
-                    y = dsl.relu(norm(dsl.relu(norm(x, width, 1)), width, 3, stride))
-                    y = norm(y, 4 * width, 1)
-                    x = dsl.relu(y + (x if block else norm(x, 4 * width, 1, stride)))
-        return dsl.linear(dsl.flatten(dsl.global_avg_pool(x)), 1000)
 
     height, width = (size, size) if isinstance(size, int) else size
 
     def build() -> int:
-        model = dsl.model(x=dsl.f32["batch", 3, height, width])(resnet)
+        model = resnet.build(x=dsl.f32["batch", 3, height, width], depths=depths)
         return len(model.parameters())
 
     return build
@@ -109,6 +99,13 @@ def measure(contender: str, network: str) -> float:
     return time.perf_counter() - start
 
 
+def one(network: str, contender: str) -> float:
+    """Seconds of one build, in a process of its own."""
+    command = [sys.executable, "-m", "benchmarks.building", "--one", contender, network]
+    done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=True)
+    return float(json.loads(done.stdout))
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=5)
@@ -118,14 +115,7 @@ def main() -> None:
         print(json.dumps(measure(*chosen.one)))
         return
     for network in DEPTHS:
-        times: dict[str, list[float]] = {name: [] for name in CONTENDERS}
-        for _ in range(chosen.rounds):
-            for name in CONTENDERS:
-                command = [sys.executable, "-m", "benchmarks.building", "--one", name, network]
-                done = subprocess.run(
-                    command, cwd=REPOSITORY, capture_output=True, text=True, check=True
-                )
-                times[name].append(json.loads(done.stdout))
+        times = in_turn(CONTENDERS, chosen.rounds, partial(one, network))
         least = {name: min(found) for name, found in times.items()}
         base = least["protobufs, 224 x 224"]
         for name, seconds in least.items():

@@ -27,7 +27,7 @@ from benchmarks.child import Child, ContenderError
 from benchmarks.contenders import ARTIFACT
 from benchmarks.fusion_models import FUSIONS, Fusion
 from benchmarks.machine import describe
-from benchmarks.ratios import ratio, relative_error
+from benchmarks.ratios import in_turn, ratio, relative_error
 from benchmarks.run import store
 from sardonyx.compiler.errors import SardonyxError
 from sardonyx.compiler.passes.base import Pass, RulePass
@@ -174,12 +174,11 @@ class Race:
 
     def run(self) -> dict[str, list[float]]:
         """Median milliseconds of both, round by round; who begins alternates."""
-        rounds: dict[str, list[float]] = {side: [] for side in SIDES}
-        for number in range(self.settings.rounds):
-            for side in SIDES if number % 2 == 0 else SIDES[::-1]:
-                answer = self._ask(side, "time", seconds=self.settings.seconds)
-                rounds[side].append(answer["median_ms"])
-        return rounds
+
+        def time(side: str) -> float:
+            return float(self._ask(side, "time", seconds=self.settings.seconds)["median_ms"])
+
+        return in_turn(SIDES, self.settings.rounds, time)
 
 
 class Trial:

@@ -16,7 +16,7 @@ from benchmarks import artifacts
 from benchmarks.artifacts import Settings
 from benchmarks.child import Child, ContenderError
 from benchmarks.contenders import BASELINE, CONTENDERS, REFERENCE
-from benchmarks.ratios import Rounds, ratio, relative_error
+from benchmarks.ratios import Rounds, in_turn, ratio, relative_error
 
 Tell = Callable[[str], None]
 
@@ -118,14 +118,15 @@ class Field:
     def race(self, contenders: list[str]) -> None:
         """Time the contenders in turn; each round starts with another one."""
         present = [name for name in contenders if name in self.children]
-        self.rounds = {name: [] for name in present}
-        for number in range(self.settings.rounds):
-            self.tell(f"{self.model}: round {number + 1} of {self.settings.rounds}")
-            start = number % max(len(present), 1)
-            for name in present[start:] + present[:start]:
-                alive = name in self.children
-                answer = self.ask(name, "time", seconds=self.settings.seconds) if alive else None
-                self.rounds[name].append(answer and answer["median_ms"])
+
+        def time(name: str) -> float | None:
+            alive = name in self.children
+            answer = self.ask(name, "time", seconds=self.settings.seconds) if alive else None
+            return answer and answer["median_ms"]
+
+        self.rounds = in_turn(
+            present, self.settings.rounds, time, lambda said: self.tell(f"{self.model}: {said}")
+        )
         for name in [name for name in present if name in self.children]:
             self.records[name] |= {
                 "rounds_ms": self.rounds[name],

@@ -1,15 +1,19 @@
-"""From the times of each round to ratios with their spread."""
+"""Rounds in which contenders take turns; from their times to ratios with their spread."""
 
 from __future__ import annotations
 
 import math
 import statistics
+from collections import deque
+from collections.abc import Callable, Hashable, Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
 Rounds = list[float | None]
+Answer = TypeVar("Answer")
+Contender = TypeVar("Contender", bound=Hashable)
 
 
 @dataclass(frozen=True)
@@ -25,6 +29,23 @@ def spread(values: list[float]) -> Spread:
     """Median and quartiles (linear interpolation, as numpy's percentile) of at least one value."""
     low, median, high = np.percentile(values, [25, 50, 75])
     return Spread(float(median), float(low), float(high))
+
+
+def in_turn(
+    contenders: Iterable[Contender],
+    rounds: int,
+    ask: Callable[[Contender], Answer],
+    tell: Callable[[str], None] = lambda said: None,
+) -> dict[Contender, list[Answer]]:
+    """The answers of each contender, round by round, each round with another one first."""
+    order = deque(contenders)
+    found: dict[Contender, list[Answer]] = {name: [] for name in order}
+    for number in range(rounds):
+        tell(f"round {number + 1} of {rounds}")
+        for name in order:
+            found[name].append(ask(name))
+        order.rotate(-1)
+    return found
 
 
 def ratio(baseline: Rounds, contender: Rounds) -> Spread | None:

@@ -28,7 +28,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.machine import REPOSITORY, describe, fingerprint, usable_cores
-from benchmarks.ratios import ratio
+from benchmarks.ratios import in_turn, ratio
 
 WORK = REPOSITORY / "benchmarks" / ".work" / "serving"
 PLAIN = "onnxruntime"
@@ -258,15 +258,9 @@ def answer(child: subprocess.Popen[str]) -> dict[str, Any]:
     return found
 
 
-def in_turn(names: list[str], rounds: int, ask: Callable[[str], dict[str, Any]]) -> dict[str, Any]:
-    """The answers of each contender, round by round, each round with another one first."""
-    found: dict[str, list[dict[str, Any]]] = {name: [] for name in names}
-    for number in range(rounds):
-        start = number % len(names)
-        for name in names[start:] + names[:start]:
-            found[name].append(ask(name))
-            print(f"  round {number + 1} of {rounds}: {name}", file=sys.stderr, flush=True)
-    return found
+def tell(said: str) -> None:
+    """Show how far it is."""
+    print(f"  {said}", file=sys.stderr, flush=True)
 
 
 def compared(found: dict[str, Any], baseline: str, key: str, *, is_rate: bool = False) -> None:
@@ -293,7 +287,7 @@ def start(arguments: argparse.Namespace, job: dict[str, Any]) -> dict[str, Any]:
         folder = str(WORK / "ways" / how.replace(" ", "_"))
         return answer(spawn("start", **job, how=how, folder=folder))
 
-    found = in_turn([PLAIN, "sardonyx", *WAYS, CACHED], arguments.rounds, ask)
+    found = in_turn([PLAIN, "sardonyx", *WAYS, CACHED], arguments.rounds, ask, tell)
     for key in ("load_s", "first_s", "cpu_s", "private_mb"):
         compared(found, PLAIN, key)
     bits = {name: {row["digest"] for row in rows} for name, rows in found.items()}
@@ -355,7 +349,7 @@ def batcher(arguments: argparse.Namespace, job: dict[str, Any]) -> dict[str, Any
         def ask(how: str, chosen: list[int] = chosen) -> dict[str, Any]:
             return answer(spawn("serve", **job, how=how, lengths=chosen))
 
-        rows = in_turn(["unbatched", "batcher"], arguments.rounds, ask)
+        rows = in_turn(["unbatched", "batcher"], arguments.rounds, ask, tell)
         compared(rows, "unbatched", "per_s", is_rate=True)
         compared(rows, "unbatched", "p50_ms")
         compared(rows, "unbatched", "p99_ms")

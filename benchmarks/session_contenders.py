@@ -20,6 +20,8 @@ from sardonyx.runtime.child import Child
 KEEP = {"session.set_denormal_as_zero": "0"}
 FLUSH = {"session.set_denormal_as_zero": "1"}
 SWIN = "swin_tiny"
+TIMEOUT = 600.0
+"""Seconds after which a contender is given up; Swin may have to be exported first."""
 Call = Callable[[], Any]
 rng = np.random.default_rng(20)
 
@@ -206,9 +208,14 @@ def started(
     """A contender that is ready."""
     with Child("benchmarks.session_contenders") as child:
         child.ask(
-            "open", 600, contender=contender, model=model, threads=threads, elsewhere=elsewhere
+            "open", TIMEOUT, contender=contender, model=model, threads=threads, elsewhere=elsewhere
         )
         yield child
+
+
+def ask(child: Child, seconds: float) -> float:
+    """One measurement of a contender, in microseconds."""
+    return float(child.ask("time", TIMEOUT + seconds, seconds=seconds)["us"])
 
 
 class Quota:

@@ -27,7 +27,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks import session_contenders as contenders
-from benchmarks.ratios import Spread, ratio
+from benchmarks.ratios import Rounds, Spread, in_turn, ratio
 
 Row = dict[str, Any]
 OURS, RAW, KEEPING = "sardonyx", "onnxruntime", "sardonyx, keeping denormals"
@@ -43,26 +43,26 @@ def compare(
 ) -> list[Row]:
     """Rivals in turn: microseconds, and how many times the first one's."""
     with ExitStack() as stack:
-        children = [
-            stack.enter_context(contenders.started(name, model, threads, elsewhere=elsewhere))
+        children = {
+            (name, threads): stack.enter_context(
+                contenders.started(name, model, threads, elsewhere=elsewhere)
+            )
             for name, threads in rivals
-        ]
+        }
         if quota is not None:
-            for child in children:
+            for child in children.values():
                 stack.enter_context(contenders.Quota(child.pid, quota))
-        rounds: list[list[float | None]] = [[] for _ in rivals]
-        for number in range(options.rounds):
-            for place in np.roll(range(len(rivals)), number):
-                answer = children[place].ask("time", 60 + options.seconds, seconds=options.seconds)
-                rounds[place].append(answer["us"])
+        rounds: dict[tuple[str, int], Rounds] = in_turn(
+            rivals, options.rounds, lambda rival: contenders.ask(children[rival], options.seconds)
+        )
     return [
         {
             "model": model,
             "contender": f"{name}, {threads or 'its own number of'} threads",
             "us": round(float(np.median(np.array(times, float))), 1),
-            "times the first": _text(ratio(times, rounds[0])),
+            "times the first": _text(ratio(times, rounds[rivals[0]])),
         }
-        for (name, threads), times in zip(rivals, rounds, strict=True)
+        for (name, threads), times in rounds.items()
     ]
 
 

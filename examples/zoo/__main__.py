@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from contextlib import ExitStack
 from typing import Any
 
 from rich.console import Console
@@ -11,6 +12,7 @@ from rich.console import Console
 from benchmarks import machine
 from examples.zoo import table
 from examples.zoo.registry import MEMBERS
+from sardonyx.runtime.child import Child, ChildError
 
 console = Console()
 
@@ -41,14 +43,15 @@ def fill(
     found: dict[str, Any], names: list[str], rounds: int, seconds: float, wrong: list[str]
 ) -> None:
     """Measure members, keep each as soon as it is there, and list what went wrong."""
-    from examples.zoo.measuring import children, measure
+    from examples.zoo.measuring import SIDES, measure
 
-    with children() as asked:
+    with ExitStack() as stack:
+        children = {side: stack.enter_context(Child("examples.zoo.measuring")) for side in SIDES}
         for name in names:
             try:
-                record = measure(name, asked, rounds, seconds)
-            except RuntimeError as error:
-                wrong.append(str(error))
+                record = measure(name, children, rounds, seconds)
+            except ChildError as error:
+                wrong.append(f"{name}: {error}")
                 continue
             found["members"][name] = record
             found["machine"] = machine.describe()

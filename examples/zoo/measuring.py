@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import statistics
 import time
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager, suppress
-from multiprocessing.connection import Connection
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
 
-from benchmarks.ratios import ratio
-from examples.zoo.member import Member
+from benchmarks.ratios import in_turn, ratio
+from examples.zoo.member import Member, learned
 from examples.zoo.registry import MEMBERS
+from sardonyx.runtime.child import Child
 
 WARM_UP_CALLS = 2
+TIMEOUT = 600.0
+"""Seconds that a side may take to load, or for a round."""
+
 Facts = dict[str, Any]
 
 
@@ -49,7 +50,7 @@ def by_sardonyx(member: Member) -> tuple[Facts, Callable[[], object]]:
     session = runtime.load(program, providers=["cpu"], threads=1)
     got = list(session.run_named(feeds).values())
     facts = {
-        "parameters": sum(int(np.prod(p.shape)) for p in found.model.parameters().values()),
+        "parameters": learned(found.model),
         "nodes_before": program.report.source_nodes,
         "nodes_after": sum(1 for _ in program.model.graph.all_nodes()),
         "error": twins.relative_error(got, twins.wanted(found, feeds)),
@@ -62,24 +63,26 @@ def by_sardonyx(member: Member) -> tuple[Facts, Callable[[], object]]:
 SIDES = {"pytorch": by_pytorch, "sardonyx": by_sardonyx}
 
 
-def serve(side: str, connection: Connection) -> None:
-    """Answer, in a process of its own, until there is nothing more to do.
+class Worker:
+    """One side, in a process of its own."""
 
-    A member's name loads it and is answered by its facts, a number of seconds by the median
-    milliseconds of a call.
-    """
-    call: Callable[[], object] = list
-    while asked := connection.recv():
-        if isinstance(asked, float):
-            connection.send(median_ms(call, asked))
-            continue
-        try:
-            facts, call = SIDES[side](MEMBERS[asked])
-            for _ in range(WARM_UP_CALLS):
-                call()
-        except Exception as error:
-            facts = {"failed": f"{asked}: {type(error).__name__}: {error}"}
-        connection.send(facts)
+    def open(self, side: str, name: str) -> Facts:
+        """Load a member; its facts."""
+        facts, self.call = SIDES[side](MEMBERS[name])
+        for _ in range(WARM_UP_CALLS):
+            self.call()
+        return facts
+
+    def time(self, seconds: float) -> Facts:
+        """The median milliseconds of a call."""
+        return {"ms": median_ms(self.call, seconds)}
+
+
+def main() -> None:
+    """Serve until standard input ends."""
+    from sardonyx.runtime.worker import serve
+
+    serve(Worker())
 
 
 def median_ms(call: Callable[[], object], seconds: float) -> float:
@@ -93,45 +96,18 @@ def median_ms(call: Callable[[], object], seconds: float) -> float:
     return statistics.median(times)
 
 
-@contextmanager
-def children() -> Iterator[dict[str, Connection]]:
-    """A process for each side; what they are asked by."""
-    context = multiprocessing.get_context("spawn")
-    with ExitStack() as stack:
-        found = {}
-        for side in SIDES:
-            here, there = context.Pipe()
-            process = context.Process(target=serve, args=(side, there), daemon=True)
-            process.start()
-            there.close()
-            stack.callback(process.join)
-            stack.callback(_end, here)
-            found[side] = here
-        yield found
-
-
-def _end(connection: Connection) -> None:
-    with suppress(BrokenPipeError):  # one that failed has ended
-        connection.send(None)
-
-
-def measure(name: str, asked: dict[str, Connection], rounds: int, seconds: float) -> Facts:
+def measure(name: str, children: Mapping[str, Child], rounds: int, seconds: float) -> Facts:
     """The row of one member: its facts, both times, and how many times faster it is.
 
     Raises:
-        RuntimeError: One of the two failed; the message says how.
+        ChildError: One of the two failed.
     """
     record: Facts = {}
-    for connection in asked.values():
-        connection.send(name)
-        record |= connection.recv()
-    if "failed" in record:
-        raise RuntimeError(record["failed"])
-    times: dict[str, list[float | None]] = {side: [] for side in SIDES}
-    for number in range(rounds):
-        for side in list(SIDES) if number % 2 else reversed(SIDES):
-            asked[side].send(seconds)
-            times[side].append(asked[side].recv())
+    for side, child in children.items():
+        record |= child.ask("open", TIMEOUT, side=side, name=name)
+    times = in_turn(
+        SIDES, rounds, lambda side: children[side].ask("time", TIMEOUT, seconds=seconds)["ms"]
+    )
     found = ratio(times["pytorch"], times["sardonyx"])
     assert found is not None
     milliseconds = {f"{side}_ms": float(np.median(times[side])) for side in SIDES}

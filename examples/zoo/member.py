@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -57,6 +58,11 @@ def prefixes(**there: str) -> Callable[[str], str]:
         return f"{there.get(layer, layer)}.{last}"
 
     return name_there
+
+
+def learned(model: dsl.Model) -> int:
+    """How many numbers training learns: running statistics are none."""
+    return sum(math.prod(p.shape) for p in model.parameters().values() if p.trainable)
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from benchmarks.ratios import geometric_mean, ratio, relative_error, spread
+from benchmarks.ratios import geometric_mean, in_turn, ratio, relative_error, spread
 
 
 def test_spread_is_median_and_quartiles():
@@ -19,6 +19,14 @@ def test_ratio_is_taken_round_by_round():
     """The second round ran on a machine three times slower; the ratio does not show it."""
     found = ratio([10.0, 30.0, 10.0], [5.0, 15.0, 5.0])
     assert (found.low, found.median, found.high) == (2.0, 2.0, 2.0)
+
+
+def test_each_round_starts_with_another():
+    asked, told = [], []
+    found = in_turn("abc", 2, lambda name: asked.append(name) or len(asked), told.append)
+    assert "".join(asked) == "abcbca"
+    assert found == {"a": [1, 6], "b": [2, 4], "c": [3, 5]}
+    assert told == ["round 1 of 2", "round 2 of 2"]
 
 
 def test_ratio_leaves_out_rounds_that_one_of_them_missed():
