@@ -12,7 +12,11 @@ from tests.support.rules import apply, check_miss, check_neighbours, check_rule,
 from tests.support.run import run_ort
 
 NOISE = {"atol": 1e-5, "rtol": 1e-4}
-SIZES = [{"b": 2, "s": 4, "t": 5}, {"b": 1, "s": 1, "t": 3}, {"b": 3, "s": 3, "t": 3}]
+SIZES = [
+    {"b": 2, "s": 4, "t": 5, "d": 6, "e": 6},
+    {"b": 1, "s": 1, "t": 3, "d": 3, "e": 3},
+    {"b": 3, "s": 3, "t": 3, "d": 9, "e": 9},
+]
 Q, K, V = "float[b,3,s,8] q", "float[b,3,t,8] k", "float[b,3,t,6] v"
 Y = "float[b,3,s,6] y"
 FLAT = ("float[b,s,24] q", "float[b,t,24] k", "float[b,t,18] v", "float[b,s,18] y")
@@ -86,6 +90,14 @@ CASES: dict[str, tuple[ir.Model, dict[str, int]]] = {
     "flat and causal": (
         attention(*FLAT, attributes=f"{FLAT_HEADS}, is_causal = 1"),
         total(BASE, {"Reshape": 4, "Transpose": 4, "Add": 1, "Where": 1}, RANGES),
+    ),
+    "flat, values of unknown width": (
+        attention(*FLAT[:2], "float[b,t,d] v", "float[b,s,e] y", attributes=FLAT_HEADS),
+        total(BASE, {"Reshape": 4, "Transpose": 4}),
+    ),
+    "heads of unknown width": (
+        attention("float[b,3,s,d] q", "float[b,3,t,d] k", attributes="scale = 0.3"),
+        BASE,
     ),
     "grouped": (
         attention("float[b,6,s,8] q", y="float[b,6,s,6] y"),
@@ -205,14 +217,26 @@ def test_a_constant_mask_that_leaves_each_query_a_key_needs_no_guard(mask):
     check_rule(ATTENTION, given, expected, dims={"b": 2}, **NOISE)
 
 
+def test_a_causal_mask_of_known_lengths_lets_keys_of_before_through():
+    given = attention(
+        "float[b,3,4,8] q", "float[b,3,4,8] k", "float[b,3,4,6] v", "float[b,3,4,6] y",
+        more=", float[b,3,2,8] pk, float[b,3,2,6] pv", names=", , pk, pv",
+        attributes="is_causal = 1", results=", float[b,3,6,8] nk, float[b,3,6,6] nv",
+        outputs=", nk, nv",
+    )  # fmt: skip
+    expected = total(BASE, {"Where": 1, "Add": 1, "Concat": 2})
+    check_rule(ATTENTION, given, expected, dims={"b": 2}, **NOISE)
+
+
+@pytest.mark.parametrize("shape", [(4, 5), (1, 4, 5)])
 @pytest.mark.parametrize("axis", [0, 1])
-def test_a_constant_mask_that_leaves_a_query_no_key_needs_a_guard(axis):
+def test_a_constant_mask_that_leaves_a_query_no_key_needs_a_guard(axis, shape):
     """Only a row without any key does, no column."""
     mask = np.zeros((4, 5), np.float32)
     mask[1 if axis else slice(None), slice(None) if axis else 1] = -np.inf
     given = attention(
         "float[b,3,4,8] q", "float[b,3,5,8] k", "float[b,3,5,6] v", "float[b,3,4,6] y",
-        names=", m", m=mask,
+        names=", m", m=mask.reshape(shape),
     )  # fmt: skip
     expected = total(BASE, {"Add": 1}, GUARD if axis else {})
     check_rule(ATTENTION, given, expected, dims={"b": 2}, **NOISE)
@@ -271,6 +295,16 @@ def test_a_finite_mask_that_is_computed_needs_no_guard():
         ("c = Where(m, low, inf) e = Unsqueeze(c, second) w = Neg(e)", True),
         ("c = Where(m, n, zero) w = Unsqueeze(c, second)", True),
         ("c = Where(m, zero, n) w = Unsqueeze(c, second)", True),
+        ("c = Where(m, zero, some) w = Unsqueeze(c, second)", True),
+        ("c = Where(m, zero, low) w = Cast<to = 1>(c)", False),
+        ("c = Where(m, zero, low) w = Reshape(c, all)", False),
+        ("c = Where(m, zero, low) w = Expand(c, all)", False),
+        ("c = Where(m, zero, low) u = Unsqueeze(c, second) w = Squeeze(u, second)", False),
+        ("c = Where(m, zero, low) w = Slice(c, none, fourth, second)", False),
+        ("c = Where(m, zero, low) h = Cast<to = 10>(c) w = Cast<to = 1>(h)", True),
+        ("c = Where(m, one, zero) w = Cast<to = 9>(c)", True),
+        ("c = Where(m, m, no) w = Unsqueeze(c, second)", True),
+        ("c = Where(m, yes, no) w = Unsqueeze(c, second)", True),
     ],
 )
 def test_a_mask_is_as_finite_as_what_it_was_moved_from(lines, needs_guard):
@@ -280,6 +314,13 @@ def test_a_mask_is_as_finite_as_what_it_was_moved_from(lines, needs_guard):
         zero=np.float32(0),
         low=np.float32(-3e38),
         inf=np.float32(-np.inf),
+        some=np.float32([[0.0], [-np.inf], [0.0], [0.0]]),
+        yes=np.array(True),
+        no=np.array(False),
+        one=np.float32(1),
+        all=np.int64([2, 3, 4, 4]),
+        none=np.int64([0]),
+        fourth=np.int64([4]),
         second=np.int64([1]),
     )
     apply(ATTENTION, given)
@@ -328,6 +369,14 @@ def test_half_precision():
             "its keys are an output, without any of before",
         ),
         (
+            attention(results=", float[b,3,t,8] nk", outputs=", nk"),
+            "its keys are an output, without any of before",
+        ),
+        (
+            attention("float[1,b,3,s,8] q", "float[1,b,3,t,8] k", "float[1,b,3,t,6] v"),
+            "the rank of query, key or value is not known",
+        ),
+        (
             attention("float[b,h,s,8] q", y="float[b,h,s,6] y"),
             "its number of heads is not known",
         ),
@@ -353,6 +402,8 @@ def test_half_precision():
     ids=[
         "scores",
         "keys",
+        "keys without values",
+        "rank",
         "heads",
         "two",
         "keys alone",

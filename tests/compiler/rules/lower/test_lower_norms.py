@@ -52,6 +52,14 @@ def test_rms_norm_of_halves_computes_in_singles():
     check_rule(RMS_NORM, given, {**RMS, "Cast": 2}, dims=SIZES, **HALF)
 
 
+def test_rms_norm_computes_in_what_it_says():
+    given = model(
+        "g (float[b,s,5] x) => (float[b,s,5] y) { y = RMSNormalization<stash_type = 11>(x, w) }",
+        w=normal(5),
+    )
+    check_rule(RMS_NORM, given, {**RMS, "Cast": 2}, dims=SIZES, **EXACT)
+
+
 def rotary(x: str, tables: str, attributes: str = "", positions: str = ""):
     more, name = (", int64[b,s] p", ", p") if positions else ("", "")
     shown = f"<{attributes}>" if attributes else ""

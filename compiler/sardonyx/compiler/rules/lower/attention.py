@@ -35,8 +35,8 @@ def _by_products(op: Builder, m: Match) -> Sequence[ir.Value]:
     if bias is not None:
         scores = op.Add(scores, bias)
     y = op.MatMul(_softmax(op, m, scores), _spread(op, value, is_grouped))
-    if bias is not None and _may_exclude_all(m.mask):
-        visible = op.Greater(op.ReduceMax(bias, np.array([-1], np.int64), keepdims=1), -_INF)
+    if _may_exclude_all(m.mask):
+        visible = op.Greater(op.ReduceMax(bias, np.array([-1], np.int64)), -_INF)
         y = op.Where(visible, y, op.CastLike(0.0, y))
     made = [_joined(op, m, y, heads), key, value]
     return made[: len(m.attention.node.outputs)]
@@ -54,12 +54,14 @@ def _heads(m: Match) -> tuple[int, ...]:
 
 
 def _head_counts(m: Match) -> tuple[int, int]:
+    """Return the heads of query and key; 1 where an axis has as many of both, 0 if not known."""
     if len(m.q.shape) == 3:
         return m.attention.q_num_heads or 0, m.attention.kv_num_heads or 0
-    counts = [x.shape[1] if isinstance(x.shape[1], int) else -1 for x in (m.q, m.k)]
-    if counts == [-1, -1] and m.q.shape[1] == m.k.shape[1]:
-        return -1, -1
-    return counts[0] if -1 not in counts else 0, counts[1]
+    of_query, of_key = m.q.shape[1], m.k.shape[1]
+    if of_query == of_key:
+        return 1, 1
+    is_known = isinstance(of_query, int) and isinstance(of_key, int)
+    return (of_query, of_key) if is_known else (0, 0)
 
 
 def _split(op: Builder, x: ir.Value, heads: tuple[int, ...]) -> ir.Value:
@@ -72,8 +74,9 @@ def _split(op: Builder, x: ir.Value, heads: tuple[int, ...]) -> ir.Value:
 
 def _of_each(x: ir.Value, heads: tuple[int, ...]) -> int:
     """Return the last axis of a value divided among heads; -1, which wants elements, if unknown."""
-    last, count = x.shape[-1] if x.shape is not None else None, math.prod(heads)
-    return last // count if isinstance(last, int) and count > 0 else -1
+    assert x.shape is not None
+    last = x.shape[-1]
+    return last // math.prod(heads) if isinstance(last, int) else -1
 
 
 def _grouped(op: Builder, x: ir.Value, heads: tuple[int, ...]) -> ir.Value:
@@ -92,7 +95,8 @@ def _spread(op: Builder, x: ir.Value, is_grouped: bool) -> ir.Value:
 
 
 def _transposed(op: Builder, x: ir.Value) -> ir.Value:
-    rank = len(x.shape) if x.shape is not None else 4
+    assert x.shape is not None
+    rank = len(x.shape)
     made: ir.Value = op.Transpose(x, perm=[*range(rank - 2), rank - 1, rank - 2])
     return made
 
@@ -114,8 +118,7 @@ def _joined(op: Builder, m: Match, y: ir.Value, heads: tuple[int, ...]) -> ir.Va
         inner = range(1, 1 + len(heads))
         last = 1 + len(heads)
         rows = op.Transpose(y, perm=[0, last, *inner, last + 1])
-        size = _of_each(m.v, heads[:1])
-        width = size * math.prod(heads) if size > 0 else -1
+        width = m.v.shape[-1] * math.prod(heads[1:]) if isinstance(m.v.shape[-1], int) else -1
         made = op.Reshape(rows, np.array([0, 0, width], np.int64))
     elif len(heads) == 2:
         made = op.Reshape(y, np.array([0, math.prod(heads), -1, m.v.shape[-1]], np.int64))
@@ -128,7 +131,7 @@ def _joined(op: Builder, m: Match, y: ir.Value, heads: tuple[int, ...]) -> ir.Va
 def _scale(m: Match) -> float:
     if m.attention.scale is not None:
         return float(m.attention.scale)
-    return 1 / math.sqrt(_size(m) or 1)
+    return 1 / math.sqrt(_size(m))
 
 
 def _size(m: Match) -> int:
@@ -136,7 +139,7 @@ def _size(m: Match) -> int:
     last = m.q.shape[-1]
     if not isinstance(last, int):
         return 0
-    return last if len(m.q.shape) == 4 else last // max(_head_counts(m)[0], 1)
+    return last if len(m.q.shape) == 4 else last // _head_counts(m)[0]
 
 
 def _softmax(op: Builder, m: Match, scores: ir.Value) -> ir.Value:
@@ -161,9 +164,7 @@ def _bias(op: Builder, m: Match, key: ir.Value, heads: tuple[int, ...]) -> ir.Va
     if not parts:
         return None
     whole: ir.Value = parts[0] if len(parts) == 1 else op.Add(*parts)
-    if len(heads) == 2 and whole.shape is not None and len(whole.shape) > 2:
-        whole = _mask_of_groups(op, whole, heads)
-    return whole
+    return _mask_of_groups(op, whole, heads) if len(heads) == 2 else whole
 
 
 def _additive(op: Builder, m: Match, allowed: ir.Value) -> ir.Value:
@@ -175,6 +176,8 @@ def _additive(op: Builder, m: Match, allowed: ir.Value) -> ir.Value:
 def _mask_of_groups(op: Builder, mask: ir.Value, heads: tuple[int, ...]) -> ir.Value:
     """[.., H or 1, S, T] -> [.., key heads or 1, queries of each or 1, S, T]."""
     assert mask.shape is not None
+    if len(mask.shape) <= 2:
+        return mask
     made: ir.Value
     if mask.shape[-3] == 1:
         made = op.Unsqueeze(mask, np.array([-3], np.int64))
@@ -215,13 +218,22 @@ def _may_exclude_all(mask: ir.Value | None) -> bool:
     if array is not None:
         visible = array if array.dtype == np.bool_ else array > -_INF
         return not visible.any(axis=-1).all()
+    dtypes = {mask.dtype}
     while (step := made_by(mask, *_KEEPS_NUMBERS)) is not None:
         mask = step.inputs[0]
+        dtypes.add(mask.dtype if mask is not None else None)
     maker = made_by(mask, "Where")
-    if maker is None or maker.outputs[0].dtype == ir.DataType.BOOL:
-        return True
-    branches = [constants.array(value) for value in maker.inputs[1:]]
-    return not all(b is not None and np.isfinite(b).all() for b in branches)
+    branches = maker.inputs[1:] if maker is not None else [None]
+    return not all(_is_finite(branch, dtype) for branch in branches for dtype in dtypes)
+
+
+def _is_finite(value: ir.Value | None, dtype: ir.DataType | None) -> bool:
+    """Say whether a value is a constant of numbers that are finite in a floating-point type too."""
+    array = constants.array(value)
+    if array is None or dtype is None or not dtype.is_floating_point():
+        return False
+    with np.errstate(over="ignore"):
+        return bool(np.isfinite(array.astype(dtype.numpy())).all())
 
 
 # --- what is not written out -----------------------------------------------------------------

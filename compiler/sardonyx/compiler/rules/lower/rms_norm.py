@@ -11,12 +11,12 @@ from sardonyx.compiler.rewrite import Match, No, no, rule
 
 def _by_mean_square(op: Builder, m: Match) -> ir.Value:
     """RMSNormalization(x) is x / sqrt(mean(x^2) + epsilon) * scale."""
-    computed = ir.DataType(m.norm.stash_type or ir.DataType.FLOAT)
+    computed = ir.DataType(m.norm.stash_type)
     is_narrow = m.x.dtype not in {computed, ir.DataType.DOUBLE}
     x = op.Cast(m.x, to=computed) if is_narrow else m.x
     rank = len(m.x.shape)
     axes = np.arange(m.norm.axis % rank - rank, 0, dtype=np.int64)
-    mean = op.ReduceMean(op.Pow(x, 2.0), axes, keepdims=1)
+    mean = op.ReduceMean(op.Pow(x, 2.0), axes)
     normal = op.Div(x, op.Sqrt(op.Add(mean, float(m.norm.epsilon))))
     made: ir.Value = op.Mul(op.Cast(normal, to=m.x.dtype) if is_narrow else normal, m.scale)
     return made

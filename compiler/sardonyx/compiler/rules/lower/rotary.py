@@ -13,7 +13,7 @@ _LAST = np.array([-1], np.int64)
 
 def _by_rotation(op: Builder, m: Match) -> ir.Value:
     """RotaryEmbedding turns each pair (a, b) into (a cos - b sin, a sin + b cos)."""
-    heads, size = m.rope.num_heads or 0, _size(m)
+    heads, size = m.rope.num_heads, _size(m)
     rotated = m.rope.rotary_embedding_dim or size
     x, after = m.x, np.array([1 if len(m.x.shape) == 4 else 2], np.int64)
     if len(x.shape) == 3:
@@ -23,7 +23,7 @@ def _by_rotation(op: Builder, m: Match) -> ir.Value:
         x, rest = op.Split(x, np.array([rotated, size - rotated], np.int64), axis=-1, outputs=2)
     tables = [m.cos, m.sin]
     if m.positions is not None:
-        tables = [op.Gather(table, m.positions, axis=0) for table in tables]
+        tables = [op.Gather(table, m.positions) for table in tables]
     cos, sin = (op.Unsqueeze(table, after) for table in tables)
     turned = _interleaved(op, x, cos, sin) if m.rope.interleaved else _halves(op, x, cos, sin)
     whole = turned if rest is None else op.Concat(turned, rest, axis=-1)
@@ -65,7 +65,7 @@ def _size(m: Match) -> int:
 
 
 def _is_known(m: Match) -> bool | No:
-    if m.x.shape is None or len(m.x.shape) not in (3, 4):
+    if m.x.shape is None or len(m.x.shape) not in {3, 4}:
         return no("its rank is not known to be 3 or 4", m.x)
     return _size(m) > 0 or no("the size of its heads is not known", m.x)
 
