@@ -112,6 +112,21 @@ def test_a_size_that_only_the_caller_knows_stays_where_there_may_be_no_elements(
         assert y.shape == (count, 3, 2)
 
 
+@pytest.mark.parametrize("sizes", [(0, 0), (0, 3), (2, 0), (2, 3)])
+def test_a_declared_size_is_not_left_open_beside_another_that_may_be_none(sizes):
+    given = model(
+        """g (float[batch,2,seq,3] x) => (float[b,r,c] y) {
+            b = Shape<start = 0, end = 1>(x) s = Shape<start = 2, end = 3>(x)
+            t = Concat<axis = 0>(b, s, i6) y = Reshape<allowzero = 1>(x, t)
+        }""",
+        i6=np.array([6]),
+    )
+    after = clone(given)
+    PassManager(Editor(after, Types.inferred(after)), level=2).run([ROUND])
+    (y,) = run_ort(after, {"x": normal(sizes[0], 2, sizes[1], 3)})
+    assert y.shape == (*sizes, 6)
+
+
 def test_a_size_that_only_the_caller_knows_may_be_left_open_beside_numbers():
     given = model(
         """g (float[4,6] x, int64[1] rows) => (float[r,c] y) {

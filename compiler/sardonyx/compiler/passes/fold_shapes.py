@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import itertools
-import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -42,13 +41,12 @@ class FoldShapes(Pass):
         """Fold the elements first, then the operators that read shapes."""
         sites: _SITES = {}
         origins = _declared_symbols(editor.model.graph)
-        declared = {s for v in editor.model.graph.inputs for s in _symbols(v.shape or ())}
         for graph in graphs_in(editor.model.graph):
             for node in list(graph):
                 if node.graph is None:
                     continue
                 if node.op_type == "Reshape" and not node.domain:
-                    _fold_reshape(node, editor, declared, sites)
+                    _fold_reshape(node, editor, sites)
                 elif node.op_type == "Expand" and not node.domain:
                     _fold_expand(node, editor, sites)
                 if node.graph is not None:
@@ -157,12 +155,12 @@ def _reads_shape_of(node: ir.Node, source: ir.Value) -> bool:
     return step is not None and step.op_type == "Shape" and step.inputs[0] is source
 
 
-def _fold_reshape(node: ir.Node, editor: Editor, declared: set[str], sites: _SITES) -> None:
+def _fold_reshape(node: ir.Node, editor: Editor, sites: _SITES) -> None:
     """Reshape to [batch, seq, 12, 64] becomes Reshape to [0, 0, 12, 64] where the operand has them.
 
     A zero copies the operand's dimension at the same place, and one remaining symbol may be -1
-    unless one of the copied dimensions may be 0, for which it is the model's own arithmetic that
-    has to say what remains.
+    beside numbers. Beside a copied symbol it may not: where that is 0, it is the model's own
+    arithmetic that has to say what remains.
     """
     data, shape = node.inputs[0], node.inputs[1]
     if data is None or shape is None or constants.is_constant(shape) or data.shape is None:
@@ -176,7 +174,7 @@ def _fold_reshape(node: ir.Node, editor: Editor, declared: set[str], sites: _SIT
     if len(unknown) > 1 or (unknown and -1 in target):
         return
     copied = [data.shape[i] for i, t in enumerate(target) if t == 0 and i < len(data.shape)]
-    if unknown and not _may_be_open(elements[unknown[0]], copied, declared):
+    if unknown and not all(isinstance(dim, int) and dim > 0 for dim in copied):
         return
     folded = [-1 if t is None else t for t in target]
     built = editor.builder()
@@ -187,27 +185,6 @@ def _fold_reshape(node: ir.Node, editor: Editor, declared: set[str], sites: _SIT
         return
     editor.replace(node.outputs, [made], built, "fold_shapes")
     sites.setdefault("reshape", []).append(node.op_type)
-
-
-def _may_be_open(rest: Dim, copied: Sequence[Dim], declared: set[str]) -> bool:
-    """Say whether a dimension is what remains when the others are taken off."""
-    if all(isinstance(dim, int) for dim in copied):
-        return 0 not in copied
-    return all(_is_positive(dim, declared) for dim in (rest, *copied))
-
-
-def _is_positive(dim: Dim, declared: set[str]) -> bool:
-    """Say whether a dimension is a sum or product of numbers and dimensions of inputs."""
-    if isinstance(dim, int):
-        return dim > 0
-    is_sum = re.fullmatch(r"[\w.+* ]+", str(dim.value)) is not None
-    return is_sum and dim.free_symbols() <= declared
-
-
-def _symbols(dims: Iterable[Dim]) -> Iterator[str]:
-    for dim in dims:
-        if isinstance(dim, ir.SymbolicDim) and dim.value is not None:
-            yield from dim.free_symbols()
 
 
 def _copy_or_number(index: int, element: Dim, data: ir.Shape) -> int | None:
