@@ -5,7 +5,7 @@ from __future__ import annotations
 import onnx_ir as ir
 import pytest
 
-from sardonyx.compiler.rules.producers import is_operator, made_by, operator
+from sardonyx.compiler.rules.producers import before, is_operator, made_by, operator
 from tests.support.models import model
 
 TEXT = """g (float[n,4] x) => (y, z) {
@@ -37,3 +37,10 @@ def test_an_operator_of_another_domain_is_another_one(values):
     assert not is_operator(foreign, "Neg")
     assert is_operator(values["y"].producer(), "Neg")
     assert operator(values["q"]) is values["q"].producer()
+
+
+def test_the_node_before_another_one(values):
+    split = values["p"].producer()
+    assert before(split, "Relu", "Neg") is values["a"].producer()
+    assert before(split, "Neg") is None
+    assert before(None, "Relu") is None

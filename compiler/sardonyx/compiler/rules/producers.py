@@ -22,3 +22,8 @@ def made_by(value: ir.Value | None, *op_types: str) -> ir.Node | None:
     """Return the node that makes a value as its first output, if it is one of these operators."""
     node = value.producer() if value is not None else None
     return node if is_operator(node, *op_types) and value is node.outputs[0] else None
+
+
+def before(node: ir.Node | None, *op_types: str) -> ir.Node | None:
+    """Return the node that makes the first operand of another one, if it is one of these."""
+    return made_by(node.inputs[0], *op_types) if node is not None else None

@@ -160,6 +160,12 @@ def test_heads_that_are_folded_otherwise():
     check_miss(ATTENTION_OF_JOINED_HEADS, _with_batch_four(given), reason)
 
 
+def test_heads_that_are_folded_to_a_shape_that_is_not_known():
+    given = length_first(("Reshape(q, folded)", "Reshape(q, to)"), ("12] q", "12] q, int64[n] to"))
+    reason = "the query does not come from a split of heads alone"
+    check_miss(ATTENTION_OF_JOINED_HEADS, given, reason)
+
+
 def _with_batch_four(given):
     """A batch of eight: [4, 8, ...] is not eight sequences of four heads."""
     for value in (*given.graph.inputs, *given.graph.outputs):

@@ -159,6 +159,30 @@ def test_refuses_with_a_reason(body, dims, shape, reason):
     check_miss(ROTARY_PAIRS, given, reason)
 
 
+def test_pieces_that_are_put_together_in_another_shape():
+    stack = STACK.replace("Unsqueeze(l, end)", "Reshape(l, swapped)")
+    stack = stack.replace("Unsqueeze(m, end)", "Reshape(m, swapped)")
+    text = f"g (float[2,5,4,6] x) => (float[2,4,5,6] y) {{ {EVERY_OTHER} {TURN} {stack} {FOLD} }}"
+    given = model(text, **NUMBERS, swapped=np.array([2, 4, 5, 3, 1]), **angles(1, 5, 1, 3))
+    check_miss(ROTARY_PAIRS, given, "what is turned is not put together as it was taken apart")
+
+
+def test_a_piece_of_what_has_an_unknown_rank():
+    body = PICKED.replace("b = Gather<axis = 4>(p", "w = own.Other(p) b = Gather<axis = 4>(w")
+    stack = STACK.replace("Unsqueeze(l, end)", "Reshape(l, column)")
+    stack = stack.replace("Unsqueeze(m, end)", "Reshape(m, column)")
+    shapes = {"column": np.array([2, 5, 4, 3, 1])}
+    given = rotary(body + TURN + stack + FOLD, "2,5,4,6", **shapes, **angles(1, 5, 1, 3))
+    check_miss(ROTARY_PAIRS, given, "what is turned is not put together as it was taken apart")
+
+
+def test_pieces_that_are_made_of_nothing():
+    value = "Constant<value = float[1,1,1,2] {1.0, 2.0}>()"
+    text = f"""g (float[1,2] cos, float[1,2] sin) => (float[1,1,1,4] y) {{
+        a = {value} b = {value.replace("1.0", "3.0")} {TURN} y = Concat<axis = -1>(l, m) }}"""
+    check_rule(ROTARY_PAIRS, model(text), {**ROTATED, "Concat": 1, "Unsqueeze": 2}, **NOISE)
+
+
 def test_cosines_for_positions_and_sines_for_heads():
     body = CUT + TURN + "y = Concat<axis = -1>(l, m)"
     cos, sin = angles(1, 1, 5, 3)["cos"], angles(1, 5, 1, 3)["sin"]

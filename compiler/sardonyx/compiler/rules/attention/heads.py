@@ -12,9 +12,10 @@ from sardonyx.compiler.ir import constants
 from sardonyx.compiler.ir.builder import Builder
 from sardonyx.compiler.ir.signature import Attributes
 from sardonyx.compiler.rewrite import Match, No, no, rest, rule
-from sardonyx.compiler.rules.attention.reading import is_same_dim, only_read_by
+from sardonyx.compiler.rules.attention.parts import last_dim
+from sardonyx.compiler.rules.attention.reading import dims_of, only_read_by
 from sardonyx.compiler.rules.canonical_identity import has_same_dims
-from sardonyx.compiler.rules.producers import made_by, operator
+from sardonyx.compiler.rules.producers import before, made_by, operator
 
 _PARTING = {(0, 2, 1, 3): False, (1, 2, 0, 3): True}
 """Transposes to [batch, heads, length, size], and whether length is first before them."""
@@ -43,24 +44,20 @@ class Parted:
         if self.cut is not None:
             start, stop = (np.array([at], dtype=np.int64) for at in self.cut)
             made = op.Slice(made, start, stop, np.array([3], dtype=np.int64))
-        if len(_dims(made)) == 4:
+        if len(dims_of(made)) == 4:
             made = op.Reshape(made, np.array([0, 0, width], dtype=np.int64))
         return op.Transpose(made, perm=[1, 0, 2]) if self.is_length_first else made
 
 
-def _dims(value: ir.Value) -> list[int | ir.SymbolicDim]:
-    return list(value.shape or ())
-
-
-def _parted(value: ir.Value) -> Parted | None:
+def _parted(value: ir.Value | None) -> Parted | None:
     """Find what heads were parted of; only data was moved since."""
     node = operator(value)
-    if node is None:
+    if value is None or node is None:
         return None
     if node.op_type == "Transpose":
-        source, perm = node.inputs[0], Attributes(node).perm
-        known = source is not None and perm in _PARTING
-        return Parted(source, _PARTING[perm]) if source is not None and known else None
+        source, is_length_first = node.inputs[0], _PARTING.get(Attributes(node).perm)
+        assert source is not None  # An operand that no Transpose lacks.
+        return Parted(source, is_length_first) if is_length_first is not None else None
     if node.op_type in {"Slice", "Split"}:
         return _parted_then_cut(value, node)
     return _folded_then_parted(node) if node.op_type == "Reshape" else None
@@ -68,8 +65,8 @@ def _parted(value: ir.Value) -> Parted | None:
 
 def _parted_then_cut(value: ir.Value, node: ir.Node) -> Parted | None:
     """Read a piece of the last axis: query, key and value of one head may lie side by side."""
-    (whole, *_) = node.inputs
-    found = _parted(whole) if whole is not None and made_by(whole, "Transpose") else None
+    whole = node.inputs[0]
+    found = _parted(whole) if made_by(whole, "Transpose") else None
     cut = _slice(node) if node.op_type == "Slice" else _piece(value, node)
     return replace(found, cut=cut) if found is not None and cut is not None else None
 
@@ -84,10 +81,10 @@ def _slice(node: ir.Node) -> tuple[int, int] | None:
 
 
 def _piece(value: ir.Value, node: ir.Node) -> tuple[int, int] | None:
-    lengths = [_dims(output)[-1] if output.shape else None for output in node.outputs]
-    if Attributes(node).axis not in {-1, 3} or not all(isinstance(n, int) for n in lengths):
+    lengths = [last_dim(output) for output in node.outputs]
+    if Attributes(node).axis not in {-1, 3} or None in lengths:
         return None
-    ends = [0, *itertools.accumulate(n for n in lengths if isinstance(n, int))]
+    ends = [0, *itertools.accumulate(n for n in lengths if n is not None)]
     index = list(node.outputs).index(value)
     return ends[index], ends[index + 1]
 
@@ -95,29 +92,31 @@ def _piece(value: ir.Value, node: ir.Node) -> tuple[int, int] | None:
 def _folded_then_parted(node: ir.Node) -> Parted | None:
     """Read PyTorch's MultiheadAttention: [L, N * H, D] of [L, N, H * D], transposed and parted."""
     swap = made_by(node.inputs[0], "Transpose")
-    fold = made_by(swap.inputs[0], "Reshape") if swap is not None else None
-    source = fold.inputs[0] if fold is not None else None
-    if swap is None or fold is None or source is None or Attributes(swap).perm != (1, 0, 2):
+    fold = before(swap, "Reshape")
+    if fold is None:
         return None
-    before, folded, after = _dims(source), _dims(fold.outputs[0]), _dims(node.outputs[0])
-    if len(after) != 4 or len(before) < 3:
+    assert swap is not None
+    source = fold.inputs[0]
+    assert source is not None
+    folded, after = dims_of(fold.outputs[0]), dims_of(node.outputs[0])
+    is_swap = Attributes(swap).perm == (1, 0, 2)
+    if not is_swap or len(after) != 4 or not has_same_dims([*folded[:1], *folded[2:]], after[2:]):
         return None
     batch, heads, length, size = after
-    is_parted = has_same_dims(before, [length, batch, heads, size])
+    is_parted = has_same_dims(dims_of(source), [length, batch, heads, size])
     is_joined = (
         isinstance(heads, int)
         and isinstance(size, int)
-        and has_same_dims(before, [length, batch, heads * size])
+        and has_same_dims(dims_of(source), [length, batch, heads * size])
     )
-    keeps_length = is_same_dim(folded[0], length) and is_same_dim(folded[-1], size)
-    return Parted(source, True) if keeps_length and (is_parted or is_joined) else None
+    return Parted(source, True) if is_parted or is_joined else None
 
 
 def _without_transposes(op: Builder, m: Match) -> dict[ir.Value, ir.Value]:
     """ONNX's Attention parts the last axis into heads by itself, and joins them again."""
     operands = []
     for value in (m.query, m.key, m.content):
-        found, (_, heads, _, size) = _parted(value), _dims(value)
+        found, (_, heads, _, size) = _parted(value), dims_of(value)
         assert found is not None  # The guard asked for it.
         assert isinstance(heads, int)
         assert isinstance(size, int)
@@ -133,7 +132,7 @@ def _without_transposes(op: Builder, m: Match) -> dict[ir.Value, ir.Value]:
     joined, *caches = found if isinstance(found, tuple) else (found,)
     if _JOINING[m.swap.perm]:
         joined = op.Transpose(joined, perm=[1, 0, 2])
-    if has_same_dims(_dims(joined), _dims(m.root.outputs[0])):
+    if has_same_dims(dims_of(joined), dims_of(m.root.outputs[0])):
         made: ir.Value = joined
     else:
         made = op.Reshape(joined, m.shape, attributes=m.join)
@@ -155,7 +154,7 @@ def _is_parted(m: Match) -> bool | No:
     for what, value in (("query", m.query), ("key", m.key), ("value", m.content)):
         if _parted(value) is None:
             return no(f"the {what} does not come from a split of heads alone", value)
-        dims = _dims(value)
+        dims = dims_of(value)
         if len(dims) != 4 or not isinstance(dims[1], int) or not isinstance(dims[3], int):
             return no(f"the heads of the {what} and their size are not known", value)
     return _joins_heads(m)
@@ -163,13 +162,13 @@ def _is_parted(m: Match) -> bool | No:
 
 def _joins_heads(m: Match) -> bool | No:
     """Accept a Reshape whose zeros, if any, copy the first two dimensions."""
-    first, second, heads, size = _dims(m.transposed)
+    first, second, heads, size = dims_of(m.transposed)
     if isinstance(heads, int) and isinstance(size, int):
         joined = [first, second, heads * size]
-        if has_same_dims(_dims(m.root.outputs[0]), joined):
+        if has_same_dims(dims_of(m.root.outputs[0]), joined):
             return True
     numbers = constants.array(m.shape)
-    if numbers is None or m.join.allowzero or np.any(numbers[2:] == 0):
+    if numbers is None or np.any(numbers[2:] == 0):
         return no("what joins the heads is no plain Reshape", m.root.outputs[0])
     return True
 

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import onnx_ir as ir
 
 from sardonyx.compiler.ir.builder import Builder
 from sardonyx.compiler.ir.signature import Attributes
 from sardonyx.compiler.rewrite import No, no
-from sardonyx.compiler.rules.attention.reading import Dims, is_same_dim, number
+from sardonyx.compiler.rules.attention.reading import (
+    Dims,
+    dims_of,
+    is_same_dim,
+    number,
+    swaps_rows,
+)
 from sardonyx.compiler.rules.canonical_identity import has_same_dims
-from sardonyx.compiler.rules.producers import made_by
+from sardonyx.compiler.rules.producers import before, made_by
 
 
 @dataclass(frozen=True)
@@ -20,13 +26,13 @@ class Operand:
 
     Attributes:
         value: The tensor in the graph.
-        perm: The transpose that makes it [..., rows, size]; None for none.
+        perm: The transpose that makes it [..., rows, size].
         scale: What it is multiplied by.
         dims: Its dimensions after the transpose.
     """
 
     value: ir.Value
-    perm: tuple[int, ...] | None
+    perm: tuple[int, ...]
     scale: float
     dims: Dims
 
@@ -37,7 +43,7 @@ class Operand:
 
     def build(self, op: Builder) -> ir.Value:
         """Return the operand, not scaled, with its axes in order."""
-        if self.perm is None:
+        if self.perm == tuple(range(self.rank)):
             return self.value
         made: ir.Value = op.Transpose(self.value, perm=self.perm)
         return made
@@ -54,8 +60,6 @@ def read_operand(value: ir.Value, *, is_transposed: bool = False) -> Operand | N
     found = Operand(value, tuple(perm), 1.0, tuple(value.shape[axis] for axis in perm))
     while (simpler := _peel(found)) is not None:
         found = simpler
-    if found.perm == tuple(range(rank)):
-        return Operand(found.value, None, found.scale, found.dims)
     return found
 
 
@@ -76,7 +80,8 @@ def _peel_scale(operand: Operand, node: ir.Node) -> Operand | None:
     if node.op_type == "Mul" and number(a) is not None:
         a, b = b, a
     factor = number(b)
-    if a is None or a.shape is None or not factor or len(a.shape) != operand.rank:
+    assert a is not None  # An operand that neither operator lacks.
+    if not factor or len(dims_of(a)) != operand.rank:
         return None
     scale = operand.scale * (1 / factor if node.op_type == "Div" else factor)
     return Operand(a, operand.perm, scale, operand.dims)
@@ -84,9 +89,9 @@ def _peel_scale(operand: Operand, node: ir.Node) -> Operand | None:
 
 def _peel_transpose(operand: Operand, node: ir.Node) -> Operand | None:
     """Take a Transpose off where the axes are out of order: two transposes are one or none."""
-    inner, outer = Attributes(node).perm, operand.perm
-    (value, *_) = node.inputs
-    if value is None or inner is None or outer is None or outer == tuple(range(operand.rank)):
+    inner, outer, value = Attributes(node).perm, operand.perm, node.inputs[0]
+    assert value is not None  # An operand that no Transpose lacks.
+    if inner is None or outer == tuple(range(operand.rank)):
         return None
     return Operand(value, tuple(inner[axis] for axis in outer), operand.scale, operand.dims)
 
@@ -94,42 +99,36 @@ def _peel_transpose(operand: Operand, node: ir.Node) -> Operand | None:
 def _peel_folded_transpose(operand: Operand, node: ir.Node) -> Operand | None:
     """Reshape(Transpose(Reshape(x))) on the last two axes, with the outer axes folded, is one."""
     swap = made_by(node.inputs[0], "Transpose")
-    fold = made_by(swap.inputs[0], "Reshape") if swap is not None else None
-    value = fold.inputs[0] if fold is not None else None
-    rank = operand.rank
-    swapped = (*range(rank - 2), rank - 1, rank - 2)
-    if swap is None or value is None or value.shape is None or operand.perm != swapped:
+    fold = before(swap, "Reshape")
+    if fold is None:
         return None
-    perm = Attributes(swap).perm
-    inner_rank = len(perm or ())
-    if perm != (*range(inner_rank - 2), inner_rank - 1, inner_rank - 2):
+    assert swap is not None
+    value = fold.inputs[0]
+    assert value is not None
+    if not swaps_rows(operand.perm) or not swaps_rows(Attributes(swap).perm):
         return None
-    folded = fold.outputs[0].shape if fold is not None else None
-    if folded is None or not has_same_dims(tuple(folded)[-2:], tuple(value.shape)[-2:]):
+    if not has_same_dims(dims_of(fold.outputs[0])[-2:], dims_of(value)[-2:]):
         return None
-    if not has_same_dims(tuple(value.shape), operand.dims):
+    if not has_same_dims(dims_of(value), operand.dims):
         return None
-    return Operand(value, tuple(range(rank)), operand.scale, operand.dims)
+    return Operand(value, tuple(range(operand.rank)), operand.scale, operand.dims)
 
 
 def unfolded(operand: Operand) -> Operand | None:
     """Return what [B * H, rows, size] was reshaped from, [B, H, rows, size]; None if it was not."""
     node = made_by(operand.value, "Reshape")
     value = node.inputs[0] if node is not None else None
-    if value is None or value.shape is None or len(value.shape) != 4 or operand.rank != 3:
+    if value is None or len(dims_of(value)) != 4 or operand.perm[0] != 0:
         return None
-    perm = operand.perm
-    axes = (0, 1, 2) if perm is None else perm
-    if axes[0] != 0:
-        return None
-    lifted = (0, 1, axes[1] + 1, axes[2] + 1)
-    dims = tuple(value.shape[axis] for axis in lifted)
+    lifted = (0, *(axis + 1 for axis in operand.perm))
+    dims = tuple(dims_of(value)[axis] for axis in lifted)
     if not has_same_dims(dims[2:], operand.dims[1:]):
         return None
-    inner = read_operand(value) if lifted == (0, 1, 2, 3) else None
-    if isinstance(inner, Operand):
-        return Operand(inner.value, inner.perm, inner.scale * operand.scale, inner.dims)
-    return Operand(value, None if lifted == (0, 1, 2, 3) else lifted, operand.scale, dims)
+    if lifted != (0, 1, 2, 3):
+        return Operand(value, lifted, operand.scale, dims)
+    inner = read_operand(value)
+    assert isinstance(inner, Operand)
+    return replace(inner, scale=inner.scale * operand.scale)
 
 
 def fit_together(

@@ -27,58 +27,57 @@ class Part:
 
 def last_dim(value: ir.Value | None) -> int | None:
     """Return the length of the last axis where it is a number."""
-    if value is None or value.shape is None or len(value.shape) == 0:
+    if value is None or not value.shape:
         return None
     dim = value.shape[-1]
     return dim if isinstance(dim, int) else None
 
 
-def part(value: ir.Value) -> Part | None:
+def operand(value: ir.Value) -> ir.Value | None:
+    """Return the first operand of the operator that makes a value."""
+    node = operator(value)
+    return next(iter(node.inputs), None) if node is not None else None
+
+
+def part(value: ir.Value | None) -> Part | None:
     """Return what a value is a part of; by itself it is the whole of itself."""
-    length, node = last_dim(value), operator(value)
-    if length is None:
+    length = last_dim(value)
+    if value is None or length is None:
         return None
+    node = operator(value)
     cut = _CUTS[node.op_type](node, value) if is_operator(node, *_CUTS) else None
-    if node is None or cut is None:
+    if cut is None:
         return Part(value, 0, length)
-    operand = node.inputs[0]
-    outer = part(operand) if operand is not None else None
+    outer = part(operand(value))
     return outer.cut(*cut) if outer is not None else None
 
 
 def _slice(node: ir.Node, value: ir.Value) -> tuple[int, int, int] | None:
     """Return start, length and step of a Slice of the last axis alone."""
-    operand = node.inputs[0]
-    size, length = last_dim(operand), last_dim(value)
-    given = [constants.array(v, 64) for v in node.inputs[1:]]
-    numbers = [
-        int(array.reshape(-1)[0]) for array in given if array is not None and array.size == 1
-    ]
-    if operand is None or operand.shape is None or size is None or length is None:
+    size, length = last_dim(node.inputs[0]), last_dim(value)
+    given = [constants.array(v) for v in node.inputs[1:]]
+    numbers = [int(array.flat[0]) for array in given if array is not None and array.size == 1]
+    if size is None or length is None or len(numbers) != len(given) or len(numbers) < 3:
         return None
-    if len(numbers) != len(given) or len(numbers) < 2:
-        return None
-    start, _, axis, step = (*numbers, 0, 1)[:4] if len(numbers) == 2 else (*numbers, 1)[:4]
-    rank = len(operand.shape)
-    if axis % rank != rank - 1 or step < 1:
+    start, _, axis, step = (*numbers, 1)[:4]
+    if not _is_last(axis, value) or step < 1:
         return None
     return (max(start + size, 0) if start < 0 else start), length, step
 
 
 def _split(node: ir.Node, value: ir.Value) -> tuple[int, int, int] | None:
     """Return start, length and step of one output of a Split of the last axis."""
-    operand = node.inputs[0]
-    if operand is None or operand.shape is None:
-        return None
-    rank = len(operand.shape)
-    if Attributes(node).axis % rank != rank - 1:
-        return None
     lengths = [last_dim(output) for output in node.outputs]
     known = [length for length in lengths if length is not None]
-    index = value.index()
-    if index is None or len(known) != len(lengths):
+    if not _is_last(Attributes(node).axis, value) or len(known) != len(lengths):
         return None
+    index = list(node.outputs).index(value)
     return sum(known[:index]), known[index], 1
+
+
+def _is_last(axis: int, value: ir.Value) -> bool:
+    assert value.shape is not None  # Its last dimension is known.
+    return axis in {-1, len(value.shape) - 1}
 
 
 _CUTS = {"Slice": _slice, "Split": _split}

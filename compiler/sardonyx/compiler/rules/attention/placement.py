@@ -12,7 +12,7 @@ from sardonyx.compiler.ir.builder import Builder
 from sardonyx.compiler.ir.signature import Attributes
 from sardonyx.compiler.rewrite import No, no
 from sardonyx.compiler.rules.attention.operands import Operand
-from sardonyx.compiler.rules.attention.reading import Dims, is_same_dim
+from sardonyx.compiler.rules.attention.reading import Dims, dims_of, is_same_dim
 from sardonyx.compiler.rules.canonical_identity import has_same_dims
 from sardonyx.compiler.rules.producers import made_by
 
@@ -91,7 +91,7 @@ def placed(op: Builder, mask: ir.Value, view: Dims, place: Place, query: ir.Valu
         if rank > 4:
             made = op.Squeeze(mask, np.arange(rank - 4, dtype=np.int64))
     elif _is_aligned(view, place):
-        if place.new_axes == [1] and rank == 3:
+        if place.new_axes == [1]:
             made = op.Unsqueeze(mask, np.array([1], dtype=np.int64))
     elif _is_folded(mask, view, place):
         shape = op.Concat(op.Shape(query, end=2), op.Shape(mask, start=1), axis=0)
@@ -118,19 +118,20 @@ def _is_aligned(view: Dims, place: Place) -> bool:
 
 def _is_folded(mask: ir.Value, view: Dims, place: Place) -> bool:
     """Say whether batch and heads are one axis of the mask, as they are of the scores there."""
-    if mask.shape is None or len(mask.shape) != 3 or len(place.query) != 4:
+    dims = dims_of(mask)
+    if len(dims) != 3 or len(view) != 3 or len(place.query) != 4:
         return False
-    return len(view) == 3 and is_same_dim(mask.shape[0], view[0])
+    return is_same_dim(dims[0], view[0])
 
 
 def _is_windowed(mask: ir.Value, view: Dims, place: Place) -> bool:
     """Say whether the batch is batch times windows, and the mask differs from window to window."""
     outer = _outer(mask)
-    if mask.shape is None or len(view) != 5 or len(place.query) != 4 or len(outer) != 2:
+    if len(view) != 5 or len(place.query) != 4 or len(outer) != 2:
         return False
-    windows, heads = list(view)[1:3]
-    is_fixed = all(isinstance(dim, int) for dim in (windows, *list(mask.shape)[-3:]))
-    return is_fixed and outer[0] == windows and is_same_dim(heads, place.outer[1])
+    windows, heads = view[1:3]
+    is_fixed = all(isinstance(dim, int) for dim in (windows, *dims_of(mask)[-3:]))
+    return is_fixed and is_same_dim(heads, place.outer[1])
 
 
 def _tiled(op: Builder, mask: ir.Value, view: Dims, query: ir.Value) -> ir.Value:
@@ -207,7 +208,5 @@ def _parts(value: ir.Value, dim: ir.SymbolicDim) -> tuple[list[ir.Value], int]:
 
 def is_filled(mask: ir.Value, query: ir.Value, key: ir.Value) -> bool:
     """Say whether a mask has a row for each query and a column for each key."""
-    if mask.shape is None or query.shape is None or key.shape is None or len(mask.shape) < 2:
-        return False
-    wanted = (query.shape[-2], key.shape[-2])
-    return has_same_dims(list(mask.shape)[-2:], wanted)
+    wanted = [*dims_of(query)[-2:-1], *dims_of(key)[-2:-1]]
+    return has_same_dims(dims_of(mask)[-2:], wanted)

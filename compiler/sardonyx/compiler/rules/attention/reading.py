@@ -43,6 +43,17 @@ def is_same_dim(a: int | ir.SymbolicDim, b: int | ir.SymbolicDim) -> bool:
     return a == b and (isinstance(a, int) or a.value is not None)
 
 
+def dims_of(value: ir.Value | None) -> list[int | ir.SymbolicDim]:
+    """Return the dimensions of a value; none if their number is not known."""
+    return list(value.shape or ()) if value is not None else []
+
+
+def swaps_rows(perm: tuple[int, ...] | None) -> bool:
+    """Say whether a transpose swaps the last two axes and no others."""
+    rank = len(perm or ())
+    return perm == (*range(rank - 2), rank - 1, rank - 2)
+
+
 def only_read_by(value: ir.Value, inside: Container[ir.Node], what: str) -> bool | No:
     """Refuse a value that is an output of the graph, or that a node outside reads too."""
     if value.is_graph_output():

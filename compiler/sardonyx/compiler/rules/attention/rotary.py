@@ -15,6 +15,7 @@ from sardonyx.compiler.ir.builder import Builder
 from sardonyx.compiler.rewrite import Match, No, any_of, no, rule
 from sardonyx.compiler.rewrite.pattern import Pattern, PatternBuilder
 from sardonyx.compiler.rules.attention.parts import last_dim, part
+from sardonyx.compiler.rules.attention.reading import Dims, is_same_dim
 from sardonyx.compiler.rules.attention.rotary_table import half_table
 from sardonyx.compiler.rules.canonical_identity import has_same_dims
 
@@ -38,7 +39,7 @@ def _rotated(op: PatternBuilder) -> Pattern:
 def _rotary(op: Builder, m: Match) -> ir.Value | No:
     """x * cos + rotated(x) * sin is RotaryEmbedding(x, half of cos, half of sin)."""
     x, is_interleaved = m.x, m.pairs is not None
-    axis = head_axis(x, m.cos)
+    axis = head_axis(x.shape, m.cos.shape)
     assert axis is not None  # The guard asked for it.
     tables = []
     for table in (m.cos, m.sin):
@@ -75,7 +76,7 @@ def _per_token(op: Builder, x: ir.Value, table: ir.Value, heads: int) -> ir.Valu
         table = op.Unsqueeze(table, np.arange(3 - rank, dtype=np.int64))
     assert table.shape is not None
     batch = x.shape[0]
-    if has_same_dims(ir.Shape(table.shape[:1]), ir.Shape([batch])):
+    if is_same_dim(table.shape[0], batch):
         return table
     if isinstance(batch, int):
         return op.Expand(table, np.array([batch, 1, 1], dtype=np.int64))  # type: ignore[no-any-return]
@@ -85,40 +86,33 @@ def _per_token(op: Builder, x: ir.Value, table: ir.Value, heads: int) -> ir.Valu
     return made
 
 
-def head_axis(x: ir.Value, table: ir.Value) -> int | None:
+def head_axis(x: Dims, table: Dims) -> int | None:
     """Return which axis of `x` has the heads, -3 or -2, as a table broadcasts over it."""
-    assert x.shape is not None
-    assert table.shape is not None
-    dims = [1] * (4 - len(table.shape)) + list(table.shape)
-    if len(dims) > 4 or not _is_dim(dims[0], 1, x.shape[0]):
+    dims = [1] * (4 - len(table)) + list(table)
+    if len(dims) > 4 or (dims[0] != 1 and not is_same_dim(dims[0], x[0])):
         return None
-    if _is_dim(dims[1], 1) and _is_length(dims[2], x.shape[2]):
+    if dims[1] == 1 and _is_length(dims[2], x[2]):
         return -3
-    return -2 if _is_dim(dims[2], 1) and _is_length(dims[1], x.shape[1]) else None
+    return -2 if dims[2] == 1 and _is_length(dims[1], x[1]) else None
 
 
 def _is_length(dim: int | ir.SymbolicDim, length: int | ir.SymbolicDim) -> bool:
     """Accept rows that are cut from a longer table too: fewer could not be multiplied by."""
-    is_cut = isinstance(dim, ir.SymbolicDim) and isinstance(length, ir.SymbolicDim)
-    cut = re.fullmatch(r"Min\((\d+), (\w+)\)", str(dim)) if is_cut else None
+    cut = re.fullmatch(r"Min\((\d+), (\w+)\)", str(dim))
     is_start = cut is not None and int(cut[1]) > 1 and cut[2] == str(length)
-    return is_start or _is_dim(dim, length)
-
-
-def _is_dim(dim: int | ir.SymbolicDim, *wanted: int | ir.SymbolicDim) -> bool:
-    return any(has_same_dims(ir.Shape([dim]), ir.Shape([other])) for other in wanted)
+    return is_start or is_same_dim(dim, length)
 
 
 def _is_rotation(m: Match) -> bool | No:
     x, size = m.x, last_dim(m.x)
     if x.dtype not in TURNED:
         return no("RotaryEmbedding does not compute in its dtype", x)
-    if x.shape is None or len(x.shape) != 4 or size is None or size % 2:
+    if size is None or size % 2 or len(x.shape) != 4:
         return no("it is no tensor of heads with a known, even size", x)
     if m.cos.shape is None or m.sin.shape is None:
         return no("the shape of a table of angles is not known", m.cos)
-    axis = head_axis(x, m.cos)
-    if axis is None or axis != head_axis(x, m.sin):
+    axis = head_axis(x.shape, m.cos.shape)
+    if axis is None or axis != head_axis(x.shape, m.sin.shape):
         return no("the angles are not one row for each position, the same for all heads", m.cos)
     return _takes_pairs(m, size)
 
@@ -139,7 +133,7 @@ def _takes_pairs(m: Match, size: int) -> bool | No:
         return True
     if last_dim(joined.node.outputs[0]) != 2:
         return no("the two of a pair are not put next to each other", m.first)
-    is_flat = m.flat.shape is not None and has_same_dims(m.flat.shape, m.x.shape)
+    is_flat = has_same_dims(list(m.flat.shape or ()), m.x.shape)
     return is_flat or no("the rotated pairs are not put back into the shape of a head", m.flat)
 
 

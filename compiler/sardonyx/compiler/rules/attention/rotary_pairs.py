@@ -17,7 +17,8 @@ from sardonyx.compiler.ir.builder import Builder
 from sardonyx.compiler.ir.signature import Attributes
 from sardonyx.compiler.rewrite import Match, No, any_of, no, rule
 from sardonyx.compiler.rewrite.pattern import Pattern, PatternBuilder
-from sardonyx.compiler.rules.attention.parts import last_dim, part
+from sardonyx.compiler.rules.attention.parts import operand, part
+from sardonyx.compiler.rules.attention.reading import dims_of
 from sardonyx.compiler.rules.attention.rotary import TURNED, head_axis, turned
 from sardonyx.compiler.rules.canonical_identity import has_same_dims
 from sardonyx.compiler.rules.producers import made_by
@@ -50,16 +51,15 @@ class _Turn:
         heads: A value of four axes, or of five if the last one is the two of a pair; None if the
             pieces that are turned were never one value.
         is_interleaved: Whether pairs are neighbours.
-        tables: Cosines and sines may have a last axis of length 1 too.
     """
 
     heads: ir.Value | None
     is_interleaved: bool
-    tables: tuple[ir.Value, ir.Value]
 
     def four_axes(self, op: Builder, value: ir.Value, size: int) -> ir.Value:
         """Return a value with the pairs in one axis."""
-        if value.shape is None or len(value.shape) == 4:
+        assert value.shape is not None
+        if len(value.shape) == 4:
             return value
         made: ir.Value = op.Reshape(value, np.array([0, 0, 0, size], dtype=np.int64))
         return made
@@ -69,65 +69,53 @@ def _read(m: Match) -> _Turn | No:
     """Return what is turned; None for it stands for a and b side by side."""
     x = _neighbours(m)
     if x is not None:
-        return _Turn(x, True, (m.cos, m.sin))
+        return _Turn(x, True)
     if m.two is not None or len(m.a.shape) != 4 or m.joined.axis not in {-1, 3}:
         return no("what is turned is not put together as it was taken apart", m.a)
-    if m.b.shape is None or not has_same_dims(list(m.a.shape), list(m.b.shape)):
+    if not has_same_dims(dims_of(m.a), dims_of(m.b)):
         return no("what is turned is not two pieces of one size", m.b)
-    return _Turn(_halves(m), False, (m.cos, m.sin))
+    return _Turn(_halves(m), False)
 
 
 def _halves(m: Match) -> ir.Value | None:
     """Return [batch, ..., size] if a and b are its halves."""
-    a, b = part(m.a), part(m.b)
-    x: ir.Value | None = m.a.producer().inputs[0] if m.a.producer() is not None else None
-    whole = part(x) if x is not None else None
-    if a is None or b is None or whole is None or whole.length != 2 * a.length:
+    x, a = operand(m.a), part(m.a)
+    whole = part(x)
+    if a is None or whole is None or whole.length != 2 * a.length:
         return None
-    return x if (a, b) == (whole.cut(0, a.length), whole.cut(a.length, a.length)) else None
+    halves = (whole.cut(0, a.length), whole.cut(a.length, a.length))
+    return x if (a, part(m.b)) == halves else None
 
 
 def _neighbours(m: Match) -> ir.Value | None:
     """Return the heads where a and b are every other element of them, and are so in the result."""
-    result = m.root.outputs[0]
-    if m.before is not None or m.after is not None:
+    dims = dims_of(m.root.outputs[0])
+    if dims[4:] != [2] or m.joined.axis not in {-1, 4}:
         return None
-    if result.shape is None or len(result.shape) != 5 or last_dim(result) != 2:
-        return None
-    if m.joined.axis not in {-1, 4}:
+    if not has_same_dims(dims_of(m.a)[:4], dims[:4]):
         return None
     real, imaginary = _component(m.a, 0), _component(m.b, 1)
     if real is not None and real is imaginary:
-        return real if has_same_dims(list(real.shape or ()), list(result.shape)) else None
-    a, b = part(m.a), part(m.b)
-    if m.two is None or a is None or b is None or len(m.a.shape) != 4:
+        return real if has_same_dims(dims_of(real), dims) else None
+    x, a = operand(m.a), part(m.a)
+    whole = part(x)
+    if a is None or whole is None or whole.length != 2 * a.length:
         return None
-    x: ir.Value | None = m.a.producer().inputs[0] if m.a.producer() is not None else None
-    whole, half = part(x) if x is not None else None, a.length
-    if whole is None or whole.length != 2 * half:
-        return None
-    return x if (a, b) == (whole.cut(0, half, 2), whole.cut(1, half, 2)) else None
+    return x if (a, part(m.b)) == (whole.cut(0, a.length, 2), whole.cut(1, a.length, 2)) else None
 
 
 def _component(value: ir.Value, index: int) -> ir.Value | None:
     """Return the value whose last axis, of two, a value is one element of."""
     gather = made_by(value, "Gather")
     if gather is not None:
-        at = constants.array(gather.inputs[1], 64)
-        source = gather.inputs[0]
-        is_last = source is not None and _is_last(gather, source)
-        return source if is_last and at is not None and at.tolist() in (index, [index]) else None
+        at = constants.array(gather.inputs[1])
+        is_one = at is not None and at.tolist() in (index, [index])
+        return gather.inputs[0] if is_one and Attributes(gather).axis in {-1, 4} else None
     squeeze = made_by(value, "Squeeze", "Reshape")
-    piece = squeeze.inputs[0] if squeeze is not None else value
-    found = part(piece) if piece is not None else None
+    found = part(squeeze.inputs[0] if squeeze is not None else value)
     if found is None or found.length != 1:
         return None
     return found.source if found.start == index else None
-
-
-def _is_last(gather: ir.Node, source: ir.Value) -> bool:
-    rank = len(source.shape or ())
-    return int(Attributes(gather).axis) % rank == rank - 1
 
 
 def _turn(op: Builder, m: Match) -> ir.Value | No:
@@ -135,12 +123,12 @@ def _turn(op: Builder, m: Match) -> ir.Value | No:
     found = _read(m)
     if isinstance(found, No):
         return found
-    half = _half(m, found)
+    half = _half(m)
     assert half is not None  # The guard asked for it.
     x = op.Concat(m.a, m.b, axis=-1) if found.heads is None else found.heads
     x = found.four_axes(op, x, 2 * half)
-    tables = [_flat(op, table, m.a) for table in found.tables]
-    axis = head_axis(x, tables[0])
+    tables = [_flat(op, table, m.a) for table in (m.cos, m.sin)]
+    axis = head_axis(dims_of(x), dims_of(tables[0]))
     assert axis is not None
     made = turned(op, x, tables, axis, is_interleaved=found.is_interleaved)
     if found.is_interleaved:
@@ -150,14 +138,15 @@ def _turn(op: Builder, m: Match) -> ir.Value | No:
     return op.Concat(*pieces, attributes=m.joined) if len(pieces) > 1 else made
 
 
-def _half(m: Match, found: _Turn) -> int | None:
-    last = m.a.shape[3] if len(m.a.shape) > 3 else None
+def _half(m: Match) -> int | None:
+    last = m.a.shape[3]
     return last if isinstance(last, int) else None
 
 
 def _flat(op: Builder, table: ir.Value, piece: ir.Value) -> ir.Value:
     """Return a table of angles without the axis of the pair, if there is one."""
-    if piece.shape is not None and len(piece.shape) == 5:
+    assert piece.shape is not None  # The guard asked for it.
+    if len(piece.shape) == 5:
         made: ir.Value = op.Squeeze(table, np.array([-1], dtype=np.int64))
         return made
     return table
@@ -180,23 +169,16 @@ def _is_rotation(m: Match) -> bool | No:
     found = _read(m)
     if isinstance(found, No):
         return found
-    half = _half(m, found)
+    half = _half(m)
     if half is None:
         return no("the size of a head is not known", m.a)
-    for table in found.tables:
+    axes = set()
+    for table in (m.cos, m.sin):
         dims = _dims_of_angles(m, table)
-        if dims[-1:] != [half] or len(dims) > 4:
+        if dims[-1:] != [half]:
             return no("the angles are not one for each pair of a head", table)
-    return _are_for_positions(m, found, half)
-
-
-def _are_for_positions(m: Match, found: _Turn, half: int) -> bool | No:
-    heads = list(m.a.shape)[:3]
-    x = ir.Value(shape=ir.Shape([*heads, 2 * half]))
-    axes = []
-    for table in found.tables:
-        axes.append(head_axis(x, ir.Value(shape=ir.Shape(_dims_of_angles(m, table)))))
-    if axes[0] is None or axes[0] != axes[1]:
+        axes.add(head_axis(m.a.shape, dims))
+    if len(axes) > 1 or None in axes:
         return no("the angles are not one row for each position, the same for all heads", m.cos)
     return True
 

@@ -7,7 +7,7 @@ import onnx_ir as ir
 from sardonyx.compiler.ir.builder import Builder
 from sardonyx.compiler.rewrite import Match, No, any_of, no, rule
 from sardonyx.compiler.rewrite.pattern import Pattern, PatternBuilder
-from sardonyx.compiler.rules.attention.parts import last_dim, part
+from sardonyx.compiler.rules.attention.parts import last_dim, operand, part
 from sardonyx.compiler.rules.attention.rotary import SWAPPED
 
 
@@ -27,9 +27,8 @@ def _partial(op: Builder, m: Match) -> ir.Value:
 
 def _whole(m: Match) -> ir.Value | None:
     """Return the value that the rotated and the kept part are the two parts of, if there is one."""
-    cut = m.turned.producer()
-    x = cut.inputs[0] if cut is not None and cut.inputs else None
-    if x is None or last_dim(x) != last_dim(m.root.outputs[0]):
+    x = operand(m.turned)
+    if last_dim(x) != last_dim(m.root.outputs[0]):
         return None
     whole, turned, kept = part(x), part(m.turned), part(m.kept)
     if whole is None or turned is None or kept is None or turned.length % 2:

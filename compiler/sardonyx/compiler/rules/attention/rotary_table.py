@@ -109,7 +109,7 @@ def _neighbours(op: Builder, node: ir.Node) -> ir.Value | None:
     f, shape = _without_last_axis(op, doubling.inputs[0]), node.outputs[0].shape
     if f is None or f.shape is None or shape is None:
         return None
-    return f if has_same_dims(ir.Shape(f.shape[:-1]), ir.Shape(shape[:-1])) else None
+    return f if has_same_dims(f.shape[:-1], shape[:-1]) else None
 
 
 def _without_last_axis(op: Builder, column: ir.Value | None) -> ir.Value | None:
@@ -143,7 +143,7 @@ def _operand(index: int) -> Callable[[ir.Node], Sequence[int] | None]:
     """Read axes from a constant operand."""
 
     def read(node: ir.Node) -> Sequence[int] | None:
-        axes = constants.array(node.inputs[index], 64) if index < len(node.inputs) else None
+        axes = constants.array(node.inputs[index]) if index < len(node.inputs) else None
         return None if axes is None else [int(axis) for axis in axes.reshape(-1)]
 
     return read

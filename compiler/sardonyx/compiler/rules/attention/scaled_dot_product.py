@@ -19,6 +19,7 @@ from sardonyx.compiler.rules.attention.operands import (
     unfolded,
 )
 from sardonyx.compiler.rules.attention.placement import Place, filled, placed, why_not_placed
+from sardonyx.compiler.rules.attention.reading import dims_of, swaps_rows
 from sardonyx.compiler.rules.attention.scores import Scores, read_scores
 from sardonyx.compiler.rules.canonical_identity import has_same_dims
 
@@ -66,12 +67,12 @@ def _read(m: Match) -> Product | No:
         return no(
             "some probabilities are dropped after the softmax, as with attention sinks", m.cut
         )
-    if m.folded is not None and not has_same_dims(_rows(m.folded), _rows(m.scores)):
+    if m.folded is not None and not has_same_dims(dims_of(m.folded)[-2:], dims_of(m.scores)[-2:]):
         return no("the probabilities are reshaped to other rows and columns", m.folded)
     scores = read_scores(m.scores, softmax)
     if isinstance(scores, No):
         return scores
-    if m.swap is not None and not _swaps_rows(m.swap.perm):
+    if m.swap is not None and not swaps_rows(m.swap.perm):
         return no(f"the probabilities are transposed by {m.swap.perm}", m.weights)
     query = read_operand(scores.query)
     # Where values are multiplied by probabilities, and not the other way round, rows come last.
@@ -86,15 +87,6 @@ def _read(m: Match) -> Product | No:
     return _fit(query, key, value, scores, m.root.outputs[0])
 
 
-def _swaps_rows(perm: tuple[int, ...] | None) -> bool:
-    rank = len(perm or ())
-    return perm == (*range(rank - 2), rank - 1, rank - 2)
-
-
-def _rows(value: ir.Value) -> list[int | ir.SymbolicDim]:
-    return list(value.shape or ())[-2:]
-
-
 def _fit(
     query: Operand, key: Operand, value: Operand, scores: Scores, result: ir.Value
 ) -> Product | No:
@@ -103,21 +95,18 @@ def _fit(
         return no(f"query times key has {rank} axes", query.value)
     if key.rank != rank or value.rank != rank:
         return no("query, key and value differ in their number of axes", key.value)
-    if result.shape is None or len(result.shape) != rank:
+    if len(dims_of(result)) != rank:
         return no("the result has more axes than the query", result)
-    lifted = [unfolded(operand) for operand in (query, key, value)]
-    if rank == 3 and all(_has_same_outer(operand, lifted[0]) for operand in lifted):
-        query, key, value = (operand for operand in lifted if operand is not None)
+    lifted = [unfolded(operand) for operand in (query, key, value)] if rank == 3 else []
+    found = [operand for operand in lifted if operand is not None]
+    if len(found) == 3 and all(has_same_dims(o.dims[:2], found[0].dims[:2]) for o in found):
+        query, key, value = found
     place = Place(query.dims, rank)
     query4, key4, value4 = (place.extended(o) for o in (query, key, value))
     verdict = fit_together(query4, key4, value4, scores.columns)
     if isinstance(verdict, No):
         return verdict
     return _check(Product(query, key, value, scores, place))
-
-
-def _has_same_outer(a: Operand | None, b: Operand | None) -> bool:
-    return a is not None and b is not None and list(a.dims[:2]) == list(b.dims[:2])
 
 
 def _check(found: Product) -> Product | No:
@@ -173,21 +162,17 @@ def _attend(op: Builder, m: Match) -> ir.Value | No:
     if found.value.scale != 1:
         result = op.Mul(result, found.value.scale)
     if m.swap is None:
-        return place.restored(op, result, _dims(m.root))
-    *outer, size, rows = _dims(m.root)
+        return place.restored(op, result, dims_of(m.root.outputs[0]))
+    *outer, size, rows = dims_of(m.root.outputs[0])
     made: ir.Value = op.Transpose(
         place.restored(op, result, [*outer, rows, size]), attributes=m.swap
     )
     return made
 
 
-def _dims(node: ir.Node) -> list[int | ir.SymbolicDim]:
-    return list(node.outputs[0].shape or ())
-
-
 def _scale(scale: float, query: ir.Value) -> float | None:
     """Return the attribute; the default is left out."""
-    size = query.shape[-1] if query.shape is not None else None
+    size = dims_of(query)[-1]
     is_default = isinstance(size, int) and math.isclose(scale, size**-0.5, rel_tol=1e-6)
     return None if is_default else scale
 

@@ -11,7 +11,13 @@ from sardonyx.compiler.ir import constants
 from sardonyx.compiler.rewrite import No, no
 from sardonyx.compiler.rules.affine import FLOATS
 from sardonyx.compiler.rules.attention.masks import LARGE, Bias, Choice, Floor, Mask
-from sardonyx.compiler.rules.attention.reading import Dims, is_same_dim, number, only_read_by
+from sardonyx.compiler.rules.attention.reading import (
+    Dims,
+    dims_of,
+    is_same_dim,
+    number,
+    only_read_by,
+)
 from sardonyx.compiler.rules.canonical_identity import has_same_dims
 from sardonyx.compiler.rules.producers import is_operator, operator
 
@@ -135,7 +141,7 @@ def _scale_rows(state: _Reader, node: ir.Node, a: ir.Value, b: ir.Value) -> ir.V
 
 
 def _keeps_dims(value: ir.Value, node: ir.Node) -> bool:
-    return value.shape is not None and len(value.shape) == len(_view(node))
+    return len(dims_of(value)) == len(_view(node))
 
 
 def _tanh(state: _Reader, node: ir.Node) -> ir.Value | No:
@@ -172,8 +178,8 @@ def _no_mask_here(state: _Reader, node: ir.Node, scores: ir.Value, mask: ir.Valu
     if mask.shape is None:
         return no("the shape of the mask is not known", mask)
     # The columns need no proof: as many as the values they are multiplied by, they are the keys.
-    before, after = tuple(scores.shape or ())[:-1], tuple(_view(node))[:-1]
-    if scores.shape is None or len(before) != len(after):
+    before, after = dims_of(scores)[:-1], _view(node)[:-1]
+    if len(before) != len(after):
         return no("the mask has more axes than the scores", mask)
     for axis, (short, long) in enumerate(zip(before, after, strict=True)):
         if not is_same_dim(short, long):
@@ -221,8 +227,7 @@ def _floor(state: _Reader, node: ir.Node) -> ir.Value | No:
 
 def _reshape(_: _Reader, node: ir.Node) -> ir.Value | No:
     value = _operand(node, 0)
-    view = _view(node)
-    if value.shape is None or not has_same_dims(tuple(value.shape)[-2:], tuple(view)[-2:]):
+    if not has_same_dims(dims_of(value)[-2:], _view(node)[-2:]):
         return no("the scores are reshaped to other rows and columns", value)
     return value
 

@@ -24,13 +24,14 @@ def _step(value: ir.Value) -> tuple[ir.Node, int] | None:
         return None
     if node.op_type == "Split":
         return (node, 0) if Attributes(node).axis in {-1, 2} else None
-    if node.op_type not in {"Add", "MatMul"} or len(node.inputs) != 2:
+    if node.op_type not in {"Add", "MatMul"}:
         return None
     for index, other in ((0, node.inputs[1]), (1, node.inputs[0])):
-        rank = len(other.shape) if other is not None and other.shape is not None else None
-        is_bias = node.op_type == "Add" and rank is not None and rank <= 1
+        known = constants.tensor(other)
+        rank = len(known.shape) if known is not None else None
+        is_bias = node.op_type == "Add" and rank in {0, 1}
         is_weight = node.op_type == "MatMul" and rank == 2 and index == 0
-        if constants.is_constant(other) and (is_bias or is_weight):
+        if is_bias or is_weight:
             return node, index
     return None
 
