@@ -32,7 +32,7 @@ class Affine:
 
 def vector(array: Array) -> Vector:
     """Return the elements of a constant in double precision."""
-    flat: Vector = array.astype(np.float64).reshape(-1)
+    flat: Vector = array.astype(np.float64).ravel()
     return flat
 
 

@@ -165,7 +165,7 @@ def _counts_all(m: Match) -> bool | No:
         return no("the shape of what is gathered is not known", m.x)
     length = m.x.shape[axis]
     is_all = m.indices.size == length and np.array_equal(
-        m.indices.reshape(-1), np.arange(m.indices.size)
+        m.indices.ravel(), np.arange(m.indices.size)
     )
     return is_all or no("the indices are not all there are, in order", m.value("indices"))
 

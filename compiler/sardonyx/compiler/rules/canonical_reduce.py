@@ -24,7 +24,7 @@ _RESHAPES = ("Reshape", "Unsqueeze")
 
 def _axes(m: Match) -> list[int]:
     rank = len(m.x.shape)
-    return sorted({int(axis) % rank for axis in m.axes.reshape(-1)})
+    return sorted({int(axis) % rank for axis in m.axes.flat})
 
 
 # --- axes that are put back ----------------------------------------------------------------------

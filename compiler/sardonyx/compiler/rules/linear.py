@@ -236,7 +236,7 @@ def _response(match: Match, where: Layout, shift: Vector) -> Vector:
             total += sums
         else:
             total[part] = sums
-    return total.reshape(-1) * _factor(match, "alpha")
+    return total.ravel() * _factor(match, "alpha")
 
 
 def _scaled(weight: Array, where: Layout, factor: Vector) -> Array | No:

@@ -72,7 +72,7 @@ def _unsqueeze(node: ir.Node, after: ir.Shape) -> Position | None:
         return found
     if axes is None:
         return None
-    inserted = {int(a) % len(after) for a in axes.reshape(-1)}
+    inserted = {int(a) % len(after) for a in axes.flat}
     kept = [axis for axis in range(len(after)) if axis not in inserted]
     return Position(kept[found.axis] - len(after), found.start)
 

@@ -16,6 +16,7 @@ WEIGHTS = {
     "s": positive(3),
     "t": normal(3),
     "fold": np.int64([0, 3, -1]),
+    "fold_apart": np.int64([0, -1, 24]),
     "fold_batch": np.int64([-1, 3, 24]),
     "fold_all": np.int64([0, 3, 2, -1]),
     "image": np.int64([0, 6, 3, 4]),
@@ -58,6 +59,7 @@ def test_shared_operands():
         (net("b,c,3,4", back=COMPUTED), "it is not known to be a batch of channels"),
         (net("b,6", back=COMPUTED), "it is not known to be a batch of channels"),
         (net(fold="fold_all", back=COMPUTED), "the channels are not folded into groups"),
+        (net("b,6,h,w", "fold_apart", COMPUTED), "the channels are not folded into groups"),
         (net("b,4,3,6", back=COMPUTED), "4 channels are no 3 groups"),
         (net("3,6,4,4", "fold_batch", back=COMPUTED), "the batch is not known to stay what it is"),
         (

@@ -59,6 +59,7 @@ def test_the_pixels_of_each_channel():
     check_rule(LAYER_NORM, given, {"InstanceNormalization": 1}, dims=SIZES, **CLOSE)
     check_shared(LAYER_NORM, given, dims=SIZES, **CLOSE)
     check_rule(LAYER_NORM, net(axes="pixels", shape="b,s,4,5"), LAYER, dims=SIZES, **CLOSE)
+    check_rule(LAYER_NORM, net(shape="b,3,4"), LAYER, dims=SIZES, **CLOSE)
 
 
 @pytest.mark.parametrize(
@@ -88,6 +89,15 @@ def test_the_variance_that_is_divided_by_one_less(unbiased):
         w = {unbiased} v = Add(w, e) r = Sqrt(v) y = Div(d, r) }}"""
     given = model(text, **NUMBERS, up=np.float32(4 / 3), down=np.float32(3 / 4))
     check_rule(LAYER_NORM, given, LAYER, dims=SIZES, **CLOSE)
+
+
+def test_the_variance_of_pixels_that_is_divided_by_one_less():
+    tail = "r = Sqrt(v) y = Div(d, r)"
+    text = f"""g (float[b,3,4,5] x) => (float[b,3,4,5] y) {{
+        u = ReduceMean(x, pixels) d = Sub(x, u) q = Mul(d, d) m = ReduceMean(q, pixels)
+        w = Mul(m, up) v = Add(w, e) {tail} }}"""
+    given = model(text, **NUMBERS, up=np.float32(20 / 19))
+    check_rule(LAYER_NORM, given, {"InstanceNormalization": 1}, dims=SIZES, **CLOSE)
 
 
 @pytest.mark.parametrize("factor", [0, -1, np.inf, [1, 2, 3, 4]])
@@ -120,6 +130,8 @@ def test_half_precision():
     [
         (net(eps="es"), "epsilon is not one number (es: float[4])"),
         (net(shape="b,s,c"), "the length of a normalised axis is not known"),
+        (net(axes="both", shape="b,s,4"), "the length of a normalised axis is not known"),
+        (net(axes="both", shape="b,4,s"), "the length of a normalised axis is not known"),
         (net(square="Mul(d, x)"), "is not the 'd' seen before"),
         (
             net(tail="u3 = Mul(m, two) r = Sqrt(u3) f = Add(r, e) w = Mul(v, f) y = Div(d, f)"),

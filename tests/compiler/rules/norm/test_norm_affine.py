@@ -44,6 +44,11 @@ def test_into_a_layer_norm(norm, step):
     check_rule(NORM_AFFINE, net(norm, step), {"LayerNormalization": 1}, dims=SIZES, **CLOSE)
 
 
+def test_a_shift_that_is_0_for_some():
+    given = net(LAYER, "Add(n, k)", k=np.float32([0, 1, 2, 0]))
+    check_rule(NORM_AFFINE, given, {"LayerNormalization": 1}, dims=SIZES, **CLOSE)
+
+
 @pytest.mark.parametrize("step", STEPS)
 def test_into_an_rms_norm(step):
     check_rule(NORM_AFFINE, net(RMS, step), {"RMSNormalization": 1}, dims=SIZES, **CLOSE)

@@ -166,3 +166,57 @@ def test_a_stack_of_weights():
 
 def test_shared_operands():
     check_shared(POST_NORM, net(), **sized())
+
+
+SHIFTED = "g (float[b,4,4] z, float[b,4,5] a) => (float[b,4,4] y, float[b,4,3] l) "
+CANCELLED = "p = MatMul(a, w) q = Add(p, bias) y = Add(q, r) l = Identity(z3)"
+
+
+def shifted(shift, bias=WEIGHTS["bias"], text=CANCELLED):
+    head = SHIFTED.replace("float[b,4,5] a", "float[b,4,5] a, float[b,4,3] z3")
+    norm = "m = LayerNormalization(z, gamma) r = Add(m, shift)"
+    more = {"shift": np.float32(shift), "bias": np.float32(bias)}
+    return model(f"{head}{{ {norm} {text} }}", **WEIGHTS | more)
+
+
+INTO_LINEAR = "y = Identity(z) k = MatMul(r, v) l = Add(k, c)"
+BIAS = WEIGHTS["bias"]
+
+
+@pytest.mark.parametrize("shape", [(4,), (1, 1, 4)])
+def test_a_shift_goes_into_a_linear_layer_or_cancels(shape):
+    expected = {"LayerNormalization": 1, "MatMul": 1, "Add": 1, "Identity": 1}
+    given = shifted(-BIAS.reshape(shape))
+    check_rule(POST_NORM, given, expected, dims={"b": 2}, **CLOSE)
+    given = shifted(-BIAS.reshape(shape), text=INTO_LINEAR)
+    check_rule(POST_NORM, given, expected, dims={"b": 2}, **CLOSE)
+
+
+@pytest.mark.parametrize(
+    ("shift", "bias"),
+    [
+        (-BIAS.reshape(4, 1), BIAS),
+        (-BIAS, BIAS.reshape(4, 1)),
+        (-BIAS * np.float32([1, 1, 1, 2]), BIAS),
+    ],
+)
+def test_constants_that_do_not_cancel(shift, bias):
+    given = shifted(shift, bias)
+    check_miss(POST_NORM, given, "the two constants do not cancel", "residual_of_shifted_norm")
+
+
+@pytest.mark.parametrize("shape", [(4, 1), (4, 4)])
+def test_a_shift_that_is_no_row(shape):
+    given = shifted(normal(*shape), text=INTO_LINEAR)
+    reason = "the shift is not a vector of the input channels"
+    check_miss(POST_NORM, given, reason, "linear_of_shifted_norm")
+
+
+def test_what_the_dtype_cannot_hold():
+    reason = "the folded constant has elements that float32 cannot hold"
+    huge = np.full(4, 3e38)
+    check_miss(POST_NORM, shifted(huge, text=INTO_LINEAR), reason, "linear_of_shifted_norm")
+    given = model(f"{HEAD}{{ {NORM} {LINEAR} {RESIDUAL} }}", **WEIGHTS | {
+        "t": np.float32(huge), "bias": np.float32(huge)
+    })  # fmt: skip
+    check_miss(POST_NORM, given, reason, "residual_bias")

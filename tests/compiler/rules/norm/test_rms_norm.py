@@ -117,9 +117,10 @@ def test_shared_operands():
     check_shared(RMS_NORM, net(), dims=SIZES, **CLOSE)
 
 
-def test_onnx_runtimes_own_operator():
-    text = """g (float[b,s,4] x) => (float[b,s,4] y) {
-        a = SimplifiedLayerNormalization <axis=-1, epsilon=0.01> (x, w) y = Neg(a) }"""
+@pytest.mark.parametrize("attributes", ["<axis=-1, epsilon=0.01>", ""])
+def test_onnx_runtimes_own_operator(attributes):
+    text = f"""g (float[b,s,4] x) => (float[b,s,4] y) {{
+        a = SimplifiedLayerNormalization {attributes} (x, w) y = Neg(a) }}"""
     given = model(text, w=normal(4))
     after = clone(given)
     apply(SIMPLIFIED_LAYER_NORM, after)

@@ -12,7 +12,6 @@ import onnx_ir as ir
 from sardonyx.compiler.ir.builder import Builder
 from sardonyx.compiler.rewrite import Match, No, const, no, rule
 from sardonyx.compiler.rules.norm.spelling import NORMED
-from sardonyx.compiler.rules.producers import made_by
 
 
 def _fuse(op: Builder, m: Match) -> ir.Value:
@@ -32,26 +31,22 @@ def _can_fuse(m: Match) -> bool | No:
         return no("norms keep their statistics in single precision", x)
     if x.shape is None or len(x.shape) < 3 or not isinstance(x.shape[1], int):
         return no("it is not known to be a batch of channels", x)
-    if folded.shape is None or len(folded.shape) != 3 or not isinstance(folded.shape[1], int):
+    assert folded.shape is not None
+    if len(folded.shape) != 3 or not isinstance(folded.shape[1], int):
         return no("the channels are not folded into groups", folded)
     if x.shape[1] % folded.shape[1]:
         return no(f"{x.shape[1]} channels are no {folded.shape[1]} groups", x)
-    if x.shape[0] is None or x.shape[0] != folded.shape[0]:
+    if x.shape[0] != folded.shape[0]:
         return no("the batch is not known to stay what it is", folded)
     return _is_unfolded(m)
 
 
 def _is_unfolded(m: Match) -> bool | No:
     """Demand that the last Reshape gives the input's shape again."""
-    producer = made_by(m.shape, "Shape")
-    if producer is not None and producer.inputs[0] is m.x:
-        whole = not producer.attributes.get_int("start", 0) and "end" not in producer.attributes
-        return whole or no("the result is not known to have the shape of the input", m.shape)
-    result = m.root.outputs[0].shape
-    is_known = result is not None and not result.has_unknown_dim()
-    if is_known and result == m.x.shape:
-        return True
-    return no("the result is not known to have the shape of the input", m.root.outputs[0])
+    result = m.root.outputs[0]
+    return result.shape == m.x.shape or no(
+        "the result is not known to have the shape of the input", result
+    )
 
 
 GROUP_NORM = rule(

@@ -43,11 +43,10 @@ def _less_square_of_mean(op: PatternBuilder) -> Pattern:
     return any_of(variance, op.Relu(variance), op.Max(variance, 0), op.Clip(variance, 0))
 
 
-def _fuse(op: Builder, m: Match) -> ir.Value | No:
+def _fuse(op: Builder, m: Match) -> ir.Value:
     """(x - mean(x)) / sqrt(mean((x - mean(x))^2) + epsilon) is LayerNormalization(x, 1)."""
     axes = reduced(m.x, m.axes)
-    if isinstance(axes, No):
-        return axes
+    assert not isinstance(axes, No)
     factor = correction(m)
     epsilon = m.epsilon.item() / factor
     made: ir.Value

@@ -91,7 +91,7 @@ def _can_fold(m: Match) -> bool | No:
             return no("the Transpose after the norm has no order", m.transpose.node.outputs[0])
         dims = [dims[axis] for axis in np.argsort(m.transpose.perm)]
     lengths = dict(enumerate(scale.shape.numpy(), start=_first_axis(m)))
-    if all(dim in (1, lengths.get(axis, 1)) for axis, dim in enumerate(dims)):
+    if all(dim in {1, lengths.get(axis)} for axis, dim in enumerate(dims)):
         return True
     return no("the constant differs along other axes than the norm's scale does", constant)
 

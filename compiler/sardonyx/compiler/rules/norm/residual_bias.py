@@ -39,7 +39,7 @@ def _shift_norm(op: Builder, m: Match) -> ir.Value | No:
     if isinstance(beta, No):
         return beta
     moved = op.LayerNormalization(m.z, m.value("scale"), beta, attributes=m.norm)
-    made: ir.Value = op.Add(moved, -np.broadcast_to(array.reshape(-1), m.scale.shape))
+    made: ir.Value = op.Add(moved, -np.broadcast_to(array.ravel(), m.scale.shape))
     return made
 
 
@@ -87,10 +87,10 @@ def _is_read_once(value: ir.Value | None) -> bool:
 
 def _others_are_linear(r: ir.Value) -> bool | No:
     """Demand that what reads a norm, but for sums, can take a shift of it into a bias it has."""
-    for reader, index in r.uses():
+    for reader, _ in r.uses():
         if is_operator(reader, "Add"):
             continue
-        if not is_operator(reader, "MatMul") or index != 0 or not _is_matrix(reader.inputs[1]):
+        if not is_operator(reader, "MatMul") or not _is_matrix(reader.inputs[1]):
             return no(f"the norm is read by a {reader.op_type} that is no linear layer", r)
         if not _has_bias(reader):
             return no("a linear layer that reads the norm has no bias", reader.outputs[0])
@@ -107,13 +107,16 @@ def _is_matrix(weight: ir.Value | None) -> bool:
 def _has_bias(linear: ir.Node) -> bool:
     """Say whether a vector is added to a product, and nothing else reads that."""
     product, weight = linear.outputs[0], linear.inputs[1]
-    if not _is_read_once(product) or product.shape is None or weight is None:
+    if not _is_read_once(product):
         return False
     ((reader, _),) = product.uses()
     (bias,) = [v for v in reader.inputs if v is not product] or [None]
-    if not is_operator(reader, "Add") or bias is None or not constants.is_constant(bias):
+    if not is_operator(reader, "Add") or not constants.is_constant(bias):
         return False
+    assert bias is not None
+    assert weight is not None
     assert weight.shape is not None
+    assert product.shape is not None
     rank = len(product.shape)
     return bool(is_per_channel(bias, rank, rank - 1, weight.shape.numpy()[1]))
 
@@ -182,7 +185,7 @@ def _into_residual(op: Builder, m: Match) -> ir.Value:
 def _cancels(m: Match) -> bool | No:
     channels = m.shift.size
     are_rows = _is_row(m.shift, channels) and (m.bias.size == 1 or _is_row(m.bias, channels))
-    if are_rows and np.all(m.bias.reshape(-1) == -m.shift.reshape(-1)):
+    if are_rows and np.all(m.bias.ravel() == -m.shift.ravel()):
         return True
     return no("the two constants do not cancel", m.value("shift"))
 

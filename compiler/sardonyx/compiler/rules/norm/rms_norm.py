@@ -23,11 +23,10 @@ from sardonyx.compiler.rules.norm.spelling import (
 )
 
 
-def _fuse(op: Builder, m: Match) -> ir.Value | No:
+def _fuse(op: Builder, m: Match) -> ir.Value:
     """x / sqrt(mean(x^2) + epsilon) is RMSNormalization(x, 1)."""
     axes = reduced(m.x, m.axes)
-    if isinstance(axes, No):
-        return axes
+    assert not isinstance(axes, No)
     factor = correction(m)
     scale, epsilon = ones(m.x, axes, factor**-0.5), m.epsilon.item() / factor
     made: ir.Value = op.RMSNormalization(m.x, scale, axis=-len(axes), epsilon=epsilon)
@@ -37,8 +36,9 @@ def _fuse(op: Builder, m: Match) -> ir.Value | No:
 def _can_fuse(m: Match) -> bool | No:
     axes = reduced(m.x, m.axes)
     verdict = is_number(m) and can_normalize(m.x, axes)
-    if not verdict or isinstance(axes, No):
+    if not verdict:
         return verdict
+    assert not isinstance(axes, No)
     rank = len(m.x.shape)
     is_last = axes == list(range(rank - len(axes), rank))
     return is_last or no(f"the mean is over axes {axes}, not the last of {rank}", m.x)
@@ -54,14 +54,7 @@ RMS_NORM = rule("rms_norm", _spelled_out, _fuse, _can_fuse)
 
 def _standard(op: Builder, m: Match) -> ir.Value:
     """SimplifiedLayerNormalization is ONNX Runtime's own name of RMSNormalization."""
-    made: ir.Value = op.RMSNormalization(
-        m.x,
-        m.scale,
-        # It has no schema that would give the defaults.
-        axis=-1 if m.norm.axis is None else m.norm.axis,
-        epsilon=1e-5 if m.norm.epsilon is None else m.norm.epsilon,
-        stash_type=m.norm.stash_type,
-    )
+    made: ir.Value = op.RMSNormalization(m.x, m.scale, attributes=m.norm)  # The same defaults.
     return made
 
 

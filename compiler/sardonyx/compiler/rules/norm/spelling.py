@@ -99,7 +99,7 @@ def reduced(x: ir.Value, axes: np.ndarray[tuple[int, ...], np.dtype[np.int64]]) 
     """Return the axes of a mean in order, counted from the front."""
     if x.shape is None:
         return no("the rank of the input is not known", x)
-    return sorted({int(axis) % len(x.shape) for axis in axes.reshape(-1)})
+    return sorted({int(axis) % len(x.shape) for axis in axes.flat})
 
 
 def can_normalize(x: ir.Value, axes: list[int] | No) -> bool | No:

@@ -84,7 +84,7 @@ def _bias(layers: list[_Layer]) -> Array | None:
     parts = []
     for layer in layers:
         held = constants.array(layer.bias)
-        flat = np.zeros(1, dtype.numpy()) if held is None else held.reshape(-1)
+        flat = np.zeros(1, dtype.numpy()) if held is None else held.ravel()
         parts.append(np.broadcast_to(flat, (layer.shape[1],)))
     return np.concatenate(parts)
 

@@ -46,7 +46,7 @@ def _kernel(op: Builder, m: Match, norm: ir.Node, outputs: int) -> Any:
     epsilon = norm.attributes.get_float("epsilon", 1e-5)
     bias = m.value("bias")
     if bias is not None and len(bias.shape or ()) != 1:
-        bias = op.constant(m.bias.reshape(-1))
+        bias = op.constant(m.bias.ravel())
     if norm.op_type == "RMSNormalization":
         return op.call(
             "SkipSimplifiedLayerNormalization",
