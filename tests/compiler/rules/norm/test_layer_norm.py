@@ -73,7 +73,15 @@ def test_channels_of_images_come_last_for_a_while(shape, axes):
 FAST = "xx = Mul(x, x) mm = ReduceMean(xx, last) uu = Mul(u, u) w = Sub(mm, uu)"
 
 
-@pytest.mark.parametrize("more", ["v = Add(w, e)", "n = Max(w, zero) v = Add(n, e)"])
+@pytest.mark.parametrize(
+    "more",
+    [
+        "v = Add(w, e)",
+        "n = Max(w, zero) v = Add(n, e)",
+        "n = Relu(w) v = Add(n, e)",
+        "n = Clip(w, zero) v = Add(n, e)",
+    ],
+)
 def test_the_mean_of_squares_less_the_square_of_the_mean(more):
     text = f"""g (float[b,s,4] x) => (float[b,s,4] y) {{
         u = ReduceMean(x, last) d = Sub(x, u) {FAST} {more} r = Sqrt(v) y = Div(d, r) }}"""
@@ -139,6 +147,10 @@ def test_half_precision():
         ),
         (
             net(tail="u3 = Div(m, two) r = Sqrt(u3) f = Add(r, e) w = Mul(v, f) y = Div(d, f)"),
+            "epsilon is added to the root, not to the variance under it (e: float[])",
+        ),
+        (
+            net(tail="r = Sqrt(m) f = Add(r, e) y = Div(d, f)"),
             "epsilon is added to the root, not to the variance under it (e: float[])",
         ),
         (

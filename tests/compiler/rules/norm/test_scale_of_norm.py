@@ -16,8 +16,8 @@ NUMBERS = {"e": np.float32(0.01), "one": np.float32(1), "last": np.int64([-1]), 
 SPLIT = {"ReduceMean": 1, "Add": 1, "Sqrt": 1, "Mul": 2}
 
 
-def net(tail: str, square: str = "Mul(x, x)"):
-    text = f"""g (float[b,s,4] x, float[b,s,4] z) => (float[b,s,4] y) {{
+def net(tail: str, square: str = "Mul(x, x)", more: str = ""):
+    text = f"""g (float[b,s,4] x, float[b,s,4] z) => (float[b,s,4] y{more}) {{
         c = Mul(g, x) q = {square} m = ReduceMean(q, last) v = Add(m, e) r = Sqrt(v) {tail} }}"""
     return model(text, **NUMBERS)
 
@@ -34,6 +34,12 @@ def test_the_scale_comes_last(tail, expected):
     check_rule(SCALE_OF_NORM, given, expected, dims=SIZES, **CLOSE)
     check_shared(SCALE_OF_NORM, given, dims=SIZES, **CLOSE)
     check_rule(RULES, given, {"RMSNormalization": 1}, dims=SIZES, **CLOSE)
+
+
+def test_a_scaled_value_that_is_read_elsewhere_stays():
+    given = net("y = Div(c, r)", more=", float[b,s,4] c")
+    expected = {**SPLIT, "Mul": 3, "Div": 1}
+    check_rule(SCALE_OF_NORM, given, expected, dims=SIZES, **CLOSE)
 
 
 def test_the_root_of_another_value_divides_no_norm():
