@@ -124,7 +124,8 @@ def swap_operands(node: ast.AST) -> Defects:
         if len(node.args) > first + 1 and not isinstance(node.args[first], ast.Starred):
             args = list(node.args)
             args[first], args[first + 1] = args[first + 1], args[first]
-            yield _of_type(node, args=args)
+            if ast.dump(args[first]) != ast.dump(args[first + 1]):
+                yield _of_type(node, args=args)
 
 
 def change_operator(node: ast.AST) -> Defects:

@@ -6,8 +6,8 @@ import pytest
 
 from sardonyx.compiler import compile
 from sardonyx.compiler.rules.select import SELECTIONS
-from tests.support.models import model
-from tests.support.rules import check_miss, check_rule, check_same, check_shared, counts
+from tests.support.models import clone, model
+from tests.support.rules import apply, check_miss, check_rule, check_same, check_shared, counts
 
 (FLAT_SOFTMAX,) = SELECTIONS["flat_softmax"]
 CLOSE = {"atol": 1e-6, "rtol": 1e-5}
@@ -43,6 +43,14 @@ def test_two_dynamic_axes_behind():
     left = {"Relu": 1, "Reshape": 2, "Softmax": 1, "Shape": 1}
     check_rule(FLAT_SOFTMAX, given, left, dims=SIZES, **CLOSE)
     check_shared(FLAT_SOFTMAX, given, dims=SIZES, **CLOSE)
+
+
+@pytest.mark.parametrize("sizes", [{"b": 2, "h": 4, "w": 0}, {"b": 2, "h": 0, "w": 3}])
+def test_axes_of_no_elements(sizes):
+    given = softmax("b,3,h,w", 1)
+    after = clone(given)
+    apply(FLAT_SOFTMAX, after)
+    check_same(given, after, dims=sizes, **CLOSE)
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pytest
 
@@ -12,6 +14,7 @@ from tests.support.rules import check_miss, check_rule, check_same, check_shared
 from tests.support.run import run_reference
 
 NOISE = {"atol": 2e-5, "rtol": 1e-5}
+EVERY = {"activation", "dilations", "group", "kernel_shape", "strides"}
 SIZES = [{"b": 2, "h": 6}, {"b": 1, "h": 3}]
 HEAD = "g (float[b,3,7,h] x) => (float[b,4,o,p] y) "
 CONVS = [
@@ -28,6 +31,10 @@ def test_conv_relu(conv):
     text = HEAD + f"{{ a = {conv} y = Relu(a) }}"
     given = model(text, w=normal(4, 3, 3, 3), c=normal(4))
     after = check_rule(CONV_RELU, given, {"FusedConv": 1}, dims=SIZES, **NOISE)
+    padding = "auto_pad" if "auto_pad" in conv else "pads"
+    (node,) = after.graph
+    assert node.attributes.keys() == {*EVERY, padding}
+    assert [v.name for v in node.inputs if v is not None] == re.findall(r"\b[xwc]\b", conv)
     check_shared(CONV_RELU, given, dims=SIZES, **NOISE)
     add_function_bodies(after)
     check_same(given, after, dims=SIZES, **NOISE)
@@ -43,6 +50,7 @@ def test_conv_add_relu(conv, operands):
         {{ a = {conv} s = Add({operands}) y = Relu(s) }}"""
     given = model(text, w=normal(4, 3, 3, 3), c=normal(4))
     after = check_rule(CONV_ADD_RELU, given, {"FusedConv": 1}, dims=SIZES, **NOISE)
+    assert None not in after.graph[-1].inputs
     check_shared(CONV_ADD_RELU, given, dims=SIZES, **NOISE)
     add_function_bodies(after)
     check_same(given, after, dims=SIZES, **NOISE)
@@ -66,6 +74,16 @@ def test_a_sum_that_broadcasts_is_refused():
     check_miss(CONV_ADD_RELU, given, "not known to be of two values of one shape (z: float[b, 4, 1")
     text = text.replace("z) =>", "z, float q) =>").replace("[b,4,1,1] z", "[n,4,5,3] z")
     check_miss(CONV_ADD_RELU, model(text, w=normal(4, 3, 3, 3)), "not known to be of two values")
+    given.graph.inputs[0].shape = given.graph.inputs[1].shape = None
+    check_miss(CONV_ADD_RELU, given, "not known to be of two values")
+
+
+def test_a_weight_of_unknown_rank_is_refused():
+    given = model(
+        "g (float[b,3,7,h] x, float w) => (float[b,4,o,p] y) {a = Conv(x, w) y = Relu(a)}"
+    )
+    given.graph.inputs[1].shape = None
+    check_miss(CONV_RELU, given, "the weight is not one of a convolution of images")
 
 
 def test_other_dtypes_and_ranks_are_refused():

@@ -49,6 +49,18 @@ def test_quick_gelu(lines, alpha):
     check_body(given, after)
 
 
+@pytest.mark.parametrize("axes", [(1,), (1, 1)])
+def test_a_factor_with_axes(axes):
+    given = net(QUICK[2][0], k=np.full(axes, 1.702))
+    check_rule(QUICK_GELU, given, {"QuickGelu": 1}, dims=SIZES, **NOISE)
+
+
+def test_a_factor_of_a_value_of_unknown_rank():
+    given = net(QUICK[2][0])
+    given.graph.inputs[0].shape = given.graph.outputs[0].shape = None
+    check_miss(QUICK_GELU, given, "the factor has more axes than the value")
+
+
 def test_a_squeeze_excite_gate_is_no_silu():
     text = "g (float[b,5] x, float[b,5] z) => (float[b,5] y) "
     given = net("s = Sigmoid(z) y = Mul(x, s)", text)
@@ -90,6 +102,8 @@ def test_half_precision():
 def test_a_bias_that_is_computed_will_do():
     given = net("a = Add(x, b) y = Gelu(a)", "g (float[n,5] x, float[5] b) => (float[n,5] y) ")
     check_rule(BIAS_GELU, given, {"BiasGelu": 1}, dims={"n": 3}, **NOISE)
+    given = net("a = Add(x, b) y = Gelu(a)", "g (float[3,n] x, float[n] b) => (float[3,n] y) ")
+    check_rule(BIAS_GELU, given, {"BiasGelu": 1}, dims={"n": 4}, **NOISE)
 
 
 @pytest.mark.parametrize(
@@ -98,6 +112,7 @@ def test_a_bias_that_is_computed_will_do():
         (HEAD, normal(1, 5), "what is added is no vector (c: float[1, 5])"),
         (HEAD, normal(1), "the last axis is not known to have the bias's 1 elements"),
         ("g (float[b,n] x) => (float[b,5] y) ", normal(5), "not known to have the bias's 5 eleme"),
+        ("g (float x) => (float[5] y) ", normal(5), "not known to have the bias's 5 elements"),
         ("g (float[5,1] x) => (float[5,5] y) ", normal(5), "not known to have the bias's 5 eleme"),
     ],
 )

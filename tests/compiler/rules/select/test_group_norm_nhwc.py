@@ -65,6 +65,17 @@ def test_silu_whose_sigmoid_others_read():
 
 
 @pytest.mark.parametrize(
+    ("after", "left"),
+    [
+        ("a = Mul(n0, n0) s = Sigmoid(n0) b = Mul(n0, s) y = Add(a, b)", {"Sigmoid": 1, "Mul": 2}),
+        ("a = Relu(n0) b = Neg(n0) y = Add(a, b)", {"Relu": 1, "Neg": 1}),
+    ],
+)
+def test_a_norm_that_others_read(after, left):
+    check(net(after), {**left, "Add": 1})
+
+
+@pytest.mark.parametrize(
     ("given", "reason"),
     [
         (
@@ -76,8 +87,15 @@ def test_silu_whose_sigmoid_others_read():
             "the kernel is for float32 and float16",
         ),
         (net(shape="n,12,h"), "it is not known to be a batch of images"),
+        (net(groups=4), "the kernel takes pairs of channels, a group has 3"),
         (net(groups=12), "the kernel takes pairs of channels, a group has 1"),
     ],
 )
 def test_refuses_with_a_reason(given, reason):
     check_miss(RULE, given, reason)
+
+
+def test_a_value_of_unknown_rank_stays():
+    given = net()
+    given.graph.inputs[0].shape = None
+    check_miss(RULE, given, "it is not known to be a batch of images")

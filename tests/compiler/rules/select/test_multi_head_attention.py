@@ -36,6 +36,7 @@ def test_many_keys(attributes: str):
         (HEADS, "q, k, v, m", QKV + ", float[s,1024] m", "it has a mask or a cache"),
         (f"{HEADS}, is_causal = 1", "q, k, v", QKV, "it is causal"),
         (f"{HEADS}, softcap = 2.0", "q, k, v", QKV, "its scores are capped"),
+        (f"{HEADS}, softmax_precision = 11", "q, k, v", QKV, "softmax is in another precision"),
         (
             "q_num_heads = 4, kv_num_heads = 2",
             "q, k, v",

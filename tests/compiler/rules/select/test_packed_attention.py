@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import onnx_ir as ir
 import pytest
 
 from sardonyx.compiler.rules.select.packed_attention import PACKED_ATTENTION
@@ -110,6 +111,7 @@ def test_what_is_no_mask_of_keys(change: tuple[str, str]):
         (("(q, k, v", "(x, k, v"), "q_num_heads = 2, kv_num_heads = 4", "several queries share"),
         (("(q, k, v", "(x, x, x"), "q_num_heads = 2, kv_num_heads = 2", "are not pieces of one"),
         (("MatMul(x, w)", "Gelu(e)"), HEADS, "are not made by a linear layer"),
+        (("y = Neg(z)", "y = Neg(z) u = Neg(a)"), HEADS, "others read what the linear layer makes"),
         (("z = Att", "u = Neg(q) z = Att"), HEADS, "others read what the linear layer makes"),
         (("v, m)", "v, m)"), f"{HEADS}, is_causal = 1", "it is causal, or has a cache"),
         (("v, m)", "v, m)"), f"{HEADS}, softcap = 2.0", "its scores are capped"),
@@ -170,3 +172,11 @@ def test_what_is_no_packed_projection(changes: list[tuple[str, str]], heads: str
     if "uneven" in text:
         text = text.replace("[b,s,12] y", "[b,s,20] y")
     check_miss(PACKED_ATTENTION, model(text, **WEIGHTS, **more), reason)
+
+
+def test_a_stack_of_weights_stays():
+    given = attention(("p = Add(a, c)", ""), ("(p)", "(a)"), ("[b,s,6]", "[2,s,6]"))
+    stack = normal(2, 6, 36)
+    given.graph.initializers["w"].const_value = ir.tensor(stack, name="w")
+    given.graph.initializers["w"].shape = ir.Shape(stack.shape)
+    check_miss(PACKED_ATTENTION, given, "the weight is no matrix or the bias no vector")

@@ -43,6 +43,10 @@ def test_each_part_is_a_product_of_its_own(split, bias):
     check_shared(SEPARATE_LINEARS, given, **CLOSE)
 
 
+def test_as_few_rows_as_pay():
+    check_rule(SEPARATE_LINEARS, net(x="2,8,6"), {"MatMul": 3, "Add": 3}, **CLOSE)
+
+
 def test_a_bias_may_be_missing():
     given = net("Split <axis = -1> (m, sizes)", bias="")
     check_rule(SEPARATE_LINEARS, given, {"MatMul": 3}, **CLOSE)

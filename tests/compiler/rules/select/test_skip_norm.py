@@ -85,7 +85,7 @@ def test_layers_with_norms_in_front():
         (
             net(norm="LayerNormalization<axis=1>(u, table)", head=HEAD.replace("s,4", "3,4")),
             "skip_norm",
-            "the norm is over more than the last axis",
+            "the scale of the norm is not one of each channel",
         ),
         (
             net(
@@ -138,3 +138,59 @@ def test_double_precision_stays():
 def test_a_shift_with_another_axis_stays():
     given = net(norm="LayerNormalization(u, scale, wide)")
     check_miss(SKIP_NORM, given, "the scale of the norm is not one of each channel", "skip_norm")
+
+
+def test_a_scale_of_another_dtype_stays():
+    text = HEAD.replace("float[", "float16[") + f"{{ {SUM} y = {RMS} }}"
+    given = model(text, scale=WEIGHTS["scale"])
+    check_miss(SKIP_NORM, given, "the scale of the norm has another dtype", "skip_norm")
+
+
+def test_a_norm_that_has_the_sum_for_its_scale_is_none_of_it():
+    head = "g (float[2,3,4] a, float[2,3,4] b) => (float[2,3,4] y, float[2,3,4] z) "
+    other = "z = RMSNormalization<axis=0>(a, u)"
+    expected = {"SkipLayerNormalization": 1, "RMSNormalization": 1}
+    check_rule(SKIP_NORM, net(after=other, head=head), expected, **CLOSE)
+    given = model(f"{head}{{ {SUM} y = Neg(u) {other} }}", **WEIGHTS)
+    check_miss(SKIP_NORM, given, "0 norms read the sum, not one", "skip_norm_sum")
+
+
+def test_another_shift_than_that_of_the_fused_norm_stays():
+    text = (
+        HEAD.replace("y)", "n, float[n,s,4] y)")
+        + """{
+        n, e, f, u = com.microsoft.SkipLayerNormalization<epsilon=0.01>(a, b, scale, beta)
+        y = LayerNormalization<epsilon=0.01>(u, scale, bias) }"""
+    )
+    given = model(text, **WEIGHTS)
+    reason = "the fused norm has another scale, bias or epsilon"
+    check_miss(SKIP_NORM, given, reason, "norm_of_sum")
+    given = model(text.replace("bias)", "beta)").replace("0.01>(u", "0.02>(u"), **WEIGHTS)
+    check_miss(SKIP_NORM, given, reason, "norm_of_sum")
+    given = model(text.replace("scale, bias)", "bias, beta)"), **WEIGHTS)
+    check_miss(SKIP_NORM, given, reason, "norm_of_sum")
+    given = model(text.replace("bias)", "beta)"), **WEIGHTS)
+    expected = {"SkipLayerNormalization": 1, "Identity": 1}
+    check_rule(SKIP_NORM, given, expected, dims=SIZES, **CLOSE)
+
+
+def test_a_layer_norm_of_the_sum_of_an_rms_norm_stays():
+    text = (
+        HEAD.replace("y)", "n, float[n,s,4] y)")
+        + """{
+        n, e, f, u = com.microsoft.SkipSimplifiedLayerNormalization<epsilon=0.01>(a, b, scale)
+        y = LayerNormalization<epsilon=0.01>(u, scale) }"""
+    )
+    given = model(text, **WEIGHTS)
+    check_miss(SKIP_NORM, given, "its input is no sum that a fused norm gives", "norm_of_sum")
+
+
+def test_a_norm_whose_mean_is_read_stays():
+    head = HEAD.replace("y)", "y, float[n,s,1] mean, float[n,s,4] z)")
+    given = model(f"{head}{{ {SUM} y, mean = {LAYER} z = Neg(u) }}", **WEIGHTS)
+    check_miss(SKIP_NORM, given, "norms read the sum, not one", "skip_norm_sum")
+
+
+def test_a_shift_that_is_left_out():
+    given = net(norm="LayerNormalization(u, scale, )")
+    check_rule(SKIP_NORM, given, {"SkipLayerNormalization": 1}, dims=SIZES, **CLOSE)

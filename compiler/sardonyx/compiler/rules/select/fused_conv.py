@@ -48,11 +48,10 @@ def _bias(m: Match) -> Any:
 def _attributes(m: Match) -> dict[str, Any]:
     """Return all attributes of a convolution, so that all calls have the same."""
     spatial = len(m.weight.shape) - 2
-    kernel = m.weight.shape.numpy()[2:]
     found = {
         "dilations": m.conv.dilations or (1,) * spatial,
         "group": m.conv.group,
-        "kernel_shape": m.conv.kernel_shape or kernel,
+        "kernel_shape": m.weight.shape.numpy()[2:],
         "strides": m.conv.strides or (1,) * spatial,
     }
     if m.conv.auto_pad == "NOTSET":
@@ -71,8 +70,7 @@ def _can_fuse(m: Match) -> bool | No:
 
 
 def _is_same_shape(z: ir.Value, convolved: ir.Value) -> bool | No:
-    is_known = z.shape is not None and not z.shape.has_unknown_dim()
-    if is_known and z.shape == convolved.shape:
+    if z.shape is not None and z.shape == convolved.shape:
         return True
     return no("the sum is not known to be of two values of one shape", z)
 

@@ -58,9 +58,10 @@ def _has_bias_vector(m: Match) -> bool | No:
     if m.bias.shape is None or len(m.bias.shape) != 1:
         return no("what is added is no vector", m.bias)
     channels = m.bias.shape[0]
-    has_channels = m.x.shape is not None and len(m.x.shape) > 0 and m.x.shape[-1] == channels
-    is_known = isinstance(channels, int) and has_channels
-    return is_known or no(f"the last axis is not known to have the bias's {channels} elements", m.x)
+    has_channels = list(m.x.shape or ())[-1:] == [channels]
+    return has_channels or no(
+        f"the last axis is not known to have the bias's {channels} elements", m.x
+    )
 
 
 BIAS_GELU = rule(

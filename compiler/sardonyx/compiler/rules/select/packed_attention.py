@@ -85,7 +85,9 @@ def _hidden_keys(mask: ir.Value | None, query: ir.Value) -> _HiddenKeys | None:
     if choice is None:
         return None
     condition, (shown, other) = choice.inputs[0], map(number, choice.inputs[1:])
-    if condition is None or condition.shape is None or query.shape is None:
+    assert condition is not None
+    assert query.shape is not None
+    if condition.shape is None:
         return None
     is_inverted = other == 0
     kept, fill = (other, shown) if is_inverted else (shown, other)
@@ -104,11 +106,10 @@ def _projection(m: Match) -> _Projection | No:
         return no("query, key and value are not the three pieces of one linear layer", m.query)
     joined = split.inputs[0]
     rank = len(m.query.shape or ())
-    if rank != 3 or Attributes(split).axis % rank != rank - 1 or joined is None:
+    assert joined is not None
+    if rank != 3 or Attributes(split).axis % rank != rank - 1:
         return no("the linear layer is not split into features", m.query)
-    if not has_same_dims(list(m.query.shape), list(m.key.shape or ())) or not has_same_dims(
-        list(m.key.shape), list(m.content.shape or ())
-    ):
+    if not has_same_dims(m.key.shape, m.content.shape):
         return no("query, key and value differ in size", m.key)
     for piece in split.outputs:
         if len(piece.uses()) != 1 or piece.is_graph_output():
@@ -126,8 +127,10 @@ def _linear(result: ir.Value) -> _Projection | No:
     if product is None or (bias is not None and not constants.is_constant(bias)):
         return no("query, key and value are not made by a linear layer", result)
     x, weight = product.inputs
-    if x is None or weight is None or not constants.is_constant(weight):
+    if not constants.is_constant(weight):
         return no("query, key and value are not made by a linear layer", result)
+    assert x is not None
+    assert weight is not None
     shape = weight.shape
     if (
         shape is None
@@ -163,7 +166,8 @@ def _is_bias(mask: ir.Value, query: ir.Value) -> bool | No:
         return no("the mask is boolean: a query that sees no key gets zeros by it", mask)
     if _hidden_keys(mask, query) is not None:
         return True
-    if query.shape is None or mask.shape is None or len(mask.shape) != 4:
+    assert query.shape is not None
+    if mask.shape is None or len(mask.shape) != 4:
         return no("the mask has not four axes", mask)
     length = query.shape[1]
     if not has_same_dims(list(mask.shape)[2:], [length, length]):

@@ -20,7 +20,7 @@ _LEAST_ROWS = 16
 
 def _separate(op: Builder, m: Match) -> list[ir.Value]:
     """Each part of a product is the product with that part of the weight's columns."""
-    ends = np.cumsum(_sizes(m))[:-1]
+    ends = _ends(m)
     weights = np.split(m.weight, ends, axis=1)
     products = [op.MatMul(m.x, op.constant(np.ascontiguousarray(w))) for w in weights]
     if m.bias is None:
@@ -29,14 +29,14 @@ def _separate(op: Builder, m: Match) -> list[ir.Value]:
     return [op.Add(y, op.constant(b.copy())) for y, b in zip(products, biases, strict=True)]
 
 
-def _sizes(m: Match) -> Array:
-    parts = len(m.root.outputs)
+def _ends(m: Match) -> Array:
+    """Return where each part but the last ends."""
     if m.sizes is not None:
-        return np.asarray(m.sizes)
-    columns = m.weight.shape[1]
+        return np.cumsum(m.sizes)[:-1]
+    parts = len(m.root.outputs)
     # The last part is the smaller one, as the operator says.
-    each = -(-columns // parts)
-    return np.array([each] * (parts - 1) + [columns - each * (parts - 1)])
+    each = -(-m.weight.shape[1] // parts)
+    return each * np.arange(1, parts)
 
 
 def _is_faster(m: Match) -> bool | No:

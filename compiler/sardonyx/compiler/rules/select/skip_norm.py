@@ -7,6 +7,7 @@ residuals, it comes out of the kernel: `*_sum` puts the kernel in the place of t
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -41,26 +42,24 @@ def _sums(op: PatternBuilder) -> tuple[Operator, ...]:
     return biased, op.Add("a", "b", output="sum")
 
 
-def _kernel(op: Builder, m: Match, norm: ir.Node, outputs: int) -> Any:
+def _kernel(op: Builder, m: Match, norm: ir.Node, **outputs: int) -> Any:
     scale, *rest = norm.inputs[1:]
     epsilon = norm.attributes.get_float("epsilon", 1e-5)
-    bias = m.value("bias")
-    if bias is not None and len(bias.shape or ()) != 1:
-        bias = op.constant(m.bias.ravel())
+    bias = None if m.bias is None else op.constant(m.bias.ravel())
     if norm.op_type == "RMSNormalization":
         return op.call(
             "SkipSimplifiedLayerNormalization",
             *(m.a, m.b, scale, bias),
             domain="com.microsoft",
             epsilon=epsilon,
-            outputs=outputs,
+            **outputs,
         )
     return op.call(
         "SkipLayerNormalization",
         *(m.a, m.b, scale, rest[0] if rest else None, bias),
         domain="com.microsoft",
         epsilon=epsilon,
-        outputs=outputs,
+        **outputs,
     )
 
 
@@ -71,10 +70,11 @@ def _fits(m: Match, norm: ir.Node) -> bool | No:
     a, b, scale = m.a, m.b, norm.inputs[1]
     if m.sum.dtype not in NORMED:
         return no("the kernel is for floats of 16 and 32 bits", m.sum)
-    if a.shape is None or len(a.shape) != 3 or a.shape.has_unknown_dim() or a.shape != b.shape:
+    if a.shape is None or len(a.shape) != 3 or a.shape != b.shape:
         return no("the sum is not known to be of two sequences of one shape", m.sum)
-    if scale is None or scale.shape is None or len(scale.shape) != 1 or scale.dtype != a.dtype:
-        return no("the norm is over more than the last axis", norm.outputs[0])
+    assert scale is not None
+    if scale.dtype != a.dtype:
+        return no("the scale of the norm has another dtype", scale)
     if any(vector is not None and vector.shape != [a.shape[2]] for vector in norm.inputs[1:]):
         return no("the scale of the norm is not one of each channel", scale)
     bias = m.value("bias")
@@ -90,12 +90,15 @@ def _fits_alone(m: Match) -> bool | No:
     return _fits(m, m.norm.node)
 
 
+def _norms_of(value: ir.Value) -> list[ir.Node]:
+    return [r for r, index in value.uses() if is_operator(r, *_NORMS) and index == 0]
+
+
 def _fits_with_sum(m: Match) -> bool | No:
-    readers = [reader for reader, _ in m.sum.uses()]
-    norms = [r for r in readers if is_operator(r, *_NORMS) and r.inputs[0] is m.sum]
+    norms = _norms_of(m.sum)
     if len(norms) != 1 or len(norms[0].outputs) != 1:
         return no(f"{len(norms)} norms read the sum, not one", m.sum)
-    if len(readers) == 1 and not m.sum.is_graph_output():
+    if len(m.sum.uses()) == 1 and not m.sum.is_graph_output():
         return no("nothing but the norm reads the sum", m.sum)
     return _fits(m, norms[0])
 
@@ -105,14 +108,14 @@ def _fits_with_sum(m: Match) -> bool | No:
 
 def _alone(op: Builder, m: Match) -> ir.Value:
     """Norm(a + b) is SkipNorm(a, b)."""
-    made: ir.Value = _kernel(op, m, m.norm.node, 1)
+    made: ir.Value = _kernel(op, m, m.norm.node)
     return made
 
 
 def _with_sum(op: Builder, m: Match) -> ir.Value:
     """The sum that a norm and others read is a result of SkipNorm."""
-    (norm,) = [reader for reader, _ in m.sum.uses() if is_operator(reader, *_NORMS)]
-    made: ir.Value = _kernel(op, m, norm, _SUM + 1)[_SUM]
+    (norm,) = _norms_of(m.sum)
+    made: ir.Value = _kernel(op, m, norm, outputs=_SUM + 1)[_SUM]
     return made
 
 
@@ -128,14 +131,14 @@ def _is_its_norm(m: Match) -> bool | No:
     if kernel is None or kernel.op_type != _KERNELS[norm.op_type] or m.x.index() != _SUM:
         return no("its input is no sum that a fused norm gives", m.x)
     beta = kernel.inputs[3] if norm.op_type == _NORMS[0] and len(kernel.inputs) > 3 else None
-    epsilon = kernel.attributes.get_float("epsilon")
+    epsilon = kernel.attributes.get_float("epsilon", math.nan)
     is_same = kernel.inputs[2] is m.scale and beta is m.beta and _are_equal(epsilon, m.norm.epsilon)
     return is_same or no("the fused norm has another scale, bias or epsilon", m.x)
 
 
-def _are_equal(a: float | None, b: float) -> bool:
+def _are_equal(a: float, b: float) -> bool:
     """Compare in single precision, in which ONNX keeps attributes."""
-    return a is not None and bool(np.float32(a) == np.float32(b))
+    return bool(np.float32(a) == np.float32(b))
 
 
 SKIP_NORM: tuple[Rule, ...] = (
