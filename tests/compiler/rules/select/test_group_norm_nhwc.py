@@ -75,6 +75,15 @@ def test_a_norm_that_others_read(after, left):
     check(net(after), {**left, "Add": 1})
 
 
+@pytest.mark.parametrize("read", ["n0", "s"])
+def test_silu_of_which_a_part_is_an_output(read):
+    given = net(SILU)
+    (value,) = (v for node in given.graph for v in node.outputs if v.name == read)
+    value.shape, value.type = given.graph.inputs[0].shape, given.graph.inputs[0].type
+    given.graph.outputs.append(value)
+    check(given, {"Sigmoid": 1, "Mul": 1})
+
+
 @pytest.mark.parametrize(
     ("given", "reason"),
     [
@@ -86,6 +95,7 @@ def test_a_norm_that_others_read(after, left):
             ),
             "the kernel is for float32 and float16",
         ),
+        (net(shape="n,c,h,w"), "it is not known to be a batch of images"),
         (net(shape="n,12,h"), "it is not known to be a batch of images"),
         (net(groups=4), "the kernel takes pairs of channels, a group has 3"),
         (net(groups=12), "the kernel takes pairs of channels, a group has 1"),

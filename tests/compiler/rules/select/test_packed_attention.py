@@ -23,6 +23,7 @@ WEIGHTS = {
     "zero": np.float32(0),
     "low": np.float32(-1e30),
     "inf": np.float32(-np.inf),
+    "mixed": np.float32([0, 0, -np.inf, 0]).reshape(4, 1, 1),
 }
 MADE = {"Attention": 1, "Where": 1, "Neg": 1}
 
@@ -47,6 +48,14 @@ def test_no_mask(heads: str):
         ("(q, k, v, m)", "(q, k, v)"), ("m = Where(seen, zero, low)", ""), heads=heads
     )
     check_rule(PACKED_ATTENTION, given, {"Attention": 1, "Neg": 1}, dims=SIZES, **CLOSE)
+
+
+def test_a_mask_that_is_expanded():
+    given = attention(
+        ("zero, low)", "zero, low) t = Shape(m) e = Expand(m, t)"), ("v, m)", "v, e)")
+    )
+    expected = {**MADE, "Shape": 1, "Expand": 1}
+    check_rule(PACKED_ATTENTION, given, expected, dims=SIZES, **CLOSE)
 
 
 def test_no_bias():
@@ -114,14 +123,17 @@ def test_what_is_no_mask_of_keys(change: tuple[str, str]):
         (("y = Neg(z)", "y = Neg(z) u = Neg(a)"), HEADS, "others read what the linear layer makes"),
         (("z = Att", "u = Neg(q) z = Att"), HEADS, "others read what the linear layer makes"),
         (("v, m)", "v, m)"), f"{HEADS}, is_causal = 1", "it is causal, or has a cache"),
+        (("v, m)", "v, m, pk, pk)"), HEADS, "it is causal, or has a cache"),
         (("v, m)", "v, m)"), f"{HEADS}, softcap = 2.0", "its scores are capped"),
+        (("v, m)", "v, m)"), f"{HEADS}, softmax_precision = 11", "softmax is in another precision"),
+        (("low)", "mixed)"), HEADS, "may hide all keys of a query by minus infinity"),
     ],
 )
 def test_what_is_not_packed(change: tuple[str, str], heads: str, reason: str):
     text = (
         TEXT.replace("HEADS", heads)
         .replace(*change)
-        .replace("float[b,s,6] x", "float[b,s,6] x, float[b,s,36] e")
+        .replace("float[b,s,6] x", "float[b,s,6] x, float[b,s,36] e, float[b,4,p,3] pk")
     )
     if "u = Neg" in text:
         text = text.replace("(float[b,s,12] y)", "(float[b,s,12] y, float[b,s,12] u)")

@@ -32,7 +32,6 @@ def _fuse(op: Builder, m: Match) -> ir.Value:
         m.bias.astype(np.float32),
         domain="com.microsoft",
         activation=int(m.root.op_type == "Mul"),
-        channels_last=1,
         epsilon=m.norm.epsilon,
         groups=m.norm.num_groups,
     )

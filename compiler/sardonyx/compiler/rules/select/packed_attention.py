@@ -132,11 +132,8 @@ def _linear(result: ir.Value) -> _Projection | No:
     assert x is not None
     assert weight is not None
     shape = weight.shape
-    if (
-        shape is None
-        or len(shape) != 2
-        or (bias is not None and list(bias.shape or ()) != [shape[1]])
-    ):
+    assert shape is not None
+    if len(shape) != 2 or (bias is not None and bias.shape != [shape[1]]):
         return no("the weight is no matrix or the bias no vector", weight)
     if len(result.uses()) != 1 or result.is_graph_output():
         return no("others read what the linear layer makes too", result)

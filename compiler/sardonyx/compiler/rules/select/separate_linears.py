@@ -36,7 +36,8 @@ def _ends(m: Match) -> Array:
     parts = len(m.root.outputs)
     # The last part is the smaller one, as the operator says.
     each = -(-m.weight.shape[1] // parts)
-    return each * np.arange(1, parts)
+    ends: Array = each * np.arange(1, parts)
+    return ends
 
 
 def _is_faster(m: Match) -> bool | No:

@@ -42,7 +42,7 @@ def _sums(op: PatternBuilder) -> tuple[Operator, ...]:
     return biased, op.Add("a", "b", output="sum")
 
 
-def _kernel(op: Builder, m: Match, norm: ir.Node, **outputs: int) -> Any:
+def _kernel(op: Builder, m: Match, norm: ir.Node, **outputs: Any) -> Any:
     scale, *rest = norm.inputs[1:]
     epsilon = norm.attributes.get_float("epsilon", 1e-5)
     bias = None if m.bias is None else op.constant(m.bias.ravel())
