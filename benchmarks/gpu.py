@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import sys
@@ -11,8 +12,9 @@ from rich.console import Console
 from benchmarks.contenders import CONTENDERS
 from benchmarks.machine import REPOSITORY, usable_cores
 
-NO_TESTS_COLLECTED = 5
 MODELS = ["resnet50", "unet_block", "vit_small", "bert_base", "llama_8_layers"]
+SUITES = ["tests/compiler/rules", "tests/compiler/passes", "tests/compiler/contrib"]
+"""What runs there too, with models run on the device instead of the CPU."""
 VARIANTS = ([], ["--precision", "fp16"], ["--graphs"], ["--precision", "fp16", "--graphs"])
 console = Console()
 
@@ -53,16 +55,14 @@ def main() -> int:
     if problem:
         skip("tests marked gpu, CUDA benchmarks", problem)
         return 0
-    code = call("pytest", "-m", "gpu")
-    if code == NO_TESTS_COLLECTED:
-        skip("tests marked gpu", "there are none")
-        code = 0
     problem = onnxruntime_problem()
     if problem:
-        skip("CUDA benchmarks", problem)
-        return code
-    at_once = ["--at-once", str(max(1, min(16, usable_cores())))]
-    cuda = ["--device", "cuda", *at_once]
+        skip("tests marked gpu, CUDA benchmarks", problem)
+        return 0
+    at_once = str(max(1, min(16, usable_cores())))
+    code = call("pytest", "-n", at_once, "-m", "gpu")
+    code = code or call("pytest", "-n", at_once, *SUITES, SARDONYX_TEST_DEVICE="cuda")
+    cuda = ["--device", "cuda", "--at-once", at_once]
     for variant in VARIANTS:
         code = code or call("benchmarks.fusions", *cuda, *variant)
     problem = torch_problem()
@@ -76,9 +76,10 @@ def main() -> int:
     return code
 
 
-def call(module: str, *arguments: str) -> int:
-    """Run a module of ours; returns its exit code."""
-    return subprocess.call([sys.executable, "-m", module, *arguments], cwd=REPOSITORY)
+def call(module: str, *arguments: str, **environment: str) -> int:
+    """Run a module with some variables set; returns its exit code."""
+    command = [sys.executable, "-m", module, *arguments]
+    return subprocess.call(command, cwd=REPOSITORY, env={**os.environ, **environment})
 
 
 if __name__ == "__main__":

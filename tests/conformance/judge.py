@@ -20,6 +20,7 @@ from tests.conformance.values import difference
 REPOSITORY = Path(__file__).resolve().parents[2]
 RIGHT = "right"
 ROUTES = ("deploy", "written", "ort_alone")
+DEVICE_ROUTES = ("deploy_cuda", "cuda_alone")
 
 
 def judge(case: Case, route: str) -> str:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 
 from tests.conformance.cases import GROUPS
 from tests.conformance.expected import LIST, complaints, read_list
-from tests.conformance.judge import RIGHT, judge_group
+from tests.conformance.judge import DEVICE_ROUTES, RIGHT, judge_group
 
 LEAST_CASES = {
     "node": 1304,
@@ -40,3 +42,13 @@ def test_nothing_is_listed_that_onnx_runtime_alone_gets_right():
         verdicts = judge_group(group, "ort_alone", only=names)
         assert set(verdicts) == set(names)
         assert [name for name, verdict in verdicts.items() if verdict == RIGHT] == []
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("group", GROUPS)
+def test_no_case_that_onnx_runtime_alone_gets_right_is_lost_on_a_device(group):
+    with ThreadPoolExecutor() as pool:
+        ours, alone = pool.map(lambda route: judge_group(group, route), DEVICE_ROUTES)
+    assert ours.keys() == alone.keys()
+    lost = {name: ours[name] for name in ours if alone[name] == RIGHT != ours[name]}
+    assert lost == {}

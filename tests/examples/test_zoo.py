@@ -6,6 +6,7 @@ import functools
 import json
 import subprocess
 import sys
+from typing import Any
 
 import numpy as np
 import onnx.inliner
@@ -66,12 +67,14 @@ def coarse(name: str, dtype: torch.dtype) -> tuple[twins.Pair, twins.Feeds, floa
     raise AssertionError(f"rounding any weights of {name} makes another answer of it")
 
 
-def error_of(model: ir.Model, pair: twins.Pair, feeds: twins.Feeds, target: str) -> float:
+def error_of(
+    model: ir.Model, pair: twins.Pair, feeds: twins.Feeds, target: str, provider: Any = "cpu"
+) -> float:
     proto = ir.to_proto(model)
-    if target == "cuda":
+    if target == "cuda" and provider == "cpu":
         # The CPU has no kernels for all of CUDA's operators: their bodies run.
         proto = onnx.inliner.inline_local_functions(proto)
-    session = runtime.load(proto.SerializeToString(), providers=["cpu"], threads=1)
+    session = runtime.load(proto.SerializeToString(), providers=[provider], threads=1)
     got = list(session.run_named(feeds).values())
     return twins.relative_error(got, twins.wanted(pair, feeds))
 
@@ -124,6 +127,22 @@ def test_a_member_is_right_in_half_precision(name, precision):
             pytest.skip("compiled, not compared: the CPU draws no random numbers at opset 22")
         model = in_single(model)
     assert error_of(model, pair, feeds, "cuda") <= limit
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("precision", [None, "fp16", "bf16"])
+@pytest.mark.parametrize("name", MEMBERS)
+def test_a_member_is_right_on_a_device(name, precision):
+    member = MEMBERS[name]
+    if precision is None:
+        pair, limit = small(name), table.LIMIT
+        feeds = member.feeds(pair.model, member.at[1])
+    elif member.is_decision:
+        pytest.skip("with rounded numbers it may choose others")
+    else:
+        pair, feeds, limit = coarse(name, HALVES[precision])
+    model = compile(pair.model, "cuda", precision=precision).model
+    assert error_of(model, pair, feeds, "cuda", ("cuda", {"use_tf32": False})) <= limit
 
 
 @pytest.mark.slow

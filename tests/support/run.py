@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 
 import numpy as np
@@ -13,10 +14,21 @@ from onnx.reference import ReferenceEvaluator
 from sardonyx.compiler.ir.verify import verify
 
 Feeds = Mapping[str, np.ndarray]
+CUDA = "CUDAExecutionProvider"
+PROVIDERS: dict[str, list[tuple[str, dict[str, str]]]] = {
+    "cpu": [("CPUExecutionProvider", {})],
+    # Products in float32, and convolutions that are not searched for at each shape.
+    "cuda": [
+        (CUDA, {"use_tf32": "0", "cudnn_conv_algo_search": "HEURISTIC"}),
+        ("CPUExecutionProvider", {}),
+    ],
+}
+DEVICE = os.environ.get("SARDONYX_TEST_DEVICE", "cpu")
+"""Where `run_ort` runs models; `make gpu` runs the suites that use it with "cuda"."""
 
 
 def run_ort(model: ir.Model, feeds: Feeds, *, optimised: bool = False) -> list[np.ndarray]:
-    """The outputs of a model on ONNX Runtime's CPU provider; by default no rewriting of its own."""
+    """The outputs of a model on ONNX Runtime; by default no rewriting of its own."""
     options = onnxruntime.SessionOptions()
     level = onnxruntime.GraphOptimizationLevel
     options.graph_optimization_level = level.ORT_ENABLE_ALL if optimised else level.ORT_DISABLE_ALL
@@ -24,7 +36,9 @@ def run_ort(model: ir.Model, feeds: Feeds, *, optimised: bool = False) -> list[n
     options.inter_op_num_threads = 1
     options.log_severity_level = 3
     data = ir.to_proto(model).SerializeToString()
-    session = onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
+    wanted = PROVIDERS[DEVICE]
+    session = onnxruntime.InferenceSession(data, options, providers=wanted)
+    assert session.get_providers()[0] == wanted[0][0], f"ONNX Runtime has no {wanted[0][0]}"
     return session.run(None, dict(feeds))
 
 
