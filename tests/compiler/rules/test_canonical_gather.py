@@ -39,6 +39,26 @@ def test_gather_nd_of_constant_places(at: np.ndarray, made: dict[str, int]):
     check_shared(rule, model(text, at=at), **EXACT)
 
 
+def test_gather_nd_of_one_page():
+    at = np.insert(pairs(3, 4), 0, 0, axis=-1)
+    text = "g (float[2,3,4] x) => (float[3,1,4] y) { z = GatherND(x, at) y = Abs(z) }"
+    made = {"Slice": 1, "Reshape": 1, "Abs": 1}
+    check_rule(BY_NAME["gather_nd_of_window"], model(text, at=at), made, **EXACT)
+
+
+COLUMN = """g (float[2,ROWS] x, float[b,s] like) => (float[b,1] y) {
+    nb = Shape<end = 1>(like) kb = Squeeze(nb) rb = Range(zero, kb, step)
+    pb = Unsqueeze(rb, ends) w = Shape(pb) ps = Expand(zero, w) at = Concat<axis = -1>(ps, pb)
+    z = GatherND(x, at) y = Abs(z) }"""
+
+
+def test_gather_nd_of_a_range_in_one_row():
+    text = COLUMN.replace("ROWS", "b")
+    given = model(text, **PLACES, ends=np.array([1, 2]))
+    made = {"Slice": 1, "Squeeze": 1, "Unsqueeze": 1, "Abs": 1}
+    check_rule(BY_NAME["gather_nd_of_window"], given, made, dims=SIZES, **EXACT)
+
+
 def test_gather_nd_of_one_sequence_keeps_its_axis():
     text = "g (float[1,4] x) => (float[1,1,4] y) { z = GatherND(x, at) y = Abs(z) }"
     given = model(text, at=pairs(1, 4))
@@ -106,6 +126,9 @@ def test_gather_nd_of_ranges_of_another_length():
     sizes = [*SIZES, {"b": 2, "s": 5, "c": 3}]
     kept |= {"Unsqueeze": 5}
     check_rule(BY_NAME["gather_nd_of_window"], given, made | kept, dims=sizes, **EXACT)
+    given = model(COUNTED.replace("ROWS", "3"), **PLACES)
+    sizes = [{"b": 3, "s": 5}, {"b": 1, "s": 1}]
+    check_rule(BY_NAME["gather_nd_of_window"], given, made | kept, dims=sizes, **EXACT)
 
 
 def test_gather_nd_of_ranges_of_other_columns():
@@ -152,6 +175,8 @@ def test_gather_of_all():
     text = "g (float[b,6,3] x) => (float[b,2,3,3] y) { z = Gather<axis = 1>(x, at) y = Abs(z) }"
     given = model(text, at=np.arange(6).reshape(2, 3))
     check_rule(BY_NAME["gather_of_all"], given, {"Reshape": 1, "Abs": 1}, dims=SIZES, **EXACT)
+    given = model(text.replace("3] ", "1] "), at=np.arange(6).reshape(2, 3))
+    check_rule(BY_NAME["gather_of_all"], given, {"Reshape": 1, "Abs": 1}, dims=SIZES, **EXACT)
 
 
 @pytest.mark.parametrize(
@@ -159,6 +184,7 @@ def test_gather_of_all():
     [
         (("", ""), np.array([[0, 1, 2], [3, 5, 4]]), "the indices are not all there are, in order"),
         (("b,6", "b,7"), np.arange(6).reshape(2, 3), "the indices are not all there are, in order"),
+        (("3] ", "0] "), np.arange(6).reshape(2, 3), "the shape of what is gathered is not known"),
         (("3] ", "s] "), np.arange(6).reshape(2, 3), "the shape of what is gathered is not known"),
     ],
 )
@@ -227,6 +253,11 @@ def test_gather_of_a_flat_matrix():
     [
         (("Mul(ub, ns)", "Mul(ub, nb)"), "does not count by the length of a row"),
         (("zero, kb", "step, kb"), "do not count the elements of a matrix"),
+        (("zero, ks", "step, ks"), "do not count the elements of a matrix"),
+        (("Mul(ub, ns)", "Mul(none, ns)"), "do not count the elements of a matrix"),
+        (("Add(us, skip)", "Add(none, skip)"), "do not count the elements of a matrix"),
+        (("Gather(f, at)", "Gather<axis = 1>(f, at)"), "what is gathered from is no flat matrix"),
+        (("Mul(ub, ns)", "Mul(ut, ns)"), "the gather repeats what it reads"),
         (("kb, step", "kb, stride"), "the indices do not count along their axes"),
         (("axis = 2>(n)", "axis = 1>(n)"), "what is gathered from is no flat matrix"),
         (("rb = Range(zero, kb", "rb = Range(zero, ks"), "not known to be all there are"),
@@ -237,7 +268,10 @@ def test_gather_of_a_flat_matrix_otherwise(change: tuple[str, str], reason: str)
     if "axis = 1>(n)" in text:
         text = text.replace("[b,1,1,s,1] y", "[b,1,1,s,s] y")
     text = text.replace("[b,1,1,s,1] y", "[s,1,1,s,1] y") if "rb = Range(zero, ks" in text else text
-    given = model(text, **PLACES, stride=np.array(2))
+    text = text.replace("skip = Mul(ut", "ut = Expand(ub, seven) skip = Mul(ut")
+    more = {"none": np.zeros((1, 1, 1, 1), np.int64), "seven": np.array([1, 1, 7, 1])}
+    given = model(text, **PLACES, **more, stride=np.array(2))
+    given.graph.outputs[0].shape = None
     check_miss(BY_NAME["gather_of_flat_matrix"], given, reason)
 
 
@@ -263,7 +297,23 @@ def test_gather_elements_of_equal_ones():
     given = model(text, t=np.full((9, 12), 3))
     made = {"Cast": 1, "Shape": 1, "Expand": 1, "Neg": 1}
     check_rule(BY_NAME["gather_elements_of_one_value"], given, made, dims=SIZES, **EXACT)
-    near = model(text, t=np.arange(108).reshape(9, 12))
+    for other in (np.arange(108).reshape(9, 12), np.zeros((0, 2), np.int64)):
+        near = model(text, t=other)
+        check_miss(BY_NAME["gather_elements_of_one_value"], near, "is not one value")
+
+
+def test_gather_elements_of_the_only_one():
+    text = """g (int64[b,s] k) => (int64[b,s] y) {
+        at = Mul(k, zero) z = GatherElements(t, at) y = Neg(z) }"""
+    given = model(text, zero=np.array(0), t=np.array([[7]]))
+    made = {"Mul": 1, "Shape": 1, "Expand": 1, "Neg": 1}
+    sizes = {"b": 1, "s": 1}
+    check_rule(BY_NAME["gather_elements_of_one_value"], given, made, dims=sizes, **EXACT)
+
+
+def test_gather_elements_of_equal_texts():
+    near = model("""g (int64[s] at) => (string[s] y) {
+        t = Constant<value_strings = ["a", "a"]>() y = GatherElements(t, at) }""")
     check_miss(BY_NAME["gather_elements_of_one_value"], near, "is not one value")
 
 
@@ -271,7 +321,7 @@ ROW = """g (float[b,s] like) => (float[b,s,4] y) {
     n = Shape(like) at = Expand(k, n) z = Gather(t, at) y = Abs(z) }"""
 
 
-@pytest.mark.parametrize("k", [np.array(1), np.array([-2])])
+@pytest.mark.parametrize("k", [np.array(1), np.array([-2]), np.array(-3)])
 def test_gather_of_one_row(k: np.ndarray):
     rule, given = BY_NAME["gather_of_one_row"], model(ROW, k=k, t=normal(3, 4))
     made = {"Shape": 1, "Concat": 1, "Expand": 1, "Abs": 1}
@@ -288,7 +338,11 @@ def test_gather_of_one_row_to_an_unknown_rank():
 
 @pytest.mark.parametrize(
     ("k", "reason"),
-    [(np.array([0, 1]), "the indices differ"), (np.array(3), "outside of the table")],
+    [
+        (np.array([0, 1]), "the indices differ"),
+        (np.array(3), "outside of the table"),
+        (np.array(-4), "outside of the table"),
+    ],
 )
 def test_gather_of_other_rows(k: np.ndarray, reason: str):
     text = ROW.replace("float[b,s]", "float[b,2]").replace("b,s,4", "b,2,4")
@@ -307,6 +361,14 @@ def test_gather_of_a_slice():
     check_shared(rule, given, dims=SIZES, **EXACT)
 
 
+@pytest.mark.parametrize("axes", ["zeros", "ones"])
+def test_gather_of_a_slice_of_places_from_both_ends(axes):
+    text = CUT.replace("AXES", axes).replace("m,4", "5,4" if axes == "zeros" else "s,4")
+    given = model(text, k=np.array([[4, 0, 1, 3, -5]]), t=normal(5, 4), **AXES)
+    made = {"Shape": 1, "Slice": 1, "Abs": 1}
+    check_rule(BY_NAME["gather_of_slice"], given, made, dims=SIZES, **EXACT)
+
+
 AXES = {"zeros": np.array([0]), "ones": np.array([1]), "minus": np.array([-1])}
 
 
@@ -315,6 +377,7 @@ AXES = {"zeros": np.array([0]), "ones": np.array([1]), "minus": np.array([-1])}
     [
         (np.array([[4, 0, 1, 3, 2, 0]]), "ones", "the indices are more than the rows"),
         (np.array([[4, 0, 1, 3, 9]]), "ones", "an index is outside of the table"),
+        (np.array([[4, 0, 1, 3, -6]]), "ones", "an index is outside of the table"),
         (np.zeros((1, 0), np.int64), "ones", "an index is outside of the table"),
         (np.array([[4, 0, 1, 3, 2]]), "minus", "are not counted from the first"),
     ],
@@ -322,3 +385,11 @@ AXES = {"zeros": np.array([0]), "ones": np.array([1]), "minus": np.array([-1])}
 def test_gather_of_another_slice(k: np.ndarray, axes: str, reason: str):
     text = CUT.replace("AXES", axes).replace("m,4", "s,4")
     check_miss(BY_NAME["gather_of_slice"], model(text, k=k, t=normal(5, 4), **AXES), reason)
+
+
+def test_gather_of_a_slice_whose_axes_are_counted_from_both_ends():
+    text = CUT.replace("zeros, n, AXES", "zeros, n, both").replace("m,4", "s,4")
+    text = text.replace("Shape<start = 1>(like)", "Shape(like)")
+    both = {"zeros": np.array([0, 0]), "both": np.array([0, -1])}
+    given = model(text, k=np.array([[4, 0, 1, 3, 2]]), t=normal(5, 4), **both)
+    check_miss(BY_NAME["gather_of_slice"], given, "are not counted from the first")

@@ -35,7 +35,8 @@ class _Window:
 def _dims_of_indices(m: Match) -> list[_Dim]:
     """Return the shape of the indices, which is known where a rule has matched."""
     indices = m.root.inputs[1]
-    return list(indices.shape) if indices is not None and indices.shape is not None else []
+    assert indices is not None
+    return list(indices.shape or ())
 
 
 def _windows(m: Match) -> list[_Window] | No:
@@ -46,7 +47,7 @@ def _windows(m: Match) -> list[_Window] | No:
     if m.x.shape is None or not shape:
         return no("the shapes of data and indices are not known", m.x)
     found = _components(m)
-    if found is None or shape[-1] != len(found) or len(found) > len(m.x.shape):
+    if found is None:
         return no("the indices do not count along their axes", m.root.inputs[1])
     return _ordered(found, shape[:-1], m)
 
@@ -102,14 +103,11 @@ def _as_window(op: Builder, m: Match) -> ir.Value:
     made: ir.Value = m.x
     for axis, window in enumerate(windows):
         made = _cut(op, made, axis, window, m)
-    before, after = made.shape, m.root.outputs[0].shape
-    assert before is not None
+    after = m.root.outputs[0].shape
     assert after is not None
     gone = [axis for axis, window in enumerate(windows) if window.axis is None]
     kept = {window.axis for window in windows}
     new = [axis for axis in range(len(_dims_of_indices(m)) - 1) if axis not in kept]
-    if has_same_dims(before, after):
-        return made
     if gone and new and all(isinstance(dim, int) for dim in after):
         made = op.Reshape(made, np.array(after, dtype=np.int64))
     else:
@@ -122,7 +120,7 @@ def _cut(op: Builder, value: ir.Value, axis: int, window: _Window, m: Match) -> 
     """Return a window of one axis: where a length is a symbol, it must fail if it is too long."""
     assert value.shape is not None
     length, start, made = window.length, window.start, value
-    if start == 0 and has_same_dims([value.shape[axis]], [length]):
+    if has_same_dims([value.shape[axis]], [length]):
         return value
     if not isinstance(length, int):
         assert window.axis is not None
@@ -178,7 +176,7 @@ def _whole(_: Builder, m: Match) -> ir.Value:
 
 def _counts_axis(m: Match) -> bool | No:
     found, shape = position(m.indices), m.indices.shape
-    if found is None or found.start or shape is None or len(shape) != 1 or m.x.shape is None:
+    if found is None or found.start or len(shape) != 1 or m.x.shape is None:
         return no("the indices do not count from 0", m.indices)
     length = m.x.shape[m.gather.axis]
     is_all = has_same_dims([length], shape) and (found.axis == -1 or length == 1)
@@ -191,7 +189,9 @@ def _unflattened(op: Builder, m: Match) -> ir.Value:
     assert rows is not None  # The guard asked for them.
     assert columns is not None
     rank = len(_dims_of_indices(m))
-    kept = {(rows.axis or 0) + rank, (columns.axis or 0) + rank}
+    assert rows.axis is not None
+    assert columns.axis is not None
+    kept = {rows.axis + rank, columns.axis + rank}
     new = [axis for axis in range(rank + len(m.flat.shape) - 1) if axis not in kept]
     made: ir.Value = op.Unsqueeze(m.x, np.array(new, dtype=np.int64)) if new else m.x
     return made
@@ -208,7 +208,7 @@ def _counts_rows_and_columns(m: Match) -> bool | No:
     if len(flat) not in {1, 2} or (len(flat) == 2 and flat[1] != 1) or m.gather.axis != 0:
         return no("what is gathered from is no flat matrix", m.flat)
     length = length_read(m.length)
-    if length is None or not has_same_dims([length], [m.x.shape[1]]):
+    if not has_same_dims([] if length is None else [length], [m.x.shape[1]]):
         return no("an index does not count by the length of a row", m.length)
     assert rows.axis is not None
     assert columns.axis is not None
