@@ -7,6 +7,7 @@ import onnx_ir as ir
 import pytest
 import sympy
 
+from sardonyx.compiler.errors import InvalidModelError
 from sardonyx.compiler.ir.types import Types
 from sardonyx.compiler.ops import Absent, rows
 from sardonyx.compiler.ops.sample import model_of
@@ -104,6 +105,30 @@ def test_what_two_lengths_broadcast_to_is_not_the_larger_one():
     (first,), (second,) = (v.shape for v in given.graph.outputs)
     assert first == second
     assert not first.free_symbols() & {"m", "n"}
+
+
+@pytest.mark.parametrize(
+    ("equation", "shapes", "expected"),
+    [
+        ("bij,bjk->bik", ("1,2,3", "4,3,5"), "[4,2,5]"),
+        ("bij,bjk->kib", ("4,2,3", "1,3,5"), "[5,2,4]"),
+        ("a...b, b...a -> a...", ("1,7,3", "3,7,n"), "[n,7]"),
+        ("i...b,...bj->...bij", ("4,7,1", "7,3,2"), "[7,3,4,2]"),
+        ("ij,jk", ("2,1", "3,4"), "[2,4]"),
+    ],
+)
+def test_an_axis_of_an_einsum_may_be_1_long_in_one_operand(equation, shapes, expected):
+    x, z = shapes
+    text = f'g (float[{x}] x, float[{z}] z) => (y) {{ y = Einsum<equation = "{equation}">(x, z) }}'
+    given = model(text)
+    Types.inferred(given)
+    assert str(given.graph.outputs[0].shape) == expected
+
+
+def test_an_einsum_of_lengths_that_do_not_fit():
+    given = model('g (float[2] x, float[3] z) => (y) { y = Einsum<equation = "i,i->i">(x, z) }')
+    with pytest.raises(InvalidModelError, match="'i' is 2 and 3 long"):
+        Types.inferred(given)
 
 
 @pytest.mark.parametrize(("end", "is_known"), [(512, True), (-1, False)])

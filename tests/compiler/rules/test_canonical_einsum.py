@@ -228,3 +228,14 @@ def test_roles():
     by = roles(parse("ab,cd->ad", (2, 2)))
     assert by.is_in_order
     assert (by.left_only, by.right_only) == (("b",), ("c",))
+
+
+def test_a_batch_of_one_in_one_operand_with_folded_axes():
+    given = einsum("bij,bjkl->bikl", "1,2,3", "4,3,2,5", result="?,?,?,?")
+    check_rule(RULES, given, {"Reshape": 2, "MatMul": 1}, **CLOSE)
+
+
+def test_what_matmul_does_not_take_is_multiplied():
+    given = einsum("i,j->ij", "3", "4", dtype="int16", result="?,?")
+    apply(RULES, given)
+    assert counts(given) == {"Unsqueeze": 2, "Mul": 1}

@@ -1,8 +1,8 @@
 """Sound inference for single operators, where onnx-shape-inference 0.4 guesses.
 
 It takes different symbols that are broadcast for equal, slices for being in range, symbols for not
-being 1 where Squeeze removes ones, and axes that are computed for left out; and it knows the
-elements of comparisons of shapes not.
+being 1 where Squeeze removes ones, axes of an Einsum for as long as in the first operand, and axes
+that are computed for left out; and it knows the elements of comparisons of shapes not.
 """
 
 from __future__ import annotations
@@ -49,6 +49,8 @@ def register() -> None:
     registry.register("", "MelWeightMatrix", since_version=17)(_with_its_sizes(mel))
     cast_like = registry.get("", "CastLike", 23)
     registry.register("", "CastLike", since_version=15)(_with_elements(cast_like))
+    einsum = registry.get("", "Einsum", 23)
+    registry.register("", "Einsum", since_version=12)(_with_broadcast_letters(einsum))
     for op_type, choose in (("Max", max_dim), ("Min", min_dim)):
         infer = registry.get("", op_type, 23)
         registry.register("", op_type, since_version=8)(_with_chosen(infer, choose))
@@ -67,6 +69,38 @@ def _with_its_sizes(infer: Any) -> Any:
         node.outputs[0].shape = ir.Shape([rows, columns])
 
     return sized
+
+
+def _with_broadcast_letters(infer: Any) -> Any:
+    """A letter of an equation may be 1 long in some operands; the library believes the first."""
+
+    def broadcast(context: ShapeInferenceContext, node: ir.Node) -> None:
+        infer(context, node)
+        result = node.outputs[0].shape
+        operands, arrow, written = node.attributes.get_string("equation", "").partition("->")
+        if result is None or not arrow:
+            return  # Without an arrow what several operands have is summed.
+        lengths: dict[str, Dim] = {}
+        for term, value in zip(operands.split(","), node.inputs, strict=True):
+            for letter, _, dim in _letters(term, value.shape if value is not None else None):
+                length = _broadcast_dim(lengths.get(letter, dim), dim)
+                if length is None:
+                    raise OpUsageError(node, f"{letter!r} is {lengths[letter]} and {dim} long")
+                lengths[letter] = length
+        dims = list(result)
+        for letter, axis, _ in _letters(written, result):
+            dims[axis] = lengths.get(letter, dims[axis])
+        node.outputs[0].shape = ir.Shape(dims)
+
+    return broadcast
+
+
+def _letters(term: str, shape: ir.Shape | None) -> list[tuple[str, int, Dim]]:
+    """Return the letters of a term of an equation, their axes and lengths."""
+    dims = list(shape or ())
+    before, _, after = term.replace(" ", "").partition("...")
+    axes = [*range(len(before)), *range(len(dims) - len(after), len(dims))]
+    return [(letter, axis, dims[axis]) for letter, axis in zip(before + after, axes, strict=True)]
 
 
 def _broadcast_dim(a: Dim, b: Dim) -> Dim | None:

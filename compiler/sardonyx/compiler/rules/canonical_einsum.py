@@ -23,7 +23,6 @@ _MULTIPLIED = FLOATS | {
     ir.DataType.UINT64,
 }
 """Dtypes that MatMul accepts."""
-_LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
 
 @dataclass(frozen=True)
@@ -94,7 +93,7 @@ def _matrix_product(op: Builder, a: _Term, b: _Term, by: Product) -> _Term:
     Without batch axes MatMul takes the first operand with all its axes; else each role that has
     more or less than one axis becomes one axis before, and gets its axes back after.
     """
-    is_plain = not by.batch and len(by.left) > 0
+    is_plain = not by.batch and bool(by.left)
     left = a.ordered(op, (*by.batch, *by.left, *by.summed))
     right = b.ordered(op, (*by.batch, *by.summed, *by.right))
     rows = [(axis,) for axis in by.left] if is_plain else [by.left]
@@ -151,7 +150,7 @@ def _reshaped(
 ) -> ir.Value:
     """Reshape so that the length of each axis is a product of other lengths; the first stay."""
     known = [_product(factors) for factors in lengths]
-    sizes = [0 if size is None and i < kept else size for i, size in enumerate(known)]
+    sizes = [0 if i < kept else size for i, size in enumerate(known)]
     if sizes.count(None) <= 1:
         shape = op.constant(_numbers([-1 if size is None else size for size in sizes]))
     else:
@@ -211,13 +210,8 @@ def _in_pairs(op: Builder, m: Match) -> ir.Value:
 
 
 def _written(operands: Sequence[Axes], result: Axes) -> str:
-    """Write an equation, with letters of their own for the axes of an ellipsis."""
-    names = {axis for axes in operands for axis in axes}
-    free = iter([letter for letter in _LETTERS if letter not in names])
-    letters = {
-        axis: axis if isinstance(axis, str) else next(free) for axis in sorted(names, key=str)
-    }
-    terms = ["".join(letters[axis] for axis in axes) for axes in (*operands, result)]
+    """Write an equation of letters."""
+    terms = ["".join(map(str, axes)) for axes in (*operands, result)]
     return f"{','.join(terms[:-1])}->{terms[-1]}"
 
 
@@ -235,7 +229,7 @@ def _equation(m: Match) -> Equation | No:
 
 
 def _can_write(m: Match, operands: int) -> bool | No:
-    if len(m.operands) != operands and (operands < 3 or len(m.operands) < 3):
+    if min(len(m.operands), 3) != operands:
         return no(f"it has {len(m.operands)} operands")
     equation = _equation(m)
     if isinstance(equation, No):
