@@ -3,9 +3,10 @@
 import re
 
 import numpy as np
+import onnx_ir as ir
 import pytest
 
-from sardonyx.compiler.rules.canonical_identity import RULES
+from sardonyx.compiler.rules.canonical_identity import RULES, has_same_dims
 from tests.support.models import model
 from tests.support.rules import check_miss, check_rule, check_shared
 
@@ -29,6 +30,10 @@ I64 = {
         "swap": [-1, 4],
         "ones_two": [1, 2],
         "four": [4],
+        "from_end": [0, -1],
+        "far": [2**40, -(2**40)],
+        "zero_one": [0, 1],
+        "one_less": [1, -1],
     }.items()
 }
 TRUE, FALSE = np.array([True]), np.array(False)
@@ -44,12 +49,17 @@ MATCHES = [
     ("tile_once", "a = Relu(x) i = Tile(a, ones2) y = Neg(i)"),
     ("pad_nothing", "a = Relu(x) i = Pad(a, four0) y = Neg(i)"),
     ("slice_whole", "a = Relu(x) i = Slice(a, zero, big, one) y = Neg(i)"),
+    ("slice_whole", "a = Relu(x) i = Slice(a, zero, big, one, one) y = Neg(i)"),
     ("reshape_back", "a = Relu(x) f = Reshape(a, neg1) s = Shape(x) i = Reshape(f, s) y = Neg(i)"),
     ("squeeze_of_unsqueeze", "a = Relu(x) u = Unsqueeze(a, one) i = Squeeze(u, one) y = Neg(i)"),
     ("concat_of_one", "a = Relu(x) i = Concat<axis=1>(a) y = Neg(i)"),
     (
         "concat_of_split",
         "a = Relu(x) p, q = Split<axis=1, num_outputs=2>(a) i = Concat<axis=-1>(p, q) y = Neg(i)",
+    ),
+    (
+        "concat_of_split",
+        "a = Relu(x) p = Split<axis=1, num_outputs=1>(a) i = Concat<axis=1>(p) y = Neg(i)",
     ),
     ("variadic_of_one", "a = Relu(x) i = Mean(a) y = Neg(i)"),
     ("clip_nothing", "a = Relu(x) i = Clip(a) y = Neg(i)"),
@@ -71,6 +81,7 @@ def _model(body, signature="g (float[b,4] x) => (float[b,4] y)"):
         "true": TRUE,
         "true0": np.array(True),
         "false": FALSE,
+        "mixed": np.array([True, False, True, True]),
         "f0": np.zeros((1, 1), np.float32),
         "f1": np.ones(4, np.float32),
         "wide": np.zeros((2, 1, 1), np.float32),
@@ -116,6 +127,18 @@ MISSES = [
         "slice_whole",
         "i = Slice(x, zero, big, one, two) n = Concat<axis=1>(i, i) y = Neg(n)",
         "step is not 1",
+    ),
+    (
+        "slice_whole",
+        "a = Slice(x, from_end, far, zero_one, one_less) y = Neg(a)",
+        "step is not 1",
+    ),
+    ("where_true", "e = Exp(x) y = Where(mixed, x, e)", "is not true"),
+    ("where_false", "e = Exp(x) y = Where(mixed, e, x)", "is not false"),
+    (
+        "concat_of_split",
+        "r = Relu(x) y = Concat<axis=0>(r)",
+        "its operands are not all the outputs of one Split in order",
     ),
     ("pad_nothing", "p = Pad(x, padded) y = Slice(p, one, big, one)", "it pads"),
     (
@@ -174,3 +197,55 @@ def test_an_integer_constant_is_not_taken_for_a_fraction():
         "g (int64[b] x) => (int64[b] y) { y = Add(x, c) }", c=np.array([1], dtype=np.int64)
     )
     check_miss(BY_NAME["add_zero"], given, "is not 0")
+
+
+def test_a_value_that_is_fed():
+    check_rule(BY_NAME["identity"], _model("i = Identity(x) y = Neg(i)"), {"Neg": 1}, **sized())
+
+
+def sized():
+    return {"dims": SIZES, **EXACT}
+
+
+def test_a_split_along_its_default_axis():
+    given = model(
+        "g (float[4,3] x) => (float[4,3] y) { p, q = Split<num_outputs=2>(x) "
+        "i = Concat<axis=0>(p, q) y = Neg(i) }"
+    )
+    check_rule(BY_NAME["concat_of_split"], given, {"Neg": 1}, **EXACT)
+
+
+def test_a_transpose_without_an_order():
+    given = model("g (float[b,4] x) => (float[4,b] y) { y = Transpose(x) }")
+    check_miss(BY_NAME["transpose_identity"], given, "it permutes by None")
+
+
+def test_values_of_unknown_rank():
+    given = _model("p, q = Split<axis=1, num_outputs=2>(x) y = Concat<axis=1>(p, q)")
+    given.graph.inputs[0].shape = None
+    check_miss(BY_NAME["concat_of_split"], given, "different axes")
+    given = _model("y = Reshape(x, keep)")
+    given.graph.inputs[0].shape = None
+    check_miss(BY_NAME["reshape_to_same"], given, "its shape is not known")
+    given = model("g (float[b,4] x, int64[k] s) => (float y) { y = Reshape(x, s) }")
+    given.graph.outputs[0].shape = None
+    check_miss(BY_NAME["reshape_to_same"], given, "its shape is not known")
+
+
+def test_an_output_of_a_branch_is_made_in_it():
+    given = model(
+        """g (float[b,4] x, bool c) => (float[b,4] y) { a = Relu(x) y = If(c) <
+            then_branch = t () => (float[b,4] p) { p = Identity(a) },
+            else_branch = e () => (float[b,4] q) { q = Neg(a) }> }"""
+    )
+    check_miss(BY_NAME["identity"], given, "it makes an output of the graph")
+
+
+def test_lengths_are_the_same_if_they_are_known():
+    some, none = ir.SymbolicDim("n"), ir.SymbolicDim(None)
+    assert has_same_dims([2, some], ir.Shape([2, "n"]))
+    assert not has_same_dims([2, some], [2, ir.SymbolicDim("m")])
+    assert not has_same_dims([none], [none])
+    assert not has_same_dims([2], [2, 2])
+    assert not has_same_dims(None, [2])
+    assert not has_same_dims([2], None)

@@ -43,6 +43,25 @@ MATCHES = [
     ),
     (
         "reshape_of_reshape",
+        "g (float[b,6] x) => (float[b,3,2] y) { r = Reshape(x, p) y = Reshape(r, q) }",
+        {"p": ints(0, 2, 3), "q": ints(0, 3, 2)},
+        {"Reshape": 1},
+    ),
+    (
+        "cast_of_cast",
+        "g (bool[b] x) => (bool[b] y) "
+        "{ a = Not(x) c = Cast<to=6>(a) d = Cast<to=9>(c) y = Not(d) }",
+        {},
+        {"Not": 2},
+    ),
+    (
+        "cast_of_cast",
+        "g (bool[b] x) => (float[b] y) { c = Cast<to=7>(x) y = Cast<to=1>(c) }",
+        {},
+        {"Cast": 1},
+    ),
+    (
+        "reshape_of_reshape",
         "g (float[b,2,3] x) => (float[b,3,2] y) { r = Flatten(x) y = Reshape(r, q) }",
         {"q": ints(-1, 3, 2)},
         {"Reshape": 1},
@@ -167,6 +186,25 @@ MISSES = [
         "FLOAT to INT64 to BOOL is not FLOAT to BOOL",
     ),
     (
+        "cast_of_cast",
+        "g (bool[b] x) => (bool[b] y) { c = Cast<to=8>(x) y = Cast<to=9>(c) }",
+        {},
+        "BOOL to STRING to BOOL is not BOOL to BOOL",
+    ),
+    (
+        "concat_of_concat",
+        "g (float[b,2] x) => (float[b,4] y, float[b,4] c) "
+        "{ c = Concat<axis=1>(x, x) y = Concat<axis=1>(c) }",
+        {},
+        "no operand is a Concat on its axis",
+    ),
+    (
+        "concat_of_concat",
+        "g (float[b,2] x) => (float[b,2] y) { c = Softmax<axis=1>(x) y = Concat<axis=1>(c) }",
+        {},
+        "no operand is a Concat on its axis",
+    ),
+    (
         "reshapes_of_ones",
         "g (float[b,1,3] x) => (float[b,3,1] y) { r = Squeeze(x, p) y = Unsqueeze(r, q) }",
         {"p": ints(1), "q": ints(2)},
@@ -259,3 +297,27 @@ def test_random_transposes_compose():
             f"y = Transpose<perm={list(map(int, q))}>(t) }}"
         )
         check_rule(BY_NAME["transpose_of_transpose"], given, {"Transpose": 1}, **EXACT)
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "reason"),
+    [
+        (
+            "concat_of_concat",
+            "{ c = Concat<axis=1>(x, x) y = Concat<axis=1>(c, x) }",
+            "no operand is a Concat on its axis",
+        ),
+        (
+            "slice_of_slice",
+            "{ s = Slice(x, a, e, a) y = Slice(s, a, e, e) }",
+            "its rank is not known",
+        ),
+        ("reshape_of_reshape", "{ r = Flatten(x) y = Reshape(r, z) }", "a shape is not known"),
+        ("reshape_of_reshape", "{ r = Reshape(n, t) y = Reshape(r, z) }", "a shape is not known"),
+    ],
+)
+def test_values_of_unknown_rank(name, text, reason):
+    head = "g (float[b,4] x, float[b,4] n, int64[k] t) => (float y) "
+    given = model(head + text, a=ints(0), e=ints(1), z=ints(0, 4))
+    given.graph.inputs[0].shape = given.graph.outputs[0].shape = None
+    check_miss(BY_NAME[name], given, reason)

@@ -12,7 +12,7 @@ from sardonyx.compiler.ir.constants import Array
 from sardonyx.compiler.rewrite import Match, No, any_of, const, maybe, no, rest, rule
 from sardonyx.compiler.rules.producers import is_operator
 
-Dims = ir.Shape | Sequence[int | ir.SymbolicDim]
+Dims = ir.Shape | Sequence[int | ir.SymbolicDim] | None
 
 
 def operand(_: Builder, m: Match) -> ir.Value:
@@ -32,7 +32,9 @@ def has_shape_of_operand(m: Match) -> bool | No:
 
 
 def has_same_dims(a: Dims, b: Dims) -> bool:
-    """Say whether two shapes are equal for every value of their symbols."""
+    """Say whether two shapes are known, and equal for every value of their symbols."""
+    if a is None or b is None:
+        return False
     return len(a) == len(b) and all(
         x == y and (isinstance(x, int) or x.value is not None) for x, y in zip(a, b, strict=True)
     )
@@ -56,7 +58,7 @@ def _is_false(array: Array) -> bool:
 
 
 def _inference_dropout(m: Match) -> bool | No:
-    return m.mode is None or not m.mode.any() or no("dropout is in training mode")
+    return m.mode is None or not m.mode.item() or no("dropout is in training mode")
 
 
 def _same_dtype(m: Match) -> bool | No:
@@ -74,10 +76,9 @@ def _forward_and_whole(m: Match) -> bool | No:
 
 
 def _same_axes(m: Match) -> bool | No:
-    before, after = m.x.shape, m.root.outputs[0].shape
-    if before is None or after is None or not has_same_dims(before, after):
-        return no("the second does not undo the first", m.x)
-    return True
+    return has_same_dims(m.x.shape, m.root.outputs[0].shape) or no(
+        "the second does not undo the first", m.x
+    )
 
 
 def _is_identity_perm(m: Match) -> bool | No:
