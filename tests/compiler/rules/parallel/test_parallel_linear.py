@@ -74,6 +74,29 @@ def test_a_product_with_more_readers_keeps_its_bias_apart():
     body = "a = MatMul(x, q) r = Relu(a) s = Add(a, qb) y = Mul(r, s) z = MatMul(x, k)"
     left = {**MERGED, "Relu": 1, "Add": 1, "Mul": 1}
     check_rule(PARALLEL_LINEAR, linears(body), left, dims=SIZES, **CLOSE)
+    body = "a = MatMul(x, q) s = Add(a, qb) r = Relu(a) y = Mul(r, s) z = MatMul(x, k)"
+    check_rule(PARALLEL_LINEAR, linears(body), left, dims=SIZES, **CLOSE)
+
+
+def test_a_vector_that_makes_a_product_wider_is_no_bias():
+    body = "a = MatMul(x, v) y = Add(a, qb) z = MatMul(x, k)"
+    check_rule(PARALLEL_LINEAR, linears(body), {**MERGED, "Add": 1}, dims=SIZES, **CLOSE)
+
+
+def test_a_bias_that_is_added_in_a_branch_stays_there():
+    text = """g (float[b,s,6] x, bool c) => (float[b,s,8] y, float[b,s,4] z) {
+        a = MatMul(x, q) d = MatMul(x, k) z = Add(d, kb)
+        y = If (c) <
+            then_branch = g1 () => (float[b,s,8] t1) { p = Add(a, qb) t1 = Neg(p) },
+            else_branch = g2 () => (float[b,s,8] t2) { t2 = MatMul(x, q) } > }"""
+    left = {"MatMul": 2, "Split": 1, "Add": 2, "If": 1, "Neg": 1}
+    check_rule(PARALLEL_LINEAR, model(text, **WEIGHTS), left, dims=SIZES, **CLOSE)
+
+
+def test_as_many_layers_as_may_be_held():
+    body = "c = MatMul(x, k) d = MatMul(x, k) e = MatMul(x, k) z = Sum(c, d, e) y = MatMul(x, q)"
+    left = {**MERGED, "Sum": 1}
+    check_rule(PARALLEL_LINEAR, linears(body), left, dims=SIZES, **CLOSE)
 
 
 @pytest.mark.parametrize("term", ["x8", "row"])
@@ -154,6 +177,11 @@ def test_layers_in_a_branch_merge_with_each_other_only():
             "the Gemm scales, or transposes its input",
         ),
         (
+            "y = Gemm <transA=1> (x, q) z = Gemm <transA=1> (x, k)",
+            "g (float[6,6] x) => (float[6,8] y, float[6,4] z) ",
+            "the Gemm scales, or transposes its input",
+        ),
+        (
             "y = Gemm <beta=2.0> (x, q, qb) z = Gemm <beta=2.0> (x, k, kb)",
             MATRIX,
             "the Gemm scales, or transposes its input",
@@ -222,6 +250,8 @@ def test_a_large_weight_is_not_copied_for_one_of_its_readers(monkeypatch):
     monkeypatch.setattr(linear, "_LARGE", 6 * 8 * 4 - 1)
     reason = "others read the weight too, a copy would take 0 MB (q: float[6, 8])"
     check_miss(PARALLEL_LINEAR, linears(body, head), reason)
+    given = linears("y = MatMul(x, q) z = MatMul(x, k)")
+    check_rule(PARALLEL_LINEAR, given, MERGED, dims=SIZES, **CLOSE)
 
 
 def test_the_weights_are_read_when_they_are_written():

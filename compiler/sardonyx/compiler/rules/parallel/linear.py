@@ -52,7 +52,7 @@ def _merge(op: Builder, m: Match) -> dict[ir.Value, ir.Value]:
     weight = op.constant(_joined([layer.weight for layer in layers], axis))
     bias = _bias(layers)
     if m.root.op_type == "Gemm":
-        made = op.Gemm(m.x, weight, bias, transB=1 - axis)
+        made = op.Gemm(m.x, weight, bias, transB=int(not axis))
     else:
         made = op.MatMul(m.x, weight)
         made = made if bias is None else op.Add(made, bias)
@@ -113,17 +113,23 @@ def _can_merge(m: Match) -> bool | No:
 def _layers(m: Match) -> list[_Layer]:
     """Return the layers like the matched one that read its input."""
     found = []
-    for node, index in m.x.uses():
-        is_alike = node.op_type == m.root.op_type and node.domain == "" and index == 0
-        if is_alike and node.graph is m.root.graph and _is_plain(node):
-            layer = _layer(node)
-            same = m.root.op_type != "Gemm" or Attributes(node).transB == m.linear.transB
-            if same and layer is not None:
-                found.append(layer)
+    for node, _ in m.x.uses():
+        is_alike = node.op_type == m.root.op_type and node.domain == ""
+        if (
+            is_alike
+            and node.graph is m.root.graph
+            and _is_plain(node)
+            and _is_turned_alike(node, m)
+        ):
+            found.append(_layer(node))
     return found
 
 
-def _layer(node: ir.Node) -> _Layer | None:
+def _is_turned_alike(node: ir.Node, m: Match) -> bool:
+    return node.op_type != "Gemm" or bool(Attributes(node).transB == m.linear.transB)
+
+
+def _layer(node: ir.Node) -> _Layer:
     weight, output = node.inputs[1], node.outputs[0]
     assert weight is not None
     if node.op_type == "Gemm":
@@ -132,7 +138,7 @@ def _layer(node: ir.Node) -> _Layer | None:
     uses = list(output.uses())
     added = uses[0].node if len(uses) == 1 and not output.is_graph_output() else None
     if is_operator(added, "Add"):
-        bias = added.inputs[1 - uses[0].idx]
+        (bias,) = (operand for operand in added.inputs if operand is not output)
         if added.graph is node.graph and _is_bias(bias, weight):
             return _Layer(node, weight, bias, added.outputs[0])
     return _Layer(node, weight, None, output)
@@ -140,8 +146,10 @@ def _layer(node: ir.Node) -> _Layer | None:
 
 def _is_bias(value: ir.Value | None, weight: ir.Value) -> bool:
     """Say whether a value is a constant vector over the columns of a weight."""
-    if not constants.is_constant(value) or value is None or value.shape is None:
+    if not constants.is_constant(value):
         return False
+    assert value is not None
+    assert value.shape is not None
     assert weight.shape is not None
     return bool(len(value.shape) == 1 and value.shape[0] in {1, weight.shape[1]})
 
@@ -167,7 +175,8 @@ def _is_plain_gemm(node: ir.Node) -> bool | No:
     bias = node.inputs[2] if len(node.inputs) > 2 else None
     if bias is not None and not constants.is_constant(bias):
         return no("the bias is computed when the model runs", bias)
-    is_vector = bias is None or (bias.shape is not None and len(bias.shape) == 1)
+    held = constants.tensor(bias)
+    is_vector = held is None or len(held.shape) == 1
     return is_vector or no("the bias is no vector", bias)
 
 
