@@ -26,7 +26,8 @@ HELD = {
     "infinite": np.float32([-np.inf]),
     "low": np.float32(-2),
     "fl0": np.float32(0),
-    "row": np.zeros(5, np.float32),
+    "fours": np.zeros((4, 1), np.float32),
+    "fives": np.zeros(5, np.float32),
     "wide": np.array([2, 1, 1]),
     "taller": np.zeros((3, 1, 1, 1), np.float32),
 }
@@ -115,7 +116,8 @@ def test_expand_comes_last(body: str, made: dict[str, int]):
     ("body", "shape", "reason"),
     [
         ("z = Where(e, fl0, like)", "b,4,s", "another operand is no single number"),
-        ("z = Where(e, row, low)", "b,4,5", "another operand"),
+        ("z = Where(e, fives, low)", "b,4,s", "another operand broadcasts"),
+        ("z = Where(e, fours, low)", "b,4,s", "another operand is no single number"),
         ("z = Where(e, taller, low)", "3,b,4,s", "broadcasts the expanded one further"),
         ("u = Not(e) v = Cast<to = 1>(u) w = Cast<to = 1>(e) z = Add(v, w)", "b,4,s", "also read"),
     ],

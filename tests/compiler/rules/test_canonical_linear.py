@@ -45,6 +45,7 @@ MATCHES = [
     ("transB=1", "c", weights(w=normal(4, 6)), {"Transpose": 1, "MatMul": 1, "Add": 1}),
     ("", "", {k: v for k, v in weights().items() if k != "c"}, {"MatMul": 1}),
     ("", "c", weights(c=normal()), {"MatMul": 1, "Add": 1}),
+    ("beta=2.0", "", {k: v for k, v in weights().items() if k != "c"}, {"MatMul": 1}),
 ]
 
 
@@ -77,7 +78,7 @@ MISSES = [
     (
         linear(back="to", signature="g (float[2,3,6] x) => (float[6,4] y)"),
         {"to": ints(6, 4)},
-        "rank before and after",
+        "dimensions before and after it differ",
     ),
     (
         linear(back="to", signature="g (float[2,2,9] x) => (float[2,2,6] y)"),
@@ -95,3 +96,15 @@ MISSES = [
 @pytest.mark.parametrize(("text", "more", "reason"), MISSES, ids=[m[2] for m in MISSES])
 def test_refuses_with_a_reason(text, more, reason):
     check_miss(RULE, model(text, **weights(**more)), reason)
+
+
+@pytest.mark.parametrize("of", ["x", "bias", "y"])
+def test_values_of_unknown_rank(of):
+    text = linear(
+        bias="d", back="to", signature="g (float[b,s,6] x, float[4] d, int64[k] to) => (y)"
+    )
+    given = model(text, flat=ints(-1, 6), w=normal(6, 4))
+    if of != "y":
+        given.graph.inputs[0 if of == "x" else 1].shape = None
+    reason = "its bias is no vector" if of == "bias" else "the rank before or after it is not known"
+    check_miss(RULE, given, reason)

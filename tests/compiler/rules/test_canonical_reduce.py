@@ -75,6 +75,18 @@ MISSES = [
     ),
     (
         "mean_of_sum",
+        "b,1,1",
+        "r = ReduceSum(x, both) y = Div(r, four)",
+        "it is not known how many elements the sum is of",
+    ),
+    (
+        "scale_of_reduction",
+        "b,s,1",
+        REDUCED + "a = Mul(r, r) m = Mul(a, three) y = Unsqueeze(m, last)",
+        "what is reshaped comes from no reduction",
+    ),
+    (
+        "mean_of_sum",
         "b,1,4",
         "r = ReduceSum(x, middle) y = Div(r, four)",
         "it is not known how many elements the sum is of",
@@ -129,3 +141,12 @@ def test_a_third_that_is_rounded_to_half_precision_makes_a_mean(dtype, is_mean):
         )
     else:
         check_miss(BY_NAME["mean_of_sum"], given, "a sum of 3 elements is divided by another")
+
+
+def test_a_sum_of_one_element_and_of_none():
+    text = "g (float[b,LENGTH] x) => (float[b,1] y) { r = ReduceSum(x, last) y = Mul(r, one) }"
+    held = {"last": np.int64([-1]), "one": np.float32(1)}
+    given = model(text.replace("LENGTH", "1"), **held)
+    check_rule(BY_NAME["mean_of_sum"], given, {"ReduceMean": 1}, dims=SIZES, **CLOSE)
+    given = model(text.replace("LENGTH", "0"), **held)
+    check_miss(BY_NAME["mean_of_sum"], given, "a sum of no elements is 0, a mean is no number")

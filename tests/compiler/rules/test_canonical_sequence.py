@@ -5,7 +5,7 @@ import pytest
 
 from sardonyx.compiler.rules.canonical_sequence import RULES
 from tests.support.models import model
-from tests.support.rules import check_miss, check_rule
+from tests.support.rules import apply, check_miss, check_rule, counts
 
 BY_NAME = {rule.name: rule for rule in RULES}
 EXACT = {"atol": 0, "rtol": 0}
@@ -42,6 +42,12 @@ SPLITS = [
         {"Split": 1, "Squeeze": 1},
     ),
     (
+        "g (float[b,1024] x) => (float[b,1] y) { s = SplitToSequence<axis=1>(x) "
+        "y = SequenceAt(s, i) }",
+        {"i": at(1000)},
+        {"Split": 1},
+    ),
+    (
         "g (float[b,3] x) => (float[b,1] y) { s = SplitToSequence<axis=1>(x) "
         "y = SequenceAt(s, i) }",
         {"i": at(0)},
@@ -61,10 +67,21 @@ def test_a_piece_of_a_split_sequence_is_an_output_of_split(text, weights, expect
     )
 
 
+def test_pieces_of_given_lengths_keep_their_axis():
+    """ONNX Runtime takes it away, and fails."""
+    text = """g (float[b,7] x) => (float[b,3] y) {
+        s = SplitToSequence<axis=1, keepdims=0>(x, n) y = SequenceAt(s, i) }"""
+    given = model(text, n=at(3), i=at(1))
+    apply(BY_NAME["piece_of_split"], given)
+    assert counts(given) == {"Split": 1}
+
+
 SPLIT_MISSES = [
     ("g (float[3,b] x) => (float[3,c] y)", "n", at(2), at(0), "number of pieces is not known"),
     ("g (float[3,4] x) => (float[3,2] y)", "n", at(2), at(5), "does not exist"),
     ("g (float[3,4] x) => (float[3,2] y)", "n", at(0), at(0), "too many"),
+    ("g (float[3,0] x) => (float[3,2] y)", "n", at(0), at(0), "too many"),
+    ("g (float[3,1025] x) => (float[3,1] y)", "n", at(1), at(0), "too many"),
 ]
 
 
@@ -126,5 +143,8 @@ def test_pieces_of_several_lengths_and_the_last_piece_stay():
     rule = BY_NAME["piece_of_equal_ones"]
     several = EQUAL.replace("PARTS", "c").replace("(x, k)", "(x, n)")
     check_miss(rule, model(several, i=at(0)), "the pieces differ in length")
+    short = EQUAL.replace("PARTS", "c").replace("Squeeze(n)", "Squeeze(m)")
+    short = short.replace("k = ", "m = Cast<to = 6>(n) k = ")
+    check_miss(rule, model(short, i=at(0)), "the pieces differ in length")
     last = model(EQUAL.replace("PARTS", "c"), i=at(-1))
     check_miss(rule, last, "the pieces are counted from the last")

@@ -11,7 +11,7 @@ from sardonyx.compiler.rewrite import Match, No, const, no, rest, rule
 
 
 def _is_float(array: Array) -> bool:
-    return array.dtype.kind == "f" and array.nbytes <= 1 << 20
+    return array.dtype.kind == "f"
 
 
 def _multiply(op: Builder, m: Match) -> ir.Value:
@@ -48,13 +48,13 @@ def _has_two_terms(m: Match) -> bool | No:
 RULES = (
     rule(
         "divide_by_power_of_two",
-        lambda op: op.Div("x", const("c", _is_float, "a small float constant")),
+        lambda op: op.Div("x", const("c", _is_float, "a float constant")),
         _multiply,
         _has_exact_reciprocal,
     ),
     rule(
         "subtract_constant",
-        lambda op: op.Sub("x", const("c", _is_float, "a small float constant")),
+        lambda op: op.Sub("x", const("c", _is_float, "a float constant")),
         _add,
     ),
     rule("sum_of_two", lambda op: op.Sum(rest("terms")), _binary, _has_two_terms),

@@ -50,14 +50,11 @@ def _later(op: Builder, m: Match) -> ir.Value:
 def _is_alike(m: Match) -> bool | No:
     """Accept if no other operand has more axes than the Expand, or is longer on an axis."""
     others = [v for v in m.root.inputs if v is not m.expanded]
-    result, expanded = m.root.outputs[0].shape, m.expanded.shape
-    if result is None or expanded is None or m.x.shape is None:
-        return no("a shape is not known", m.x)
-    if not has_same_dims(result, expanded):
+    if not has_same_dims(m.root.outputs[0].shape, m.expanded.shape):
         return no("another operand broadcasts the expanded one further", m.expanded)
     for other in others:
-        known = constants.array(other, 64)
-        if known is None or known.size != 1:
+        held = constants.tensor(other)
+        if held is None or held.size != 1:
             return no("another operand is no single number", other)
     return True
 

@@ -39,11 +39,11 @@ def _keep(op: Builder, m: Match) -> ir.Value:
 
 def _are_put_back(m: Match) -> bool | No:
     x, result = m.x, m.root.outputs[0]
-    if x.shape is None or result.shape is None:
+    if x.shape is None:
         return no("its shape is not known", x)
     axes = _axes(m)
     kept = [1 if axis in axes else dim for axis, dim in enumerate(x.shape)]
-    if not has_same_dims(kept, list(result.shape)):
+    if not has_same_dims(kept, result.shape):
         return no("the reduced axes are not put back as they were", result)
     reduced = m.reduced
     if reduced.is_graph_output() or any(n.op_type not in _RESHAPES for n, _ in reduced.uses()):
@@ -64,8 +64,7 @@ def _count(op: Builder, m: Match) -> ir.Value:
 def _is_counted_from_the_end(m: Match) -> bool | No:
     if m.x.shape is None:
         return no("the rank of the input is not known", m.x)
-    is_other = m.axes.ndim != 1 or m.axes.tolist() != _axes(m)
-    return (is_other and m.axes.size > 0) or no("the axes are counted from the front", m.x)
+    return m.axes.tolist() != _axes(m) or no("the axes are counted from the front", m.x)
 
 
 # --- means ---------------------------------------------------------------------------------------
@@ -84,11 +83,13 @@ def _is_divided_by_length(m: Match) -> bool | No:
     if m.x.shape is None or m.axes.size == 0:
         return no("it is not known how many elements the sum is of", m.x)
     lengths = [m.x.shape[axis] for axis in _axes(m)]
-    if not all(isinstance(length, int) for length in lengths) or factor.size != 1:
+    if not all(isinstance(length, int) for length in lengths):
         return no("it is not known how many elements the sum is of", m.x)
     count = math.prod(length for length in lengths if isinstance(length, int))
-    wanted = float(count) if m.divisor is not None else 1 / max(count, 1)
-    limit = 1e-3 if factor.dtype.itemsize < 4 else 1e-6
+    if count == 0:
+        return no("a sum of no elements is 0, a mean is no number", m.x)
+    wanted = float(count) if m.divisor is not None else 1 / count
+    limit = 1e-3 if factor.dtype.itemsize == 2 else 1e-6
     is_mean = math.isclose(float(factor.item()), wanted, rel_tol=limit)
     return is_mean or no(f"a sum of {count} elements is divided by another number", m.x)
 
