@@ -76,7 +76,7 @@ class Layout:
         if channels.size == 1:
             return channels.reshape(1, 1, 1, 1)
         shape = [self.groups, 1, 1, 1]
-        shape[axis] = -1
+        shape[axis] = self.shape[axis]
         return channels.reshape(shape)
 
 
@@ -230,7 +230,7 @@ def _response(match: Match, where: Layout, shift: Vector) -> Vector:
     spread = where.spread(shift, inputs)[..., 0]
     total = np.zeros((where.shape[0], where.shape[where.output]))
     for part in _parts(where):
-        by = _cut(spread, part)
+        by = _cut(spread, where, part)
         sums = (blocks[part].sum(axis=3, dtype=np.float64) * by).sum(axis=inputs)
         if inputs == 1:
             total += sums
@@ -245,7 +245,7 @@ def _scaled(weight: Array, where: Layout, factor: Vector) -> Array | No:
     result = np.empty_like(blocks)
     for part in _parts(where):
         with np.errstate(invalid="ignore"):
-            exact = blocks[part].astype(np.float64) * _cut(factor, part)
+            exact = blocks[part].astype(np.float64) * _cut(factor, where, part)
         done = rounded(exact, weight.dtype)
         if isinstance(done, No):
             return done
@@ -264,8 +264,8 @@ def _parts(where: Layout) -> Iterator[_Part]:
         yield slice(None), slice(start, start + step)
 
 
-def _cut(factor: Vector, part: _Part) -> Vector:
-    return factor[part] if factor.shape[1] > 1 else factor
+def _cut(factor: Vector, where: Layout, part: _Part) -> Vector:
+    return np.broadcast_to(factor, where.shape[: factor.ndim])[part]
 
 
 def _build(

@@ -10,6 +10,7 @@ import onnx_ir as ir
 from sardonyx.compiler.ir import constants
 from sardonyx.compiler.ir.constants import Array
 from sardonyx.compiler.ir.signature import Attributes
+from sardonyx.compiler.rules.canonical_identity import has_same_dims
 from sardonyx.compiler.rules.producers import made_by
 
 _LARGEST = 1 << 20
@@ -80,10 +81,11 @@ def _unsqueeze(node: ir.Node, after: ir.Shape) -> Position | None:
 def _expand(node: ir.Node, after: ir.Shape) -> Position | None:
     operand = node.inputs[0]
     found = position(operand)
-    if found is None or found.axis is None or operand is None or operand.shape is None:
+    if found is None or found.axis is None:
         return found
-    before, now = operand.shape[found.axis], after[found.axis]
-    is_same = before == now and (isinstance(before, int) or before.value is not None)
+    assert operand is not None
+    assert operand.shape is not None
+    is_same = has_same_dims([operand.shape[found.axis]], [after[found.axis]])
     return found if is_same else None
 
 
