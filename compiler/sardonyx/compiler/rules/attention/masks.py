@@ -71,7 +71,7 @@ def combine(
     for mask, value in masks:
         if isinstance(mask, Bias):
             assert value is not None
-            term = _scaled(op, cast(op, above(op, value, lowest), dtype), mask.factor)
+            term = _scaled(op, cast(op, bounded(op, value, -lowest), dtype), mask.factor)
             made = term if made is None else op.Add(made, term)
         elif isinstance(mask, Choice):
             made = _fill(op, mask, value, made, dtype)
@@ -117,50 +117,30 @@ def _above_all(op: Builder, value: ir.Value, lowest: float) -> ir.Value:
     return made
 
 
-def above(op: Builder, value: ir.Value, lowest: float) -> ir.Value:
-    """Return an additive mask whose finite elements are no less than `lowest`.
+def bounded(op: Builder, value: ir.Value, limit: float) -> ir.Value:
+    """Return an additive mask whose finite elements lie between -limit and limit.
 
     ONNX Runtime gives zeros to a query all of whose scores are the lowest float, where softmax
     gives each key the same weight. Elements that a mask of PyTorch has as that float are rewritten
     where they come from, a constant, so that nothing more is computed when the model runs.
     """
-    known = constants.array(value)
-    if known is not None:
-        is_low = np.isfinite(known) & (known < lowest)
-        if not is_low.any():
-            return value
-        return op.constant(np.where(is_low, lowest, known).astype(known.dtype))
-    return _above_computed(op, value, lowest)
-
-
-def _above_computed(op: Builder, value: ir.Value, lowest: float) -> ir.Value:
     node = made_by(value, "Where", "Add", "Sub", "Mul", *_MOVES)
-    if node is None or value.dtype is None:
+    if node is None:
+        return _bounded_constant(op, value, limit)
+    # Of a product, such as `(1 - mask) * lowest`, only what is known is a large number.
+    bound = _bounded_constant if node.op_type == "Mul" else bounded
+    operands = [
+        bound(op, v, limit) if v is not None and v.dtype == value.dtype else v for v in node.inputs
+    ]
+    if operands == list(node.inputs):
         return value
-    operands = list(node.inputs)
-    if node.op_type == "Mul":
-        raised = [_not_beyond(op, v, -lowest) for v in operands]
-    elif node.op_type in {"Where", "Add", "Sub"}:
-        first = 1 if node.op_type == "Where" else 0
-        last = 1 if node.op_type == "Sub" else len(operands)
-        chosen = operands[first:last]
-        raised = [*operands[:first], *(v and above(op, v, lowest) for v in chosen)]
-        raised += operands[last:]
-    else:
-        first_operand = operands[0]
-        assert first_operand is not None
-        is_float = first_operand.dtype == value.dtype
-        raised = [above(op, first_operand, lowest) if is_float else first_operand, *operands[1:]]
-    if raised == operands:
-        return value
-    made: ir.Value = op.call(node.op_type, *raised, attributes=node.attributes)
+    made: ir.Value = op.call(node.op_type, *operands, attributes=node.attributes)
     return made
 
 
-def _not_beyond(op: Builder, value: ir.Value | None, limit: float) -> ir.Value | None:
-    """Return a factor, such as that of `(1 - mask) * lowest`, between -limit and limit."""
+def _bounded_constant(op: Builder, value: ir.Value, limit: float) -> ir.Value:
     known = constants.array(value)
-    if known is None or not np.any(np.isfinite(known) & (np.abs(known) > limit)):
+    if known is None:
         return value
-    bounded = np.where(np.isfinite(known), np.clip(known, -limit, limit), known)
-    return op.constant(bounded.astype(known.dtype))
+    made = np.where(np.isfinite(known), np.clip(known, -limit, limit), known).astype(known.dtype)
+    return value if np.array_equal(made, known) else op.constant(made)
