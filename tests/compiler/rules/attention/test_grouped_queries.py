@@ -99,10 +99,22 @@ def test_other_heads(repeat: str, of_values: str, reason: str):
         ("{0}r = Gather<axis = 3>({0}, pairs) ", "b,2,t,2"),
         ("{0}r = Gather<axis = -1>({0}, pairs) ", "b,2,t,2"),
         (INSERTED.replace("two)", "three)").replace("by3", "along3"), "b,6,t,4"),
+        ("{0}r = Gather<axis = 2>({0}, pairs) ", "b,2,4,4"),
     ],
 )
 def test_other_axes_are_no_heads(repeat: str, key: str):
     given = attention(repeat, key=key)
+    check_miss(GROUPED_QUERIES, given, "the key heads are not repeated ones")
+
+
+def test_repeated_rows_of_three_axes():
+    """Where there is no axis of heads the second one is that of positions."""
+    body = INSERTED.format("k") + INSERTED.format("v")
+    text = f"""g (float[b,s,4] q, float[b,2,4] k, float[b,2,4] v, float[s,6] m)
+        => (float[b,s,4] y) {{ {body}
+        y = Attention<q_num_heads = 2, kv_num_heads = 2>(q, kr, vr, m) }}"""
+    shapes = {"by3": np.int64([1, 1, 3, 1]), "flat": np.int64([0, 6, 4])}
+    given = model(text, **{**NUMBERS, **shapes})
     check_miss(GROUPED_QUERIES, given, "the key heads are not repeated ones")
 
 
@@ -136,6 +148,10 @@ def test_caches():
     body = repeats + "y, kn, vn = Attention(q, kr, vr, , kp, vp)"
     given = model(f"{head}) {{ {body} }}", **NUMBERS)
     check_miss(GROUPED_QUERIES, given, "it has a cache of past keys")
+    given = model(f"{head}) {{ {body.replace(', kp, vp', ', kp')} }}", **NUMBERS)
+    check_miss(GROUPED_QUERIES, given, "it has a cache of past keys")
     body = repeats + "y, kn = Attention(q, kr, vr)"
     given = model(f"{head}, float[b,6,t,4] kn) {{ {body} }}", **NUMBERS)
+    check_miss(GROUPED_QUERIES, given, "the present keys, with repeated heads, are read")
+    given = model(f"{head}, float[b,6,t,4] z) {{ {body} z = Neg(kn) }}", **NUMBERS)
     check_miss(GROUPED_QUERIES, given, "the present keys, with repeated heads, are read")

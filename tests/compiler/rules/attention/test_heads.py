@@ -182,24 +182,40 @@ def test_a_result_transposed_otherwise():
     check_miss(ATTENTION_OF_JOINED_HEADS, given, "the result is transposed by (0, 1, 3, 2)")
 
 
+SIDE_BY_SIDE = {
+    "heads": np.int64([0, 0, 4, 8]),
+    "joined": np.int64([0, 0, 8]),
+    "sizes": np.int64([3, 3, 2]),
+    "last": np.int64([-1]),
+    **{f"n{n}": np.int64([n]) for n in (0, 1, 2, 3, 4, 6, 8)},
+}
+
+
 @pytest.mark.parametrize(
     "cut",
     [
         "qt, kt, vt = Split<axis=-1>(pt, sizes)",
         "qt = Slice(pt, n0, n3, n3) kt = Slice(pt, n3, n6, n3) vt = Slice(pt, n6, n8, n3)",
+        "qt = Slice(pt, n0, n3, last, n1) kt = Slice(pt, n3, n6, n3) vt = Slice(pt, n6, n8, n3)",
     ],
 )
 def test_parts_that_lie_side_by_side_in_each_head(cut):
     text = f"""g (float[b,s,32] p) => (float[b,s,8] y) {{
         p4 = Reshape(p, heads) pt = Transpose<perm=[0,2,1,3]>(p4) {cut}
         a = Attention(qt, kt, vt) at = Transpose<perm=[0,2,1,3]>(a) y = Reshape(at, joined) }}"""
-    numbers = {f"n{n}": np.int64([n]) for n in (0, 3, 6, 8)}
-    given = model(
-        text,
-        heads=np.int64([0, 0, 4, 8]),
-        joined=np.int64([0, 0, 8]),
-        sizes=np.int64([3, 3, 2]),
-        **numbers,
-    )
+    given = model(text, **SIDE_BY_SIDE)
     left = {"Reshape": 4, "Slice": 3, "Attention": 1}
     check_rule(ATTENTION_OF_JOINED_HEADS, given, left, dims=SIZES, **CLOSE)
+
+
+@pytest.mark.parametrize("cut", ["Slice(pt, n0, n8, last, n4)", "Slice(pt, n0, n2, n2)"])
+def test_other_pieces_of_heads(cut):
+    """Every fourth element, and the first positions alone."""
+    size = 2 if "last" in cut else 8
+    text = f"""g (float[b,s,32] p) => (float[b,n,m] y) {{
+        p4 = Reshape(p, heads) pt = Transpose<perm=[0,2,1,3]>(p4) qt = {cut}
+        a = Attention(qt, qt, qt) at = Transpose<perm=[0,2,1,3]>(a) y = Reshape(at, joined) }}"""
+    shapes = {**SIDE_BY_SIDE, "joined": np.int64([0, 0, 4 * size])}
+    given = model(text, **shapes)
+    reason = "the query does not come from a split of heads alone (qt: float[b, 4, "
+    check_miss(ATTENTION_OF_JOINED_HEADS, given, reason)

@@ -205,6 +205,12 @@ def test_masks_for_a_cache_that_cannot_be_filled():
     check_miss(FILLED, given, "the mask is not known to have a column for each key (m")
     given = model(CACHED.replace("MASK", "float[b,1,1,n]").replace(",s,", ",1,"))
     check_miss(FILLED, given, "the mask has all its rows (m")
+    text = """g (float[b,1,8] q, float[b,1,8] k, float[b,1,6] v, float[b,1,1,n] m,
+        float[b,2,p,4] pk, float[b,2,p,3] pv) => (float[b,1,6] y) {
+        y, nk, nv = Attention<q_num_heads=2,kv_num_heads=2>(q, k, v, m, pk, pv) }"""
+    check_miss(FILLED, model(text), "the mask has all its rows (m")
+    given = model(CACHED.replace("MASK", "float"))
+    check_miss(FILLED, given, "the mask is not known to have a column for each key (m")
 
 
 def test_caches_stay_where_a_mask_goes():

@@ -7,8 +7,8 @@ import pytest
 
 from sardonyx.compiler import compile
 from sardonyx.compiler.rules.attention.kv_cache import KV_CACHE
-from tests.support.models import model
-from tests.support.rules import check_miss, check_rule, check_same, check_shared, counts
+from tests.support.models import clone, model
+from tests.support.rules import apply, check_miss, check_rule, check_same, check_shared, counts
 
 SIZES = [
     {"b": 2, "s": 3, "p": 5, "t": 8},
@@ -111,6 +111,22 @@ def test_a_cache_that_is_one_already():
         ("y = ", "y, rk, rv = "), ("nk, nv)", "nk, nv, , pk, pv)"),
     )  # fmt: skip
     check_miss(KV_CACHE, given, "it has a cache of past keys already (pk: ")
+
+
+def test_past_keys_alone():
+    given = cached(("nk, nv)", "nk, nv, , pk)"))
+    check_miss(KV_CACHE, given, "it has a cache of past keys already (pk: ")
+
+
+def test_a_query_that_is_made_in_many_ways():
+    doubled = " ".join(f"q{i} = Add(q{i - 1}, q{i - 1})" for i in range(1, 60))
+    given = cached(
+        ("float[b,6,s,4] q,", "float[b,6,s,4] q0,"), (f"y = {ATTEND}", f"{doubled} y = {ATTEND}"),
+        ("(q, nk", "(q59, nk"),
+    )  # fmt: skip
+    after = clone(given)
+    apply(KV_CACHE, after)
+    assert counts(after) == {"Add": 59, "Attention": 1}
 
 
 def test_a_cache_without_an_axis_for_the_heads():

@@ -15,6 +15,7 @@ NUMBERS = {
     "parted": np.int64([0, 0, 3, 2, 4]),
     "by_head": np.int64([0, 0, 2, 3, 4]),
     "flat": np.int64([0, 0, 3, 8]),
+    "only": np.int64([0, 0, 1, 6, 4]),
     "zero": np.int64([0]),
     "one": np.int64([1]),
     "two": np.int64([2]),
@@ -102,6 +103,12 @@ def test_the_only_part_of_a_reshaped_scalar():
     check_miss(PART_OF_PROJECTION, given, "do not lie one after the other on the last axis")
 
 
+def test_the_only_part_of_a_projection_is_all_of_it():
+    given = part("r = Reshape(x, only)", "y = Gather<axis=2>(r, first)", result="float[b,s,6,4]")
+    after = check_rule(PART_OF_PROJECTION, given, {"Reshape": 1}, dims=SIZES, **EXACT)
+    assert [v.name for v in after.graph[-1].inputs][:1] == ["x"]
+
+
 UNFLATTENED = "u = Unsqueeze(r, zero) t = Transpose<perm=[3,1,2,0,4]>(u) y = Squeeze(t, three)"
 
 
@@ -110,6 +117,20 @@ def test_an_axis_that_is_inserted_and_removed():
     left = {"Reshape": 1, "Transpose": 1}
     check_rule(TRANSPOSE_WITHOUT_ONES, given, left, dims=SIZES, **EXACT)
     check_shared(TRANSPOSE_WITHOUT_ONES, given, dims=SIZES, **EXACT)
+
+
+@pytest.mark.parametrize("inserted", ["minus", "one"])
+def test_an_axis_that_is_inserted_elsewhere(inserted):
+    at = 4 if inserted == "minus" else 1
+    perm = [3, at, 0, *({1, 2, 4} - {at})]
+    lines = f"u = Unsqueeze(r, {inserted}) t = Transpose<perm={perm}>(u) y = Squeeze(t, one)"
+    order = [axis - (axis > at) for axis in perm if axis != at]
+    result = ",".join(["b", "s", "3", "8"][axis] for axis in order)
+    given = part("r = Reshape(x, flat)", lines, result=f"float[{result}]")
+    after = check_rule(
+        TRANSPOSE_WITHOUT_ONES, given, {"Reshape": 1, "Transpose": 1}, dims=SIZES, **EXACT
+    )
+    assert list(after.graph[-1].attributes["perm"].as_ints()) == order
 
 
 def test_another_axis_is_removed():

@@ -8,6 +8,7 @@ import pytest
 
 from sardonyx.compiler.rules.attention.known_mask import RULES
 from sardonyx.compiler.rules.attention.packed import PART_OF_PROJECTION
+from sardonyx.compiler.rules.attention.reading import is_same_dim
 from sardonyx.compiler.rules.attention.rotary import ROTARY
 from sardonyx.compiler.rules.attention.rotary_pairs import ROTARY_PAIRS
 from sardonyx.compiler.rules.attention.scaled_dot_product import SCALED_DOT_PRODUCT
@@ -27,9 +28,16 @@ NUMBERS = {
     "lead": np.int64([1, 3, 2, 5, 6]),
     "swapped": np.int64([2, 3, 5, 6]),
     "back": np.int64([3, 2, 5, 6]),
+    "pairs2": np.int64([2, 2, 5, 6]),
+    "single4": np.int64([4, 1, 5, 6]),
+    "rows2": np.int64([2, 3, 2, 6]),
+    "heads2": np.int64([3, 2, 2, 6]),
+    "windows": np.int64([1, 3, 4, 4, 6]),
+    "folded": np.int64([12, 4, 6]),
     "parted": np.int64([0, 0, 3, 2, 4]),
     "single": np.int64([0, 0, 1, 24]),
     "unequal": np.int64([1, 2]),
+    "thirds": np.int64([8, 16]),
     "size": np.int64([0, 0, 0, 6]),
     "copied": np.int64([1, 2, 4, 5, 6]),
     "pairs": np.int64([0, 0, 0, 3, 2]),
@@ -105,6 +113,31 @@ def result(types: tuple[str, str, str, str], y: str) -> tuple[str, str, str, str
         ),
         (
             attention(
+                tuple(t.replace("3,2,", "4,1,") for t in STATIC),
+                f"{SCORES} r = Reshape(c, pairs2) d = Add(r, m) s0 = Reshape(d, single4) {LAST}",
+                ", float[2,5,6] m",
+            ),
+            "the mask differs along axes that are not batch and heads (m",
+        ),
+        (
+            attention(
+                tuple(t.replace("5,", "2,") for t in STATIC),
+                f"{SCORES} r = Reshape(c, rows2) d = Add(r, m) s0 = Reshape(d, heads2) {LAST}",
+                ", float[2,3,2,6] m",
+            ),
+            "the mask differs along axes that are not batch and heads (m",
+        ),
+        (
+            attention(
+                ("float[12,4,3] q", "float[12,6,3] k", "float[12,6,3] v", "float[12,4,3] y"),
+                f"kt = Transpose<perm=[0,2,1]>(k) c = MatMul(q, kt) r = Reshape(c, windows) "
+                f"d = Add(r, m) s0 = Reshape(d, folded) {LAST}",
+                ", float[1,3,4,4,6] m",
+            ),
+            "the mask differs along axes that are not batch and heads (m",
+        ),
+        (
+            attention(
                 ("float[b,2,s,d] q", "float[b,2,t,e] k", *SYMBOLIC[2:]),
                 f"{SWAP} s0 = MatMul(q, kt) {LAST}",
             ),
@@ -155,6 +188,10 @@ def forget(given: ir.Model, *names: str) -> None:
             "of other axes (p",
         ),
         (
+            "e = Reshape(x, single) p, o = Split<axis=3>(e, thirds) y = Squeeze(p, two)",
+            "the pieces of the Split are no single parts (p",
+        ),
+        (
             "e = Reshape(x, single) p = Slice(e, n, far, two) y = Squeeze(p, two)",
             "the Slice takes no single part (p",
         ),
@@ -167,6 +204,7 @@ def forget(given: ir.Model, *names: str) -> None:
 def test_what_is_no_part_of_a_projection(lines: str, reason: str):
     result = "float[b,s,1]" if "three" in lines else "float[b,s,24]"
     result = "float[b,s,2,4]" if "unequal" in lines else result
+    result = "float[b,s,8]" if "thirds" in lines else result
     text = f"g (float[b,s,24] x, int64[1] n) => ({result} y) {{ r = Reshape(x, parted) {lines} }}"
     if "(r," not in lines:
         text = text.replace("r = Reshape(x, parted)", "")
@@ -220,3 +258,10 @@ def test_angles_of_unknown_shape():
     forget(given, "cos", "sin", "y")
     reason = "the shape of what is turned, or of the angles, is not known (a"
     check_miss(ROTARY_PAIRS, given, reason)
+
+
+def test_dimensions_without_a_name_are_not_known_to_be_equal():
+    assert not is_same_dim(ir.SymbolicDim(None), ir.SymbolicDim(None))
+    assert is_same_dim(ir.SymbolicDim("b"), ir.SymbolicDim("b"))
+    assert is_same_dim(3, 3)
+    assert not is_same_dim(3, ir.SymbolicDim("b"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import onnx_ir as ir
 import pytest
 
 from sardonyx.compiler.rules.attention import RULES
@@ -129,6 +130,19 @@ def test_positions_before_heads():
             angles(5, 6),
             "what is rotated is not the halves of a head",
         ),
+        *(
+            (
+                f"{first} {HALVES.replace('Slice(x, zero, half, last)', a)} {SUM}",
+                angles(5, 6),
+                "what is rotated is not the halves of a head",
+            )
+            for first, a in (
+                ("w = Slice(x, zero, one, two)", "Slice(w, zero, half, last)"),
+                ("w, o = Split<axis = 2>(x, parts)", "Slice(w, zero, half, last)"),
+                ("", "Slice(x, zeros, ends, axes)"),
+                ("", "Slice(z, zero, two)"),
+            )
+        ),
         (
             HALVES.replace("n = Neg(c)", "n = Neg(a)").replace("(n, a)", "(n, c)") + SUM,
             angles(5, 6),
@@ -142,8 +156,59 @@ def test_positions_before_heads():
     ],
 )
 def test_what_is_no_rotary_embedding(body: str, weights: dict[str, np.ndarray], why: str):
-    given = rotary(body, "2,4,5,6", ", float[2,4,5,6] z", **weights)
+    cut = {"parts": np.array([1, 4]), "zeros": np.array([0, 0]), "axes": np.array([3, 2])}
+    shape = "4,4,5,3" if "Slice(z, zero, two)" in body else "2,4,5,6"
+    given = rotary(body, "2,4,5,6", f", float[{shape}] z", ends=np.array([3, 1]), **cut, **weights)
     check_miss(ROTARY, given, why)
+
+
+@pytest.mark.parametrize("start", [-6, -100])
+def test_halves_that_are_counted_from_the_end(start: int):
+    body = HALVES.replace("x, zero, half", "x, start, half").replace("x, half", "x, middle")
+    given = rotary(body + SUM, "2,4,5,6", start=np.array([start]), middle=np.array([-3]),
+        **angles(1, 1, 5, 6))  # fmt: skip
+    check_rule(ROTARY, given, {**ROTATED, "Expand": 2, "Squeeze": 2}, **NOISE)
+
+
+def test_halves_that_are_cut_of_what_the_head_is_cut_of():
+    cut = "x = Slice(q, one, far, last, two) a = Slice(q, one, seven, last, two)"
+    body = cut + HALVES.replace("a = Slice(x, zero, half, last)", "")
+    body = body.replace("c = Slice(x, half, far, last)", "c = Slice(q, seven, far, last, two)")
+    text = f"g (float[2,4,5,12] q) => (float[2,4,5,6] y) {{ {body} {SUM} }}"
+    given = model(text, **NUMBERS, seven=np.array([7]), **angles(1, 1, 5, 6))
+    check_rule(ROTARY, given, {**ROTATED, "Slice": 1, "Expand": 2, "Squeeze": 2}, **NOISE)
+
+
+def test_every_other_of_every_other():
+    cut = "x = Slice(q, one, far, last, two) a = Slice(q, one, far, last, four)"
+    body = cut + PAIRS.replace("a = Slice(x, zero, far, last, two)", "")
+    body = body.replace("c = Slice(x, one, far, last, two)", "c = Slice(q, half, far, last, four)")
+    text = f"g (float[2,4,5,12] q) => (float[2,4,5,6] y) {{ {body} {SUM} }}"
+    tables = angles(1, 1, 5, 6, interleaved=True)
+    given = model(text, **NUMBERS, four=np.array([4]), **tables)
+    check_rule(ROTARY, given, {**ROTATED, "Slice": 1, "Expand": 2, "Squeeze": 2}, **NOISE)
+
+
+def test_a_row_of_angles_for_each_position_and_none_for_heads():
+    """A table of two axes gets the one of the heads between positions and size."""
+    tables = "cos = Unsqueeze(cos2, one) sin = Unsqueeze(sin2, one) "
+    f = angles(5, 6)
+    given = rotary(tables + HALVES + SUM, "2,5,4,6", cos2=f["cos"], sin2=f["sin"])
+    left = {"Expand": 2, "Squeeze": 2, "Unsqueeze": 4, "Transpose": 2}
+    check_rule(ROTARY, given, {**ROTATED, **left}, **NOISE)
+
+
+def test_tables_of_one_column_or_one_row():
+    given = rotary(HALVES + SUM, "2,4,5,6", cos=normal(5, 1), sin=normal(5, 1, seed=1))
+    check_miss(ROTARY, given, "the table of angles has no known, even length")
+    f = angles(1, 6)
+    cut = """d = Shape(x) l = Gather(d, two) cos = Slice(c1, zero, l, zero)
+        sin = Slice(s1, zero, l, zero)"""
+    given = rotary(f"{cut} {HALVES} {SUM}", "2,4,s,6", c1=f["cos"], s1=f["sin"])
+    check_miss(ROTARY, given, "the angles are not one row for each position")
+    given = rotary(HALVES + SUM, "2,4,5,6", **angles(1, 1, 1, 5, 6))
+    given.graph.outputs[0].shape = ir.Shape([1, 2, 4, 5, 6])
+    check_miss(ROTARY, given, "the angles are not one row for each position")
 
 
 def test_angles_from_elsewhere():

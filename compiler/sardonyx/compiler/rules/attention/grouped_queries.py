@@ -12,7 +12,7 @@ from sardonyx.compiler.ir import constants
 from sardonyx.compiler.ir.builder import Builder
 from sardonyx.compiler.ir.signature import Attributes
 from sardonyx.compiler.rewrite import Match, No, no, rest, rule
-from sardonyx.compiler.rules.attention.reading import dims_of, swaps_rows
+from sardonyx.compiler.rules.attention.reading import dims_of, is_same_dim, swaps_rows
 from sardonyx.compiler.rules.canonical_identity import has_same_dims
 from sardonyx.compiler.rules.producers import before, made_by
 
@@ -20,12 +20,9 @@ from sardonyx.compiler.rules.producers import before, made_by
 def repeated(value: ir.Value) -> ir.Value | None:
     """Return the [batch, heads, length, size] whose heads a value has several times in a row."""
     source = _inserted(value) or _broadcast(value) or _gathered(value)
-    before, after = dims_of(source), dims_of(value)
-    are_known = len(before) == 4 and all(
-        isinstance(dim, int) for dim in (*before[1:2], *after[1:2])
-    )
-    is_same = has_same_dims(_without(before, 1), _without(after, 1))
-    return source if are_known and is_same else None
+    few, many = dims_of(source), dims_of(value)
+    is_same = len(few) == 4 and has_same_dims(_without(few, 1), _without(many, 1))
+    return source if is_same else None
 
 
 def _without(dims: list[int | ir.SymbolicDim], axis: int) -> list[int | ir.SymbolicDim]:
@@ -54,7 +51,7 @@ def _unfolded(value: ir.Value) -> ir.Value | None:
     fold = before(inner_swap, "Reshape")
     if fold is None or not (_swaps_rows(swap) and _swaps_rows(inner_swap)):
         return None
-    is_same = has_same_dims(dims_of(fold.outputs[0])[-2:], dims_of(value)[-2:])
+    is_same = has_same_dims(dims_of(fold.outputs[0])[-2:], dims_of(value)[2:])
     return fold.inputs[0] if is_same else None
 
 
@@ -67,8 +64,8 @@ def _repeats_axis_2(repeat: ir.Node) -> bool:
     """Demand that no axis but the third one of the first operand becomes longer."""
     if repeat.op_type == "Concat" and len(set(repeat.inputs)) != 1:
         return False
-    before, after = dims_of(repeat.inputs[0]), dims_of(repeat.outputs[0])
-    return has_same_dims(_without(before, 2), _without(after, 2))
+    few, many = dims_of(repeat.inputs[0]), dims_of(repeat.outputs[0])
+    return has_same_dims(_without(few, 2), _without(many, 2))
 
 
 def _broadcast(value: ir.Value) -> ir.Value | None:
@@ -84,10 +81,10 @@ def _gathered(value: ir.Value) -> ir.Value | None:
     if node is None or Attributes(node).axis != 1:
         return None
     source, order = node.inputs[0], constants.array(node.inputs[1])
-    heads = next(iter(dims_of(source)[1:2]), None)
-    if order is None or order.ndim != 1 or not isinstance(heads, int) or order.size % heads:
+    dims = dims_of(source)
+    if order is None or len(dims) != 4 or not isinstance(dims[1], int):
         return None
-    wanted = np.repeat(np.arange(heads), order.size // heads)
+    wanted = np.repeat(np.arange(dims[1]), order.size // dims[1])
     return source if np.array_equal(order, wanted) else None
 
 
@@ -110,7 +107,7 @@ def _is_grouped(m: Match) -> bool | No:
         return no("the key heads are repeated, but not the value heads", m.content)
     assert key.shape is not None
     assert value.shape is not None
-    if key.shape[1] != value.shape[1]:
+    if not is_same_dim(key.shape[1], value.shape[1]):
         return no("keys and values are repeated differently", m.content)
     if any(v is not None for v in m.more[1:]):
         return no("it has a cache of past keys, whose heads are not repeated ones", m.key)

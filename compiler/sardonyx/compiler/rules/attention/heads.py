@@ -52,8 +52,9 @@ class Parted:
 def _parted(value: ir.Value | None) -> Parted | None:
     """Find what heads were parted of; only data was moved since."""
     node = operator(value)
-    if value is None or node is None:
+    if node is None:
         return None
+    assert value is not None  # There is a node that makes it.
     if node.op_type == "Transpose":
         source, is_length_first = node.inputs[0], _PARTING.get(Attributes(node).perm)
         assert source is not None  # An operand that no Transpose lacks.

@@ -12,7 +12,7 @@ from sardonyx.compiler.ir.constants import Array
 from sardonyx.compiler.rewrite import Match, No, const, no, rest, rule
 from sardonyx.compiler.rewrite.pattern import Pattern, PatternBuilder
 from sardonyx.compiler.rules.attention.masks import LARGE
-from sardonyx.compiler.rules.attention.placement import filled, is_filled, with_rows
+from sardonyx.compiler.rules.attention.placement import filled, with_rows
 from sardonyx.compiler.rules.attention.reading import is_same_dim
 
 _PRESENT = 3
@@ -74,12 +74,12 @@ def _shared(op: Builder, m: Match) -> Sequence[ir.Value]:
     mask = m.mask
     for axis in range(mask.ndim - 2):
         if _repeats(mask, axis):
-            mask = np.take(mask, [0], axis)
+            mask = np.compress([True], mask, axis)
     return _with_mask(op, m, op.constant(np.ascontiguousarray(mask)))
 
 
 def _repeats(mask: Array, axis: int) -> bool:
-    return mask.shape[axis] > 1 and bool(np.all(mask == np.take(mask, [0], axis)))
+    return mask.shape[axis] > 1 and bool(np.all(mask == np.roll(mask, 1, axis)))
 
 
 def _is_repeated(m: Match) -> bool | No:
@@ -107,7 +107,7 @@ def _lacks_rows(m: Match) -> bool | No:
     if m.query.shape is None or m.key.shape is None:
         return no("the shapes of query and key are not known", m.query)
     has_rows = len(shape) > 1 and (shape[-2] != 1 or m.query.shape[-2] == 1)
-    if has_rows or is_filled(m.mask, m.query, m.key):
+    if has_rows:
         return no("the mask has all its rows", m.mask)
     # The columns of a mask for past and new keys stay as they are: one is no column for each.
     has_columns = len(shape) > 0 and (

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import onnx_ir as ir
 
@@ -53,14 +53,16 @@ def read_operand(value: ir.Value, *, is_transposed: bool = False) -> Operand | N
     """Read a value of [..., rows, size], or of [..., size, rows] if it is transposed."""
     if value.shape is None:
         return no("the shape of an operand is not known", value)
-    rank = len(value.shape)
-    perm = list(range(rank))
+    perm = list(range(len(value.shape)))
     if is_transposed:
         perm[-1], perm[-2] = perm[-2], perm[-1]
-    found = Operand(value, tuple(perm), 1.0, tuple(value.shape[axis] for axis in perm))
-    while (simpler := _peel(found)) is not None:
-        found = simpler
-    return found
+    return _peeled(Operand(value, tuple(perm), 1.0, tuple(value.shape[axis] for axis in perm)))
+
+
+def _peeled(operand: Operand) -> Operand:
+    while (simpler := _peel(operand)) is not None:
+        operand = simpler
+    return operand
 
 
 def _peel(operand: Operand) -> Operand | None:
@@ -107,7 +109,7 @@ def _peel_folded_transpose(operand: Operand, node: ir.Node) -> Operand | None:
     assert value is not None
     if not swaps_rows(operand.perm) or not swaps_rows(Attributes(swap).perm):
         return None
-    if not has_same_dims(dims_of(fold.outputs[0])[-2:], dims_of(value)[-2:]):
+    if not has_same_dims(dims_of(fold.outputs[0])[-2:], operand.dims[-2:]):
         return None
     if not has_same_dims(dims_of(value), operand.dims):
         return None
@@ -117,24 +119,20 @@ def _peel_folded_transpose(operand: Operand, node: ir.Node) -> Operand | None:
 def unfolded(operand: Operand) -> Operand | None:
     """Return what [B * H, rows, size] was reshaped from, [B, H, rows, size]; None if it was not."""
     node = made_by(operand.value, "Reshape")
-    value = node.inputs[0] if node is not None else None
-    if value is None or len(dims_of(value)) != 4 or operand.perm[0] != 0:
+    if node is None or len(dims_of(node.inputs[0])) != 4:
         return None
+    value = node.inputs[0]
+    assert value is not None
     lifted = (0, *(axis + 1 for axis in operand.perm))
     dims = tuple(dims_of(value)[axis] for axis in lifted)
-    if not has_same_dims(dims[2:], operand.dims[1:]):
-        return None
-    if lifted != (0, 1, 2, 3):
-        return Operand(value, lifted, operand.scale, dims)
-    inner = read_operand(value)
-    assert isinstance(inner, Operand)
-    return replace(inner, scale=inner.scale * operand.scale)
+    is_same = has_same_dims(dims[2:], operand.dims[1:])
+    return _peeled(Operand(value, lifted, operand.scale, dims)) if is_same else None
 
 
 def fit_together(
     query: Operand, key: Operand, value: Operand, columns: int | ir.SymbolicDim
 ) -> bool | No:
-    """Refuse operands of four axes that ONNX's Attention does not take together.
+    """Refuse operands of equally many axes that ONNX's Attention does not take together.
 
     Args:
         query: The query.
@@ -142,17 +140,17 @@ def fit_together(
         value: What the weights are multiplied by.
         columns: How many weights a query has.
     """
-    batch, heads, _, size = query.dims
+    *outer, _, size = query.dims
     for what, operand in (("key", key), ("value", value)):
-        if not is_same_dim(operand.dims[0], batch):
+        if outer and not is_same_dim(operand.dims[0], outer[0]):
             return no(f"the {what} is not known to have the batch of the query", operand.value)
-    if not is_same_dim(key.dims[1], value.dims[1]):
+    shared = key.dims[1:-2]
+    if not has_same_dims(shared, value.dims[1:-2]):
         return no("key and value differ in their number of heads", value.value)
-    shared = key.dims[1]
-    if not is_same_dim(shared, heads) and shared != 1:
+    if not has_same_dims(shared, outer[1:]) and shared != (1,):
         return no("the heads of the key are not known to be those of the query", key.value)
-    if not is_same_dim(size, key.dims[3]):
+    if not is_same_dim(size, key.dims[-1]):
         return no("query and key differ in the size of their heads", key.value)
     # There is a weight for each value, or they could not be multiplied.
-    is_same = is_same_dim(key.dims[2], value.dims[2]) or is_same_dim(key.dims[2], columns)
+    is_same = is_same_dim(key.dims[-2], value.dims[-2]) or is_same_dim(key.dims[-2], columns)
     return is_same or no("key and value differ in length", value.value)

@@ -11,6 +11,7 @@ from sardonyx.compiler.ir import constants
 from sardonyx.compiler.ir.builder import Builder
 from sardonyx.compiler.ir.signature import Attributes
 from sardonyx.compiler.rewrite import Match, No, any_of, const, no, rule
+from sardonyx.compiler.rules.attention.reading import dims_of
 from sardonyx.compiler.rules.canonical_identity import has_same_dims
 from sardonyx.compiler.rules.producers import is_operator, made_by
 
@@ -36,36 +37,42 @@ def _read(m: Match) -> Taken | No:
     found = _index(m)
     if isinstance(found, No):
         return found
-    shape = found.parts.shape
-    if shape is None:
+    rank, index = len(dims_of(found.parts)), found.index
+    if not rank:
         return no("the shape of what parts are taken of is not known", found.parts)
-    axis, index, rank = found.axis % len(shape), found.index, len(shape)
+    axis = found.axis % rank
     if index < 0:
         return no("the part is counted from the end", found.parts)
     node = made_by(found.parts, "Transpose")
     if node is None:
         return Taken(found.parts, axis, index)
     perm, before = Attributes(node).perm, node.inputs[0]
-    if perm is None or before is None:
+    assert before is not None  # An operand that no Transpose lacks.
+    if perm is None:
         return no("the permutation is not given", found.parts)
-    at = perm[axis]
-    left = [perm[a] - (perm[a] > at) for a in range(rank) if a != axis]
-    return Taken(before, at, index, tuple(left))
+    return Taken(before, perm[axis], index, _without(perm, perm[axis]))
+
+
+def _without(perm: tuple[int, ...], axis: int) -> tuple[int, ...]:
+    """Return what is left of a permutation where an axis, which has the length 1, is not there."""
+    left = [other for other in perm if other != axis]
+    return tuple(sorted(left).index(other) for other in left)
 
 
 def _index(m: Match) -> Taken | No:
     """Read Gather of one index, or Squeeze of a Slice or of a piece of a Split."""
     if m.root.op_type == "Gather":
-        if m.index is None or m.index.ndim:
+        if m.index.ndim:
             return no("more than one part is taken", m.data)
         return Taken(m.data, m.gather.axis, int(m.index))
     node = m.data.producer()
     if not is_operator(node, "Slice", "Split") or m.axes.size != 1:
         return no("what is squeezed is no single part", m.data)
     whole, axis = node.inputs[0], int(m.axes.flat[0])
-    if whole is None or whole.shape is None:
+    assert whole is not None  # An operand that neither operator lacks.
+    rank = len(dims_of(whole))
+    if not rank:
         return no("the shape of what parts are taken of is not known", whole)
-    rank = len(whole.shape)
     if node.op_type == "Split":
         pieces = [v.shape[axis] if v.shape is not None else None for v in node.outputs]
         is_single = all(p == 1 for p in pieces) and Attributes(node).axis % rank == axis % rank
@@ -81,11 +88,10 @@ def _index(m: Match) -> Taken | No:
     return Taken(whole, axis, start) if at % rank == axis % rank else no("of other axes", m.data)
 
 
-def _part(op: Builder, m: Match) -> ir.Value | No:
+def _part(op: Builder, m: Match) -> ir.Value:
     """A part of a transposed projection is the transpose of a part, and that a piece of a Split."""
     found = _read(m)
-    if isinstance(found, No):
-        return found
+    assert not isinstance(found, No)  # The guard asked for it.
     whole = _whole(found)
     if whole is not None:
         made = _piece(op, found, whole)
@@ -97,13 +103,12 @@ def _part(op: Builder, m: Match) -> ir.Value | No:
 def _whole(found: Taken) -> ir.Value | None:
     """Return the projection whose last axis begins with the axis of parts, if it does."""
     node = made_by(found.parts, "Reshape")
-    value = node.inputs[0] if node is not None else None
-    if value is None or not value.shape or found.parts.shape is None:
+    if node is None:
         return None
-    outer, parts = list(value.shape)[:-1], list(found.parts.shape)
-    is_last = has_same_dims(outer, parts[: found.axis]) and len(outer) == found.axis
-    is_known = all(isinstance(dim, int) for dim in [value.shape[-1], *parts[found.axis :]])
-    return value if is_last and is_known else None
+    dims, parts = dims_of(node.inputs[0]), dims_of(found.parts)
+    is_last = bool(dims) and has_same_dims(dims[:-1], parts[: found.axis])
+    is_known = all(isinstance(dim, int) for dim in [*dims[-1:], *parts[found.axis :]])
+    return node.inputs[0] if is_last and is_known else None
 
 
 def _piece(op: Builder, found: Taken, whole: ir.Value) -> ir.Value:
@@ -112,9 +117,10 @@ def _piece(op: Builder, found: Taken, whole: ir.Value) -> ir.Value:
     count, *inner = (d for d in list(found.parts.shape)[found.axis :] if isinstance(d, int))
     width = whole.shape[-1]
     assert isinstance(width, int)
-    sizes = np.full(count, width // count, dtype=np.int64)
-    pieces = op.Split(whole, sizes, axis=-1, outputs=count)
-    piece: ir.Value = pieces[found.index] if count > 1 else pieces
+    piece = whole
+    if count != 1:
+        sizes = np.full(count, width // count, dtype=np.int64)
+        piece = op.Split(whole, sizes, axis=-1, outputs=count)[found.index]
     if len(inner) == 1:
         return piece
     made: ir.Value = op.Reshape(piece, np.array([0] * found.axis + inner, dtype=np.int64))
@@ -150,8 +156,7 @@ def _as_transpose(op: Builder, m: Match) -> ir.Value:
     """An axis that is inserted, moved and removed leaves a Transpose of the others."""
     perm = m.swap.perm
     inserted = int(m.inserted.flat[0]) % len(perm)
-    left = [axis - (axis > inserted) for axis in perm if axis != inserted]
-    made: ir.Value = op.Transpose(m.x, perm=left)
+    made: ir.Value = op.Transpose(m.x, perm=_without(perm, inserted))
     return made
 
 

@@ -42,25 +42,29 @@ def operand(value: ir.Value) -> ir.Value | None:
 def part(value: ir.Value | None) -> Part | None:
     """Return what a value is a part of; by itself it is the whole of itself."""
     length = last_dim(value)
-    if value is None or length is None:
+    if length is None:
         return None
+    assert value is not None  # It has a length.
     node = operator(value)
-    cut = _CUTS[node.op_type](node, value) if is_operator(node, *_CUTS) else None
-    if cut is None:
+    outer = part(operand(value)) if is_operator(node, *_CUTS) else None
+    if outer is None:
         return Part(value, 0, length)
-    outer = part(operand(value))
-    return outer.cut(*cut) if outer is not None else None
+    assert node is not None
+    cut = _CUTS[node.op_type](node, value)
+    return outer.cut(*cut) if cut is not None else Part(value, 0, length)
 
 
 def _slice(node: ir.Node, value: ir.Value) -> tuple[int, int, int] | None:
     """Return start, length and step of a Slice of the last axis alone."""
     size, length = last_dim(node.inputs[0]), last_dim(value)
+    assert size is not None
+    assert length is not None
     given = [constants.array(v) for v in node.inputs[1:]]
     numbers = [int(array.flat[0]) for array in given if array is not None and array.size == 1]
-    if size is None or length is None or len(numbers) != len(given) or len(numbers) < 3:
+    if len(numbers) != len(given) or len(numbers) < 3:
         return None
     start, _, axis, step = (*numbers, 1)[:4]
-    if not _is_last(axis, value) or step < 1:
+    if not _is_last(axis, value):
         return None
     return (max(start + size, 0) if start < 0 else start), length, step
 

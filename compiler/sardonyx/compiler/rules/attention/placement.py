@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -11,7 +11,6 @@ import onnx_ir as ir
 from sardonyx.compiler.ir.builder import Builder
 from sardonyx.compiler.ir.signature import Attributes
 from sardonyx.compiler.rewrite import No, no
-from sardonyx.compiler.rules.attention.operands import Operand
 from sardonyx.compiler.rules.attention.reading import Dims, dims_of, is_same_dim
 from sardonyx.compiler.rules.canonical_identity import has_same_dims
 from sardonyx.compiler.rules.producers import made_by
@@ -35,21 +34,6 @@ class Place:
     def new_axes(self) -> list[int]:
         """The axes of length 1 that operands lack."""
         return {2: [0, 1], 3: [1], 4: []}[len(self.query)]
-
-    @property
-    def outer(self) -> Dims:
-        """Batch and heads."""
-        return self._extend(self.query)[:2]
-
-    def _extend(self, dims: Dims) -> Dims:
-        extended = list(dims)
-        for axis in self.new_axes:
-            extended.insert(axis, 1)
-        return extended
-
-    def extended(self, operand: Operand) -> Operand:
-        """Return an operand as it is with four axes."""
-        return replace(operand, dims=self._extend(operand.dims))
 
     def four_axes(self, op: Builder, value: ir.Value) -> ir.Value:
         """Return a value with the axes that it lacks."""
@@ -75,7 +59,7 @@ class Place:
 def why_not_placed(mask: ir.Value, view: Dims, place: Place) -> No | None:
     """Say why a mask, which is added to scores of dimensions `view`, cannot be brought there."""
     outer = _outer(mask)
-    if not outer or _is_aligned(view, place) or _is_folded(mask, view, place):
+    if not outer or _is_aligned(view, place) or _is_folded(mask, view):
         return None
     if _is_windowed(mask, view, place):
         return None
@@ -93,7 +77,7 @@ def placed(op: Builder, mask: ir.Value, view: Dims, place: Place, query: ir.Valu
     elif _is_aligned(view, place):
         if place.new_axes == [1]:
             made = op.Unsqueeze(mask, np.array([1], dtype=np.int64))
-    elif _is_folded(mask, view, place):
+    elif _is_folded(mask, view):
         shape = op.Concat(op.Shape(query, end=2), op.Shape(mask, start=1), axis=0)
         made = op.Reshape(mask, shape)
     else:
@@ -116,12 +100,10 @@ def _is_aligned(view: Dims, place: Place) -> bool:
     return has_same_dims(outer, list(place.query)[:-2])
 
 
-def _is_folded(mask: ir.Value, view: Dims, place: Place) -> bool:
+def _is_folded(mask: ir.Value, view: Dims) -> bool:
     """Say whether batch and heads are one axis of the mask, as they are of the scores there."""
     dims = dims_of(mask)
-    if len(dims) != 3 or len(view) != 3 or len(place.query) != 4:
-        return False
-    return is_same_dim(dims[0], view[0])
+    return len(dims) == 3 and len(view) == 3 and is_same_dim(dims[0], view[0])
 
 
 def _is_windowed(mask: ir.Value, view: Dims, place: Place) -> bool:
@@ -130,8 +112,8 @@ def _is_windowed(mask: ir.Value, view: Dims, place: Place) -> bool:
     if len(view) != 5 or len(place.query) != 4 or len(outer) != 2:
         return False
     windows, heads = view[1:3]
-    is_fixed = all(isinstance(dim, int) for dim in (windows, *dims_of(mask)[-3:]))
-    return is_fixed and is_same_dim(heads, place.outer[1])
+    is_fixed = all(isinstance(dim, int) for dim in (windows, *dims_of(mask)))
+    return is_fixed and is_same_dim(heads, place.query[1])
 
 
 def _tiled(op: Builder, mask: ir.Value, view: Dims, query: ir.Value) -> ir.Value:
@@ -208,5 +190,5 @@ def _parts(value: ir.Value, dim: ir.SymbolicDim) -> tuple[list[ir.Value], int]:
 
 def is_filled(mask: ir.Value, query: ir.Value, key: ir.Value) -> bool:
     """Say whether a mask has a row for each query and a column for each key."""
-    wanted = [*dims_of(query)[-2:-1], *dims_of(key)[-2:-1]]
-    return has_same_dims(dims_of(mask)[-2:], wanted)
+    (*_, rows, _), (*_, columns, _) = dims_of(query), dims_of(key)
+    return has_same_dims(dims_of(mask)[-2:], [rows, columns])

@@ -27,13 +27,13 @@ def number(value: ir.Value | None) -> float | None:
         return number(node.inputs[0])
     if node is not None:
         held = node.attributes.get("value")
-        array = held.as_tensor().numpy() if held is not None else np.zeros(1, np.float32)
+        array = held.as_tensor().numpy() if held is not None else np.zeros((), np.float32)
     else:
         known = constants.array(value, _SMALL)
         if known is None:
             return None
         array = known
-    if array.size == 0 or array.dtype.kind not in "fiu" or np.any(array != array.flat[0]):
+    if array.size == 0 or np.any(array != array.flat[0]):
         return None
     return float(array.flat[0])
 

@@ -118,12 +118,10 @@ def _component(value: ir.Value, index: int) -> ir.Value | None:
     return found.source if found.start == index else None
 
 
-def _turn(op: Builder, m: Match) -> ir.Value | No:
+def _turn(op: Builder, m: Match) -> ir.Value:
     """[a cos - b sin, b cos + a sin] is RotaryEmbedding([a, b], cos, sin)."""
-    found = _read(m)
-    if isinstance(found, No):
-        return found
-    half = _half(m)
+    found, half = _read(m), _half(m)
+    assert not isinstance(found, No)
     assert half is not None  # The guard asked for it.
     x = op.Concat(m.a, m.b, axis=-1) if found.heads is None else found.heads
     x = found.four_axes(op, x, 2 * half)
@@ -135,7 +133,9 @@ def _turn(op: Builder, m: Match) -> ir.Value | No:
         made = op.Reshape(made, np.array([0, 0, 0, half, 2], dtype=np.int64))
     # What stays as it is was put together with what is turned.
     pieces = [piece for piece in (m.before, made, m.after) if piece is not None]
-    return op.Concat(*pieces, attributes=m.joined) if len(pieces) > 1 else made
+    if len(pieces) > 1:
+        made = op.Concat(*pieces, attributes=m.joined)
+    return made
 
 
 def _half(m: Match) -> int | None:

@@ -101,12 +101,10 @@ def _fit(
     found = [operand for operand in lifted if operand is not None]
     if len(found) == 3 and all(has_same_dims(o.dims[:2], found[0].dims[:2]) for o in found):
         query, key, value = found
-    place = Place(query.dims, rank)
-    query4, key4, value4 = (place.extended(o) for o in (query, key, value))
-    verdict = fit_together(query4, key4, value4, scores.columns)
+    verdict = fit_together(query, key, value, scores.columns)
     if isinstance(verdict, No):
         return verdict
-    return _check(Product(query, key, value, scores, place))
+    return _check(Product(query, key, value, scores, Place(query.dims, rank)))
 
 
 def _check(found: Product) -> Product | No:
@@ -130,11 +128,10 @@ def _check(found: Product) -> Product | No:
     return found
 
 
-def _attend(op: Builder, m: Match) -> ir.Value | No:
+def _attend(op: Builder, m: Match) -> ir.Value:
     """Matrix product, scale, mask, softmax and matrix product are one Attention."""
     found = _read(m)
-    if isinstance(found, No):
-        return found
+    assert not isinstance(found, No)  # The guard asked for it.
     place, scores = found.place, found.scores
     scale = scores.scale * found.query.scale * found.key.scale
     query, key = (place.four_axes(op, o.build(op)) for o in (found.query, found.key))
