@@ -1,5 +1,7 @@
 """What the search decides, on speeds that are known: no time is measured here."""
 
+import re
+
 import pytest
 
 from sardonyx.runtime.child import ChildError
@@ -258,8 +260,28 @@ def test_the_time_is_kept(seconds, open_s, pass_s):
     # The untuned session, and the one that tells the noise, are loaded in any case.
     assert fake.clock <= max(seconds, 2 * open_s + 0.1)
     assert found.seconds == pytest.approx(fake.clock)
-    if "not tried" in status(found).values() and found.gain is None:
+    unfinished = {"not tried", "time ran out"} & set(status(found).values())
+    if unfinished and found.gain is None:
         assert "the time was too short" in found.why
+
+
+@pytest.mark.parametrize(("open_s", "pass_s"), [(1.0, 0.02), (3.0, 0.2), (1.0, 2.0)])
+def test_it_is_said_how_long_one_candidate_takes(open_s, pass_s):
+    found = search(Fake(lambda choice: pass_s, open_s=open_s), seconds=1)
+    assert set(status(found).values()) == {"not tried"}
+    said = re.search(r"too short to try any, about (\d+) s would do for one$", found.why)
+    least = int(said[1])
+    again = search(Fake(lambda choice: pass_s, open_s=open_s), seconds=least)
+    assert set(status(again).values()) > {"not tried"}
+    half = search(Fake(lambda choice: pass_s, open_s=open_s), seconds=least / 4)
+    assert set(status(half).values()) == {"not tried"}
+
+
+def test_a_candidate_that_could_not_be_timed_often_enough_is_said_to_be_unfinished():
+    fake = Fake(lambda choice: 20.0 if choice.graph_optimization == "extended" else 0.02)
+    found = search(fake, seconds=30)
+    assert status(found)["optimise extended"] == "time ran out"
+    assert found.why.endswith("the time was too short to try all")
 
 
 def test_a_candidate_that_never_answers_does_not_take_the_time_of_the_confirmation():

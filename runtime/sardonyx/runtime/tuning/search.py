@@ -53,6 +53,8 @@ PATIENCE, PATIENCE_S = 10.0, 20.0
 MOST_AT_ONCE = 4
 """Contenders in memory besides the one they are compared with."""
 
+NOT_TRIED, UNFINISHED = "not tried", "time ran out"
+
 Outputs = list[list[NDArray[Any]]]
 
 
@@ -64,7 +66,8 @@ class Record:
         group: What it belongs to.
         name: What was changed.
         choice: All settings that it ran with.
-        status: ``taken``, ``not faster``, ``other outputs``, ``failed`` or ``not tried``.
+        status: ``taken``, ``not faster``, ``other outputs``, ``failed``, ``time ran out`` for one
+            that was not timed often enough, or ``not tried``.
         why: The reason, where it failed.
         seconds: Median of a pass over the samples.
         ratio: How many times faster than what it was compared with.
@@ -75,7 +78,7 @@ class Record:
     group: str
     name: str
     choice: Choice
-    status: str = "not tried"
+    status: str = NOT_TRIED
     why: str = ""
     seconds: float | None = None
     ratio: Spread | None = None
@@ -173,6 +176,7 @@ class Search:
             self._reference = first.outputs()
             found = Found(self.baseline, self._limit(first))
             best, holder = self.baseline, first
+            ready = self.measurer.now()
             with contextlib.ExitStack() as stack:
                 for group, tried in GROUPS:
                     records = [
@@ -185,10 +189,19 @@ class Search:
                 self._confirm(best, first, found)
             else:
                 found.why = "nothing that was tried is faster"
-            if found.gain is None and any(each.status == "not tried" for each in found.records):
-                found.why += "; the time was too short to try all"
+            if found.gain is None:
+                found.why += self._missing(found.records, ready)
         found.seconds = self.measurer.now() - self._started
         return found
+
+    def _missing(self, records: Sequence[Record], ready: float) -> str:
+        """What there was no time for, if anything; how much the first candidate would take."""
+        left = [each for each in records if each.status in (NOT_TRIED, UNFINISHED)]
+        if len(left) < len(records) or not left:
+            return "; the time was too short to try all" if left else ""
+        turns, confirmed = 2 * ROUNDS * self._turn(SELECT_SECONDS), self._turn(CONFIRM_SECONDS)
+        least = ready - self._started + turns + 4 * self._open_s + 3 * FEWEST * confirmed
+        return f"; the time was too short to try any, about {math.ceil(least)} s would do for one"
 
     def _limit(self, first: Contender) -> float:
         """How far outputs may deviate."""
@@ -294,6 +307,7 @@ class Search:
                 until = min(self._confirmation(), self.measurer.now() + patience)
                 each = Entered(record, self._open(record.choice, until))
                 entered.append(each)
+                record.status = UNFINISHED
                 record.deviation = deviation(each.contender.outputs(), self._reference)
                 if record.deviation > limit:
                     record.status = "other outputs"
@@ -303,7 +317,7 @@ class Search:
     def _race(self, entered: Sequence[Entered], holder: Contender) -> None:
         """Time contenders in turn; each round begins with another one."""
         for number in range(ROUNDS):
-            present = [each for each in entered if each.record.status == "not tried"]
+            present = [each for each in entered if each.record.status == UNFINISHED]
             turn = self._turn(self._select_s) * (1 + len(present))
             if not present or self.measurer.now() + turn > self._confirmation():
                 return
@@ -316,12 +330,12 @@ class Search:
                     with _failing(each.record):
                         each.times.append(each.contender.time(self._select_s))
             for each in present:
-                if each.record.status == "not tried":
+                if each.record.status == UNFINISHED:
                     each.end_round(base)
                     if number + 1 == HALVING and median(each.ratios) <= BEHIND:
                         each.record.status = "not faster"
         for each in present:
-            if each.record.status == "not tried":
+            if each.record.status == UNFINISHED:
                 each.record.status = "not faster"
 
     def _confirm(self, best: Choice, first: Contender, found: Found) -> None:
