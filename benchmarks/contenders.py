@@ -112,13 +112,12 @@ class Contender:
 
 
 def version(distribution: str) -> str:
-    """The installed version; onnxruntime goes by the name of its GPU build where that is used."""
-    try:
+    """The installed version; of onnxruntime, whose builds have several names, that which runs."""
+    if distribution != "onnxruntime":
         return importlib.metadata.version(distribution)
-    except importlib.metadata.PackageNotFoundError:
-        if distribution != "onnxruntime":
-            raise
-        return importlib.metadata.version("onnxruntime-gpu")
+    import onnxruntime
+
+    return str(onnxruntime.__version__)
 
 
 # PyTorch
