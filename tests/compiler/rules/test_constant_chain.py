@@ -101,6 +101,9 @@ def test_where_constants_begin_to_cancel():
     given = chain("Add(x, k)", "Sub(p, l)", np.float32(2047), np.float32(2046))
     # The sum is rounded to a multiple of 2**-13 before, and is not any more.
     check_rule(SHIFT_SHIFT, given, {"Add": 1}, dims=SIZES, atol=2e-4, rtol=0)
+    given = chain("Add(x, k)", "Sub(p, l)", np.float32(4096), np.float32(2048))
+    # Rounded to a multiple of 2**-11.
+    check_rule(SHIFT_SHIFT, given, {"Add": 1}, dims=SIZES, atol=5e-4, rtol=0)
 
 
 def test_a_sum_beyond_the_dtype_is_refused():

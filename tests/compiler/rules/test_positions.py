@@ -35,7 +35,7 @@ TEXT = """g (float[b,n] x, int64 k, int64[1] at, int64[m] to, float w, int64[4] 
     column = Unsqueeze(r, last) row = Unsqueeze(r, first) deep = Unsqueeze(column, both)
     any = Unsqueeze(r, at) same = Unsqueeze(held, at) spread = Expand(r, to)
     many = Expand(column, four) gone = Expand(held, to) f = Range(real, w, unit)
-    once = Reshape(s, flat) }"""
+    once = Reshape(s, flat) higher = Unsqueeze(held, first) wider = Expand(three, held) }"""
 
 
 @pytest.fixture(scope="module")
@@ -60,6 +60,8 @@ def found() -> dict[str, ir.Value]:
         ("row", Position(-1, 2)),
         ("deep", Position(-3, 2)),
         ("any", None),
+        ("higher", Position(None, 3)),
+        ("wider", Position(None, 3)),
         ("spread", None),
         ("many", None),
         ("f", None),

@@ -5,8 +5,6 @@ For floats this changes the rounding; for integers, which wrap, it is exact.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import ml_dtypes
 import numpy as np
 import onnx_ir as ir
@@ -49,7 +47,8 @@ def _is_of_floats(m: Match) -> bool:
 def _scale(op: Builder, m: Match) -> ir.Value | No:
     """x * c1 * c2 is x * (c1*c2)."""
     if not _is_of_floats(m):
-        return op.Mul(m.x, _wrapping(np.multiply, m))  # type: ignore[no-any-return]
+        with np.errstate(over="ignore"):
+            return op.Mul(m.x, m.first * m.second)  # type: ignore[no-any-return]
     with np.errstate(all="ignore"):
         first, second = (_factor(m, name) for name in ("first", "second"))
         factor = (first * second).astype(m.first.dtype)
@@ -78,16 +77,11 @@ def _can_scale(m: Match) -> bool | No:
 
 def _shift(op: Builder, m: Match) -> ir.Value | No:
     """x + c1 + c2 is x + (c1+c2)."""
-    signs = [-1 if _is(m, name, "Sub") else 1 for name in ("first", "second")]
     if not _is_of_floats(m):
-        first = m.first if signs[0] > 0 else np.negative(m.first)
-        combine = np.add if signs[1] > 0 else np.subtract
         with np.errstate(over="ignore"):
-            return op.Add(m.x, combine(first, m.second))  # type: ignore[no-any-return]
-    first, second = (
-        sign * getattr(m, name).astype(np.float64)
-        for sign, name in zip(signs, ("first", "second"), strict=True)
-    )
+            term = _signed(m, "first") + _signed(m, "second")
+        return op.Add(m.x, term)  # type: ignore[no-any-return]
+    first, second = (_signed(m, name).astype(np.float64) for name in ("first", "second"))
     term = first + second
     larger = np.maximum(np.abs(first), np.abs(second))
     if ((np.abs(term) < larger / 2) & (larger >= _rounding(m.first.dtype))).any():
@@ -105,13 +99,9 @@ def _rounding(dtype: np.dtype[np.generic]) -> float:
     return float(2.0 ** (bits // 2))
 
 
-def _is(m: Match, name: str, op_type: str) -> bool:
-    return bool(getattr(m, f"{name}_step").node.op_type == op_type)
-
-
-def _wrapping(combine: Callable[..., Array], m: Match) -> Array:
-    with np.errstate(over="ignore"):
-        return combine(m.first, m.second)
+def _signed(m: Match, name: str) -> Array:
+    array: Array = getattr(m, name)
+    return np.negative(array) if getattr(m, f"{name}_step").node.op_type == "Sub" else array
 
 
 SCALE_SCALE = rule("scale_scale", lambda op: _chain(op, ("Mul", "Div")), _scale, _can_scale)

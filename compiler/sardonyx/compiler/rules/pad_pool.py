@@ -31,7 +31,7 @@ def _can_fold_average(m: Match) -> bool | No:
 def _fold_max(op: Builder, m: Match) -> ir.Value:
     """MaxPool(Pad(x)) is MaxPool(x) that pads, where no element is less than the padding."""
     pads = total_pads(m, m.pool.pads)
-    made: ir.Value = op.MaxPool(m.x, outputs=1, attributes=m.pool, pads=pads, auto_pad=None)
+    made: ir.Value = op.MaxPool(m.x, attributes=m.pool, pads=pads, auto_pad=None)
     return made
 
 
