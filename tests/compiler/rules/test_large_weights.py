@@ -10,10 +10,11 @@ import pytest
 
 from sardonyx.compiler.ir.types import Types
 from sardonyx.compiler.passes.fuse import AFFINE
+from sardonyx.compiler.rules import linear
 from sardonyx.compiler.rules.batch_norm_linear import BATCH_NORM_GEMM
 from sardonyx.compiler.rules.linear_scale import LINEAR_SCALE
 from tests.support.models import batch_norm_weights, model, normal
-from tests.support.rules import apply, check_rule
+from tests.support.rules import apply, check_miss, check_rule
 
 NOISE = {"atol": 5e-3, "rtol": 1e-4}
 HEAD = "g (float[b,6,6,6] x) => (float[b,6,6,6] y) "
@@ -81,3 +82,16 @@ def test_folding_needs_little_more_than_the_new_weight():
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert peak < 1.6 * 4096 * 4096 * 4
+
+
+def test_a_large_weight_that_nobody_else_reads_is_changed(monkeypatch):
+    text = "g (float[b,3] x) => (float[b,4] y, float[4,3] z) { p = MatMul(x, w) y = Mul(p, k)"
+    held = {"w": normal(3, 4), "k": normal(4)}
+    shared = model(f"{text} z = Transpose(w) }}", **held)
+    alone = model(f"{text} }}".replace(", float[4,3] z", ""), **held)
+    monkeypatch.setattr(linear, "_LARGE", 3 * 4 * 4)
+    left = {"MatMul": 1, "Transpose": 1}
+    check_rule(LINEAR_SCALE, shared, left, dims={"b": 3}, atol=1e-5, rtol=1e-5)
+    monkeypatch.setattr(linear, "_LARGE", 3 * 4 * 4 - 1)
+    check_rule(LINEAR_SCALE, alone, {"MatMul": 1}, dims={"b": 3}, atol=1e-5, rtol=1e-5)
+    check_miss(LINEAR_SCALE, shared, "others read the weight too, a copy would take 0 MB")

@@ -130,7 +130,8 @@ def can_change(match: Match) -> bool | No:
     if node.op_type == "MatMul" and len(weight.shape) < 2:
         return no("the weight is a vector, so that the product has no output channels", weight)
     held = constants.tensor(weight)
-    if held is not None and held.nbytes > _LARGE and len(weight.uses()) > 1:
+    assert held is not None
+    if held.nbytes > _LARGE and len(weight.uses()) > 1:
         return no(f"others read the weight too, a copy would take {held.nbytes >> 20} MB", weight)
     return _is_bias_vector(match)
 

@@ -55,7 +55,7 @@ def position_of(array: Array) -> Position | None:
     for axis in range(-array.ndim, 0):
         length = array.shape[axis]
         along = (start + np.arange(length)).reshape(length, *[1] * (-axis - 1))
-        if length > 1 and np.array_equal(array, np.broadcast_to(along, array.shape)):
+        if np.array_equal(array, np.broadcast_to(along, array.shape)):
             return Position(axis, start)
     return None
 
