@@ -8,7 +8,10 @@ from collections.abc import Iterable, Mapping
 import onnx_ir as ir
 
 from sardonyx.compiler import testing
+from sardonyx.compiler.ir.types import Types
+from sardonyx.compiler.rewrite import Rule
 from sardonyx.compiler.testing import apply, check_miss, check_unchanged, counts
+from tests.support.models import clone
 from tests.support.neighbours import IS_THOROUGH, check_neighbours
 from tests.support.run import run_ort
 
@@ -20,6 +23,7 @@ __all__ = [
     "check_rule",
     "check_same",
     "check_shared",
+    "check_stays",
     "check_unchanged",
     "counts",
 ]
@@ -77,3 +81,16 @@ def check_rewrite(
     )
     check_neighbours(subject, model, **close, dims=every[0] if every else {})
     return after
+
+
+def check_stays(rule: Rule, model: ir.Model) -> None:
+    """Demand that a rule applies too where a value inside is an output: the rule keeps it."""
+    names = [v.name for node in model.graph for v in node.outputs if not v.is_graph_output()]
+    assert names
+    for name in names:
+        shared = clone(model)
+        Types.inferred(shared)
+        (value,) = (v for node in shared.graph for v in node.outputs if v.name == name)
+        shared.graph.outputs.append(value)
+        report = apply(rule, shared)
+        assert report.applied, f"{name}: {report.misses}"

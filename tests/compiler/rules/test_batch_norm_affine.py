@@ -60,6 +60,13 @@ def test_unknown_channels_are_refused(make, rule):
     check_miss(rule, given, "the input is not known to have 4 channels (x: float[b, c, 6, h])")
 
 
+@pytest.mark.parametrize(("make", "rule"), BOTH)
+def test_numbers_without_channels_are_refused(make, rule):
+    head = "g (float[b] x) => (float[b] y) "
+    given = make("Mul(a, k)", head, k=np.float32(2), **batch_norm_weights(1))
+    check_miss(rule, given, "the input is not known to have channels (x: float[b])")
+
+
 def test_channels_that_the_constant_makes_are_refused():
     head = "g (float[b,1,6,h] x) => (float[b,4,6,h] y) "
     given = before("Add(a, k)", head, k=normal(4, 1, 1))

@@ -7,7 +7,7 @@ import pytest
 
 from sardonyx.compiler.rules.canonical_gather import RULES
 from tests.support.models import model, normal
-from tests.support.rules import check_miss, check_rule, check_shared
+from tests.support.rules import check_miss, check_rule, check_shared, check_stays, check_unchanged
 
 BY_NAME = {rule.name: rule for rule in RULES}
 EXACT = {"atol": 0, "rtol": 0}
@@ -393,3 +393,28 @@ def test_gather_of_a_slice_whose_axes_are_counted_from_both_ends():
     both = {"zeros": np.array([0, 0]), "both": np.array([0, -1])}
     given = model(text, k=np.array([[4, 0, 1, 3, 2]]), t=normal(5, 4), **both)
     check_miss(BY_NAME["gather_of_slice"], given, "are not counted from the first")
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("gather_nd_of_window", COUNTED.replace("ROWS", "b")),
+        ("gather_of_flat_matrix", FLAT),
+        ("gather_of_one_row", ROW),
+        ("gather_of_slice", CUT.replace("AXES", "ones").replace("m,4", "s,4")),
+    ],
+)
+def test_indices_may_be_read_elsewhere(name, text):
+    held = {**PLACES, "k": np.array([[1]]) if "slice" in name else np.array(1)}
+    held |= {} if "t = " in text else {"t": normal(3, 4)}
+    check_stays(BY_NAME[name], model(text, **held, zeros=np.array([0]), ones=np.array([1])))
+
+
+def test_a_table_is_read_by_rows():
+    text = ROW.replace("Gather(t, at)", "Gather<axis = 1>(t, at)").replace("b,s,4", "3,b,s")
+    check_unchanged(BY_NAME["gather_of_one_row"], model(text, k=np.array(1), t=normal(3, 4)))
+    text = CUT.replace("AXES", "ones").replace("Gather(t, at)", "Gather<axis = 1>(t, at)")
+    given = model(
+        text.replace("1,m,4", "5,1,s"), k=np.array([[0, 1, 3, 2]]), t=normal(5, 4), **AXES
+    )
+    check_unchanged(BY_NAME["gather_of_slice"], given)

@@ -8,7 +8,7 @@ import pytest
 
 from sardonyx.compiler.rules.canonical_identity import RULES, has_same_dims
 from tests.support.models import model
-from tests.support.rules import check_miss, check_rule, check_shared
+from tests.support.rules import check_miss, check_rule, check_shared, check_stays
 
 BY_NAME = {rule.name: rule for rule in RULES}
 EXACT = {"atol": 0, "rtol": 0}
@@ -249,3 +249,13 @@ def test_lengths_are_the_same_if_they_are_known():
     assert not has_same_dims([2], [2, 2])
     assert not has_same_dims(None, [2])
     assert not has_same_dims([2], None)
+
+
+@pytest.mark.parametrize("name", ["neg_of_neg", "reshape_back", "squeeze_of_unsqueeze"])
+def test_values_in_between_may_be_read(name):
+    check_stays(BY_NAME[name], _model(dict(MATCHES)[name]))
+
+
+def test_a_truth_in_between_may_be_read():
+    given = model("g (bool[b] x) => (bool[b] y) { a = Not(x) b = Not(a) y = And(b, x) }")
+    check_stays(BY_NAME["not_of_not"], given)

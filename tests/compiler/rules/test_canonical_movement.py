@@ -5,7 +5,7 @@ import pytest
 
 from sardonyx.compiler.rules.canonical_movement import RULES
 from tests.support.models import model
-from tests.support.rules import check_miss, check_rule, check_shared
+from tests.support.rules import check_miss, check_rule, check_shared, check_stays
 
 BY_NAME = {rule.name: rule for rule in RULES}
 EXACT = {"atol": 0, "rtol": 0}
@@ -321,3 +321,18 @@ def test_values_of_unknown_rank(name, text, reason):
     given = model(head + text, a=ints(0), e=ints(1), z=ints(0, 4))
     given.graph.inputs[0].shape = given.graph.outputs[0].shape = None
     check_miss(BY_NAME[name], given, reason)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "cast_of_cast",
+        "expand_before_broadcast",
+        "reshape_of_reshape",
+        "reshapes_of_ones",
+        "transpose_of_transpose",
+    ],
+)
+def test_values_in_between_may_be_read(name):
+    text, weights = next(m[1:3] for m in MATCHES if m[0] == name and "Relu" not in m[1])
+    check_stays(BY_NAME[name], model(text, **weights))

@@ -93,7 +93,15 @@ def test_an_average_that_would_change_is_refused(pad, pool, reason):
 POOL = "MaxPool <kernel_shape = [3, 3], strides = [2, 1]> (q)"
 
 
-@pytest.mark.parametrize("pool", [POOL, POOL.replace("strides", "pads = [1, 0, 1, 0], strides")])
+@pytest.mark.parametrize(
+    "pool",
+    [
+        POOL,
+        POOL.replace("strides", "pads = [1, 0, 1, 0], strides"),
+        POOL.replace("strides", "dilations = [1, 1], strides"),
+        POOL.replace("strides", 'auto_pad = "VALID", strides'),
+    ],
+)
 def test_zeros_do_not_matter_after_relu(pool):
     """The stem of a Keras ResNet."""
     given = pooled("Pad(r, p)", pool)

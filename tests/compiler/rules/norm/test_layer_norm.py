@@ -7,7 +7,7 @@ import pytest
 
 from sardonyx.compiler.rules.norm.layer_norm import LAYER_NORM
 from tests.support.models import model
-from tests.support.rules import check_miss, check_rule, check_shared
+from tests.support.rules import check_miss, check_rule, check_shared, check_unchanged
 
 # Means over up to 12 elements, in another order.
 CLOSE = {"atol": 4e-6, "rtol": 4e-6}
@@ -172,3 +172,10 @@ def test_means_over_different_axes_are_none():
 
 def test_shared_operands():
     check_shared(LAYER_NORM, net(), dims=SIZES, **CLOSE)
+
+
+def test_means_that_lose_their_axis_are_of_another_axis():
+    text = """g (float[4,4] x) => (float[4,4] y) {
+        u = ReduceMean<keepdims = 0>(x, last) d = Sub(x, u) q = Mul(d, d)
+        m = ReduceMean<keepdims = 0>(q, last) v = Add(m, e) r = Sqrt(v) y = Div(d, r) }"""
+    check_unchanged(LAYER_NORM, model(text, **NUMBERS))
