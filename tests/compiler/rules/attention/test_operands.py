@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from sardonyx.compiler.rules.attention.scaled_dot_product import SCALED_DOT_PRODUCT
-from tests.support.models import model
+from tests.support.models import model, normal
 from tests.support.rules import apply, check_miss, check_rule, counts
 
 CLOSE = {"atol": 5e-6, "rtol": 5e-6}
@@ -107,3 +107,65 @@ def test_rows_of_a_query_that_is_joined_of_what_has_an_unknown_rank():
     apply(SCALED_DOT_PRODUCT, given)
     made = {"Shape": 1, "Concat": 2, "Expand": 1, "Transpose": 1, "Attention": 1}
     assert counts(given) == {"Reshape": 1, **made}
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        (
+            "float[4] q, float[b,4,t] k, float[t] v) => (float[b] y)",
+            "an operand has not two axes or more, or the number is not known (q",
+        ),
+        (
+            "float[b,s,4] q, float[4] k, float[s,3] v) => (float[b,3] y)",
+            "an operand has not two axes or more, or the number is not known (k",
+        ),
+        (
+            "float[s,4] q, float[4] k, float[s,3] v) => (float[3] y)",
+            "the rank of the scores is not known (c",
+        ),
+        (
+            "float[b,2,s,4] q, float[2,4,t] k, float[b,2,t,3] v) => (float[b,2,s,3] y)",
+            "query, key and value differ in their number of axes (k",
+        ),
+    ],
+)
+def test_operands_of_other_ranks(text, reason):
+    check_miss(SCALED_DOT_PRODUCT, model(f"g ({text} {{ {ATTEND} }}"), reason)
+
+
+TINY = " ".join(f"c{i + 1} = Mul(c{i}, tiny)" for i in range(8))
+
+
+def test_a_scale_that_is_too_small_to_be_a_number():
+    text = f"""g (float[b,2,s,4] q, float[b,2,4,t] k, float[b,2,t,3] v) => (float[b,2,s,3] y) {{
+        c0 = MatMul(q, k) {TINY} p = Softmax(c8) y = MatMul(p, v) }}"""
+    given = model(text, tiny=np.float32(1e-44))
+    left = {"Mul": 1, "Transpose": 1, "Attention": 1}
+    check_rule(SCALED_DOT_PRODUCT, given, left, dims=SIZES, **CLOSE)
+
+
+def test_a_soft_cap_that_is_too_small_to_be_a_number():
+    text = f"""g (float[b,2,s,4] q, float[b,2,4,t] k, float[b,2,t,3] v) => (float[b,2,s,3] y) {{
+        c = MatMul(q, k) c0 = Tanh(c) {TINY} p = Softmax(c8) y = MatMul(p, v) }}"""
+    given = model(text, tiny=np.float32(1e-44))
+    check_miss(SCALED_DOT_PRODUCT, given, "is multiplied by no positive number (c0")
+
+
+@pytest.mark.parametrize("other", ["Mul(c, o)", "Add(c, o)"])
+def test_scores_and_a_factor_or_a_bias_that_are_products_both(other):
+    size = "1" if "Mul" in other else "t"
+    text = f"""g (float[b,2,s,4] q, float[b,2,t,4] x, float[b,2,t,3] v, float[b,2,4,{size}] w) =>
+        (float[b,2,s,3] y) {{ k = Transpose<perm=[0,1,3,2]>(x) c0 = MatMul(q, k) c = Mul(c0, few)
+        o = MatMul(q, w) d = {other} p = Softmax(d) y = MatMul(p, v) }}"""
+    left = {"MatMul": 1, "Attention": 1, **({"Mul": 1} if "Mul" in other else {})}
+    given = model(text, few=np.float32(0.05))
+    check_rule(SCALED_DOT_PRODUCT, given, left, dims=SIZES, **CLOSE)
+
+
+def test_a_bias_that_is_a_product_with_a_weight():
+    text = """g (float[b,2,s,4] q, float[b,2,4,6] k, float[b,2,6,3] v) => (float[b,2,s,3] y) {
+        o = MatMul(q, w) c = MatMul(q, k) d = Add(o, c) p = Softmax(d) y = MatMul(p, v) }"""
+    left = {"MatMul": 1, "Transpose": 1, "Attention": 1}
+    given = model(text, w=normal(4, 6))
+    check_rule(SCALED_DOT_PRODUCT, given, left, dims=SIZES, **CLOSE)

@@ -25,6 +25,7 @@ NUMBERS = {
     "billion": np.float32([[-1e9]]),
     "small": np.float32(-5),
     "cap": np.float32(3),
+    "tiny": np.float32(1e-9),
 }
 PLAIN = ("c = MatMul(q, kt)", "s0 = Mul(c, half)", "p = Softmax<axis=-1>(s0)", "y = MatMul(p, v)")
 
@@ -450,7 +451,22 @@ def test_half_precision_with_a_softmax_in_single():
         (
             ("d = Where(m, c, lowest)", "s0 = Mul(d, small)"),
             "bool[s,t] m",
-            "the masked scores are multiplied by a negative number (lowest",
+            "masked scores become 1.70141e+39, which is no large negative number (lowest",
+        ),
+        (
+            ("d = Where(m, c, billion)", "s0 = Mul(d, tiny)"),
+            "bool[s,t] m",
+            "masked scores become -1, which is no large negative number (billion",
+        ),
+        (
+            ("d = Max(c, lowest)", "s0 = Mul(d, small)"),
+            "",
+            "the scores are bounded by no large negative number (lowest",
+        ),
+        (
+            ("d = Max(c, lowest)", "e = Tanh(d)", "s0 = Mul(e, cap)"),
+            "",
+            "a mask is added before the soft cap (lowest",
         ),
         (("s0 = Max(c, small)",), "", "the scores are bounded by no large negative number (small"),
         (("s0 = Clip(c, lowest, cap)",), "", "the scores are bounded from above (cap"),

@@ -51,12 +51,13 @@ class Operand:
 
 def read_operand(value: ir.Value, *, is_transposed: bool = False) -> Operand | No:
     """Read a value of [..., rows, size], or of [..., size, rows] if it is transposed."""
-    if value.shape is None:
-        return no("the shape of an operand is not known", value)
-    perm = list(range(len(value.shape)))
+    dims = dims_of(value)
+    if len(dims) < 2:
+        return no("an operand has not two axes or more, or the number is not known", value)
+    perm = list(range(len(dims)))
     if is_transposed:
         perm[-1], perm[-2] = perm[-2], perm[-1]
-    return _peeled(Operand(value, tuple(perm), 1.0, tuple(value.shape[axis] for axis in perm)))
+    return _peeled(Operand(value, tuple(perm), 1.0, tuple(dims[axis] for axis in perm)))
 
 
 def _peeled(operand: Operand) -> Operand:

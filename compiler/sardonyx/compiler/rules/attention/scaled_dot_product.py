@@ -91,7 +91,7 @@ def _fit(
     query: Operand, key: Operand, value: Operand, scores: Scores, result: ir.Value
 ) -> Product | No:
     rank = query.rank
-    if not 2 <= rank <= 4:
+    if rank > 4:
         return no(f"query times key has {rank} axes", query.value)
     if key.rank != rank or value.rank != rank:
         return no("query, key and value differ in their number of axes", key.value)
@@ -99,8 +99,10 @@ def _fit(
         return no("the result has more axes than the query", result)
     lifted = [unfolded(operand) for operand in (query, key, value)] if rank == 3 else []
     found = [operand for operand in lifted if operand is not None]
-    if len(found) == 3 and all(has_same_dims(o.dims[:2], found[0].dims[:2]) for o in found):
-        query, key, value = found
+    if len(found) == 3:
+        first, *others = found
+        if all(has_same_dims(other.dims[:2], first.dims[:2]) for other in others):
+            query, key, value = found
     verdict = fit_together(query, key, value, scores.columns)
     if isinstance(verdict, No):
         return verdict
@@ -175,7 +177,8 @@ def _scale(scale: float, query: ir.Value) -> float | None:
 
 
 def _precision(scores: Scores, query: ir.Value) -> int | None:
-    return None if scores.dtype == query.dtype or scores.dtype is None else int(scores.dtype)
+    assert scores.dtype is not None  # That of the query is known.
+    return None if scores.dtype == query.dtype else int(scores.dtype)
 
 
 def _is_attention(m: Match) -> bool | No:

@@ -80,7 +80,7 @@ def read_scores(top: ir.Value, reader: ir.Node) -> Scores | No:
         if isinstance(verdict, No):
             return verdict
         node = operator(value)
-        if value.shape is None or len(value.shape) < 2:
+        if len(dims_of(value)) < 2:
             return no("the rank of the scores is not known", value)
         if is_operator(node, "MatMul"):
             return state.scores(node, top)
@@ -113,9 +113,7 @@ def _cast(_: _Reader, node: ir.Node) -> ir.Value | No:
 
 def _scale(state: _Reader, node: ir.Node) -> ir.Value | No:
     a, b = _operand(node, 0), _operand(node, 1)
-    if node.op_type == "Mul" and (
-        number(a) is not None or (number(b) is None and not _leads(a) and _leads(b))
-    ):
+    if node.op_type == "Mul" and not _leads(a) and _leads(b):
         a, b = b, a
     factor = number(b)
     if factor is None:
@@ -132,9 +130,9 @@ def _scale_rows(state: _Reader, node: ir.Node, a: ir.Value, b: ir.Value) -> ir.V
     """A scale that is the same for all keys can as well be one of the query."""
     if node.op_type == "Div":
         return no("the scores are divided by what is computed", b)
-    if b.shape is None or not _keeps_dims(a, node):
+    if not _keeps_dims(a, node):
         return no("the scale of the scores has a shape that is not known", b)
-    if len(b.shape) and b.shape[-1] != 1:
+    if dims_of(b)[-1:] not in ([], [1]):
         return no("the scale of the scores differs from key to key", b)
     state.row_scales.append(b)
     return a
@@ -175,8 +173,6 @@ def _no_mask_here(state: _Reader, node: ir.Node, scores: ir.Value, mask: ir.Valu
         return no("a mask is added before the soft cap", mask)
     if state.row_scales:
         return no("the mask is scaled together with the scores, row by row", mask)
-    if mask.shape is None:
-        return no("the shape of the mask is not known", mask)
     # The columns need no proof: as many as the values they are multiplied by, they are the keys.
     before, after = dims_of(scores)[:-1], _view(node)[:-1]
     if len(before) != len(after):
@@ -191,14 +187,13 @@ def _no_mask_here(state: _Reader, node: ir.Node, scores: ir.Value, mask: ir.Valu
 def _where(state: _Reader, node: ir.Node) -> ir.Value | No:
     condition, a, b = (_operand(node, i) for i in range(3))
     fill, is_inverted = number(b), False
-    if fill is None or _leads(b):
+    if fill is None:
         a, b, fill, is_inverted = b, a, number(a), True
     if fill is None:
         return no("masked scores become what is computed", b)
-    if fill > -LARGE:
-        return no(f"masked scores become {fill:g}, which is no large negative number", b)
-    if state.scale < 0:
-        return no("the masked scores are multiplied by a negative number", b)
+    low = fill * state.scale
+    if not low <= -LARGE:
+        return no(f"masked scores become {low:g}, which is no large negative number", b)
     refusal = _no_mask_here(state, node, a, condition)
     if refusal is not None:
         return refusal
@@ -216,7 +211,7 @@ def _floor(state: _Reader, node: ir.Node) -> ir.Value | No:
     if number(scores) is not None:
         scores, bound = bound, scores
     low = number(bound)
-    if low is None or low > -LARGE:
+    if low is None or not low * state.scale <= -LARGE:
         return no("the scores are bounded by no large negative number", bound)
     refusal = _no_mask_here(state, node, scores, bound)
     if refusal is not None:
