@@ -183,6 +183,46 @@ def test_pieces_that_are_made_of_nothing():
     check_rule(ROTARY_PAIRS, model(text), {**ROTATED, "Concat": 1, "Unsqueeze": 2}, **NOISE)
 
 
+FOUR = {"pairs": np.array([0, 0, 0, 2, 2]), "size": np.array([0, 0, 0, 4])}
+
+
+@pytest.mark.parametrize("cut", [EVERY_OTHER, PICKED])
+def test_neighbours_that_are_put_together_as_halves(cut):
+    stack = STACK.replace("(l, end)", "(l, three)").replace("(m, end)", "(m, three)")
+    stack = stack.replace("axis = -1", "axis = 3")
+    numbers = {**FOUR, "three": np.array([3]), **angles(1, 5, 1, 2)}
+    given = rotary(cut + TURN + stack + FOLD, "2,5,4,4", **numbers)
+    check_miss(ROTARY_PAIRS, given, "what is turned is not put together as it was taken apart")
+
+
+def test_halves_that_are_put_together_as_neighbours():
+    cut = PICKED.replace("<axis = -1>", "<axis = 3>").replace("<axis = 4>", "<axis = 3>")
+    given = rotary(cut + TURN + STACK + FOLD, "2,5,4,4", **FOUR, **angles(1, 5, 1, 2))
+    check_miss(ROTARY_PAIRS, given, "what is turned is not put together as it was taken apart")
+
+
+def test_two_of_three_components():
+    body = COMPLEX + "c = Slice(p, two, far, end) " + TURN + "t = Concat<axis = -1>(l, m, c) "
+    numbers = {"pairs": np.array([0, 0, 0, 3, 3]), "size": np.array([0, 0, 0, 9])}
+    given = rotary(body + FOLD, "2,5,4,9", **numbers, **angles(1, 5, 1, 3, 1))
+    check_miss(ROTARY_PAIRS, given, "what is turned is not put together as it was taken apart")
+
+
+def test_two_pieces_of_a_longer_head():
+    cut = CUT.replace("x, half, far", "x, half, six")
+    text = f"""g (float[2,4,5,8] x) => (float[2,4,5,6] y) {{
+        {cut} {TURN} y = Concat<axis = -1>(l, m) }}"""
+    given = model(text, **NUMBERS, six=np.array([6]), **angles(5, 3))
+    expected = {**ROTATED, "Slice": 2, "Concat": 1, **_shaped((5, 3))}
+    check_rule(ROTARY_PAIRS, given, expected, **NOISE)
+
+
+def test_pieces_of_unknown_size():
+    text = f"""g (float[2,4,5,h] a, float[2,4,5,h] b, float[5,h] cos, float[5,h] sin) =>
+        (float[2,4,5,f] y) {{ {TURN} y = Concat<axis = -1>(l, m) }}"""
+    check_miss(ROTARY_PAIRS, model(text), "the size of a head is not known (a")
+
+
 def test_cosines_for_positions_and_sines_for_heads():
     body = CUT + TURN + "y = Concat<axis = -1>(l, m)"
     cos, sin = angles(1, 1, 5, 3)["cos"], angles(1, 5, 1, 3)["sin"]

@@ -81,3 +81,19 @@ def test_a_piece_that_is_not_transposed_back():
     lines = ("m = MatMul(t, w)", "p, q = Split<axis=-1>(m, sizes)", BACK.replace("(l)", "(p)"))
     given = between(*lines, "z = Neg(q)", result="float[b,s,2] y, float[s,b,4] z")
     check_unchanged(LINEAR_BETWEEN_TRANSPOSES, given)
+
+
+def test_a_piece_that_is_changed_before_it_is_transposed_back():
+    lines = ("m = MatMul(t, w)", "p, q = Split<axis=-1>(m, sizes)", BACK.replace("(l)", "(p)"))
+    given = between(
+        *lines, "u = Neg(q)", "z = Transpose<perm=[1,0,2]>(u)",
+        result="float[b,s,2] y, float[b,s,4] z",
+    )  # fmt: skip
+    check_unchanged(LINEAR_BETWEEN_TRANSPOSES, given)
+
+
+def test_a_bias_for_each_sequence():
+    text = f"""g (float[3,s,4] x) => (float[3,s,4] y) {{
+        t = Transpose<perm=[1,0,2]>(x) l = Add(t, k) {BACK} }}"""
+    reason = "there is no other transpose before a linear layer (l"
+    check_miss(LINEAR_BETWEEN_TRANSPOSES, model(text, k=normal(3, 4)), reason)

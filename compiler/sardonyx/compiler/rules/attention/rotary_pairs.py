@@ -126,7 +126,7 @@ def _turn(op: Builder, m: Match) -> ir.Value:
     x = op.Concat(m.a, m.b, axis=-1) if found.heads is None else found.heads
     x = found.four_axes(op, x, 2 * half)
     tables = [_flat(op, table, m.a) for table in (m.cos, m.sin)]
-    axis = head_axis(dims_of(x), dims_of(tables[0]))
+    axis = head_axis(dims_of(m.a), _dims_of_angles(m, m.cos))
     assert axis is not None
     made = turned(op, x, tables, axis, is_interleaved=found.is_interleaved)
     if found.is_interleaved:

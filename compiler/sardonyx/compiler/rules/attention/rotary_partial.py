@@ -31,8 +31,9 @@ def _whole(m: Match) -> ir.Value | None:
     if last_dim(x) != last_dim(m.root.outputs[0]):
         return None
     whole, turned, kept = part(x), part(m.turned), part(m.kept)
-    if whole is None or turned is None or kept is None or turned.length % 2:
+    if turned is None or kept is None or turned.length % 2:
         return None
+    assert whole is not None  # It is as long as both parts together.
     parts = (whole.cut(0, turned.length), whole.cut(turned.length, kept.length))
     return x if (turned, kept) == parts else None
 

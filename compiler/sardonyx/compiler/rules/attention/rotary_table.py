@@ -13,6 +13,7 @@ from sardonyx.compiler.ir.signature import Attributes
 from sardonyx.compiler.ops import Trait, has_trait
 from sardonyx.compiler.rewrite import No, no
 from sardonyx.compiler.rules.attention.parts import last_dim
+from sardonyx.compiler.rules.attention.reading import dims_of
 from sardonyx.compiler.rules.canonical_identity import has_same_dims
 from sardonyx.compiler.rules.producers import made_by, operator
 
@@ -84,18 +85,16 @@ class _Halver:
 
 def _is_broadcast(value: ir.Value) -> bool:
     """Say whether a value is the same all along the last axis of the result."""
-    return value.shape is not None and (len(value.shape) == 0 or value.shape[-1] == 1)
+    return dims_of(value)[-1:] in ([], [1])
 
 
 def _side_by_side(node: ir.Node) -> ir.Value | None:
     """Return `f` where a node concatenates it with itself along the last axis."""
-    if node.op_type != "Concat" or len(node.inputs) != 2 or node.inputs[0] is not node.inputs[1]:
+    if node.op_type != "Concat" or len(node.inputs) != 2:
         return None
-    f = node.inputs[0]
-    if f is None or f.shape is None:
-        return None
-    is_last = node.attributes["axis"].as_int() in (-1, len(f.shape) - 1)
-    return f if is_last else None
+    f, other = node.inputs
+    is_last = Attributes(node).axis in {-1, len(dims_of(f)) - 1}
+    return f if f is other and is_last else None
 
 
 def _neighbours(op: Builder, node: ir.Node) -> ir.Value | None:
@@ -106,18 +105,16 @@ def _neighbours(op: Builder, node: ir.Node) -> ir.Value | None:
         return None
     if doubling.op_type == "Concat" and len(set(doubling.inputs)) != 1:
         return None
-    f, shape = _without_last_axis(op, doubling.inputs[0]), node.outputs[0].shape
-    if f is None or f.shape is None or shape is None:
-        return None
-    return f if has_same_dims(f.shape[:-1], shape[:-1]) else None
+    f = _without_last_axis(op, doubling.inputs[0])
+    return f if has_same_dims(dims_of(f)[:-1], dims_of(node.outputs[0])[:-1]) else None
 
 
 def _without_last_axis(op: Builder, column: ir.Value | None) -> ir.Value | None:
     """Return a value whose last axis was inserted, of length 1, without it."""
     inserting = made_by(column, "Unsqueeze")
-    if column is None or column.shape is None or inserting is None:
+    if inserting is None:
         return None
-    axes, rank = _operand(1)(inserting), len(column.shape)
+    axes, rank = _operand(1)(inserting), len(dims_of(column))
     others = sorted(axis % rank for axis in axes or ())
     if not others or others.pop() != rank - 1:
         return None
@@ -127,12 +124,11 @@ def _without_last_axis(op: Builder, column: ir.Value | None) -> ir.Value | None:
 
 def _keeps_last_axis(node: ir.Node) -> bool:
     """Say whether a node moves or repeats whole rows of the last axis of its first operand."""
-    data = node.inputs[0] if node.op_type in _MOVED_AXES else None
-    if data is None or data.shape is None or node.outputs[0].shape is None:
+    if node.op_type not in _MOVED_AXES:
         return False
     axes = _MOVED_AXES[node.op_type](node)
-    rank = len(node.outputs[0].shape if node.op_type == "Unsqueeze" else data.shape)
-    return axes is not None and all(axis % rank != rank - 1 for axis in axes)
+    last = len(dims_of(node.outputs[0] if node.op_type == "Unsqueeze" else node.inputs[0])) - 1
+    return axes is not None and not {-1, last} & set(axes)
 
 
 def _gathered(node: ir.Node) -> Sequence[int]:

@@ -29,9 +29,9 @@ def _step(value: ir.Value) -> tuple[ir.Node, int] | None:
     for index, other in ((0, node.inputs[1]), (1, node.inputs[0])):
         known = constants.tensor(other)
         rank = len(known.shape) if known is not None else None
-        is_bias = node.op_type == "Add" and rank in {0, 1}
+        # A product with a vector has too few axes to be transposed back.
         is_weight = node.op_type == "MatMul" and rank == 2 and index == 0
-        if is_bias or is_weight:
+        if rank in {0, 1} or is_weight:
             return node, index
     return None
 
