@@ -406,7 +406,7 @@ def test_gather_of_a_slice_whose_axes_are_counted_from_both_ends():
 )
 def test_indices_may_be_read_elsewhere(name, text):
     held = {**PLACES, "k": np.array([[1]]) if "slice" in name else np.array(1)}
-    held |= {} if "t = " in text else {"t": normal(3, 4)}
+    held |= {} if " t = " in text else {"t": normal(3, 4)}
     check_stays(BY_NAME[name], model(text, **held, zeros=np.array([0]), ones=np.array([1])))
 
 

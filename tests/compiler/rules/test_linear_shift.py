@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
 from sardonyx.compiler.rules.linear_shift import CONV_SHIFT, GEMM_SHIFT
@@ -71,3 +72,16 @@ def test_a_term_that_broadcasts_the_gemm_up_is_refused():
     text = "g (float[1,3] x) => (float[5,4] y) { c = Gemm(x, w) y = Add(c, k) }"
     given = model(text, w=normal(3, 4), k=normal(5, 4))
     check_miss(GEMM_SHIFT, given, "the constant differs along axis 0, channels are axis 1")
+
+
+def test_a_bias_that_is_no_vector_stays():
+    text = "g (float[3,5] x) => (float[3,4] y) { c = Gemm(x, w, bias) y = Add(c, k) }"
+    given = model(text, w=normal(5, 4), bias=normal(3, 1), k=normal(4))
+    check_miss(GEMM_SHIFT, given, "the constant differs along axis 0, channels are axis 1 (bias")
+
+
+def test_a_bias_beyond_the_dtype_is_refused():
+    text = "g (float[b,5] x) => (float[b,4] y) { c = Gemm(x, w, bias) y = Add(c, k) }"
+    huge = np.full(4, 3e38, np.float32)
+    given = model(text, w=normal(5, 4), bias=huge, k=huge)
+    check_miss(GEMM_SHIFT, given, "the folded constant has elements that float32 cannot hold")
