@@ -133,6 +133,43 @@ def test_norm_goes_through_a_flatten(body, left):
     check_shared(FLAT_BATCH_NORM_LINEAR, given, dims=[{"b": 2}, {"b": 1}], **NOISE)
 
 
+def test_sequences_of_channels_are_flattened_too():
+    text = f"g (float[b,3,8] x) => (float[b,5] y) {{ {BN} f = Flatten(n) y = Gemm(f, w) }}"
+    given = model(text, w=normal(24, 5), **batch_norm_weights(3))
+    left = {"Flatten": 1, "Gemm": 1}
+    check_rule(FLAT_BATCH_NORM_LINEAR, given, left, dims=[{"b": 2}, {"b": 1}], **NOISE)
+
+
+def test_a_gemm_in_training_mode_and_one_of_a_matrix_as_its_bias():
+    text = """g (float[2,3] x) => (float[2,5] y) {
+        n, a, q = BatchNormalization <training_mode = 1> (x, s, t, m, v) y = Gemm(n, w) }"""
+    given = model(text, w=normal(3, 5), **batch_norm_weights(3))
+    check_miss(BATCH_NORM_GEMM, given, "the batch norm is in training mode")
+    text = f"g (float[2,3] x) => (float[2,5] y) {{ {BN} y = Gemm(n, w, c) }}"
+    given = model(text, w=normal(3, 5), c=normal(2, 1), **batch_norm_weights(3))
+    check_miss(BATCH_NORM_GEMM, given, "the constant differs along axis 0, channels are axis 1")
+
+
+@pytest.mark.parametrize(
+    ("rule", "body"),
+    [
+        (BATCH_NORM_MATMUL, "y = MatMul(n, w)"),
+        (BATCH_NORM_GEMM, "y = Gemm(n, w, c)"),
+        (FLAT_BATCH_NORM_LINEAR, "f = Flatten(n) y = Gemm(f, w, c)"),
+    ],
+)
+def test_values_of_unknown_rank(rule, body):
+    text = f"g (float[2,3] x) => (float[2,5] y) {{ {BN} {body} }}"
+    given = model(text, w=normal(3, 5), c=normal(5), **batch_norm_weights(3))
+    given.graph.inputs[0].shape = None
+    reasons = {
+        FLAT_BATCH_NORM_LINEAR.name: "it does not flatten channels and pixels into rows",
+        BATCH_NORM_GEMM.name: "the batch norm's channels are not the axis",
+        BATCH_NORM_MATMUL.name: "the batch norm's channels are not the axis",
+    }
+    check_miss(rule, given, reasons[rule.name])
+
+
 def test_training_mode_is_refused_there_too():
     text = """g (float[2,3,2,2] x) => (float[2,5] y) {
         n, a, q = BatchNormalization <training_mode = 1> (x, s, t, m, v)

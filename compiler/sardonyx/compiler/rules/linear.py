@@ -125,7 +125,8 @@ def can_change(match: Match) -> bool | No:
     weight, node = match.value("weight"), match.linear.node
     assert weight is not None
     assert weight.shape is not None
-    if weight.dtype is None or not weight.dtype.is_floating_point():
+    assert weight.dtype is not None
+    if not weight.dtype.is_floating_point():
         return no("it does not compute in floats", weight)
     if node.op_type == "MatMul" and len(weight.shape) < 2:
         return no("the weight is a vector, so that the product has no output channels", weight)
@@ -167,9 +168,10 @@ def fits_input(match: Match) -> bool | No:
     if node.op_type == "Gemm" and match.linear.transA:
         return no("the Gemm transposes its input", node.outputs[0])
     x: ir.Value = match.x
-    rank, channels = _rank(x), layout(match).inputs
-    if rank is None or x.shape is None:
+    channels = layout(match).inputs
+    if x.shape is None:
         return no("the rank of the input is not known", x)
+    rank = len(x.shape)
     axis = 1 if node.op_type in ("Conv", "ConvTranspose") else rank - 1
     if rank != _rank(match.step.node.outputs[0]):
         return no("the constant has more axes than what it is applied to", constant)
