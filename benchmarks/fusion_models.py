@@ -441,6 +441,15 @@ FUSIONS: dict[str, Fusion] = {
         {"w": (64, 64, 3, 3), "slope": (64, 1, 1)},
         selection="prelu_by_relu",
     ),
+    "crossing_matmul": Fusion(
+        "select",
+        "16 texts of 32 tokens of 128 against each other",
+        """g (float[16,1,32,128] q, float[1,16,128,32] d) => (float[16,16,32,32] y) {
+            y = MatMul(q, d) }""",
+        {},
+        selection="crossing_matmul",
+        target="cuda",
+    ),
     "packed_attention": Fusion(
         "select",
         "[1,128,768], 12 heads of 64",

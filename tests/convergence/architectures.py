@@ -339,3 +339,15 @@ class HandWritten(nn.Module):
         v = torch.cat([values, self.heads(self.value(y))], 2)
         p = torch.softmax(q @ k.transpose(-1, -2) / 8**0.5, -1)
         return x + (p @ v).transpose(1, 2).flatten(2), k, v
+
+
+class LateInteraction(nn.Module):
+    """All pairs of texts, token by token (ColBERT: Khattab, Zaharia, 2020, 2004.12832)."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.query, self.document = nn.Linear(16, 8), nn.Linear(16, 8)
+
+    def forward(self, x: Tensor) -> Tensor:
+        queries, documents = self.query(x)[:, None], self.document(x)[None]
+        return (queries @ documents.transpose(-1, -2)).amax(-1).sum(-1)

@@ -182,6 +182,7 @@ REACHED: dict[str, Reach] = {
         _export(LEGACY, nets.Diffusion, _images), "group_norm group_norm_nhwc norm_affine", "cuda"
     ),
     "StyleTransfer": Reach(_export(LEGACY, nets.StyleTransfer, _images), "layer_norm norm_affine"),
+    "LateInteraction": Reach(_export(OURS, nets.LateInteraction, _rows), "crossing_matmul", "cuda"),
     "Tabular": Reach(_export(LEGACY, nets.Tabular, _features), "affine_batch_norm batch_norm_gemm"),
     "Digits": Reach(
         _export(LEGACY, nets.Digits, _images),

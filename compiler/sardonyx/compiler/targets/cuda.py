@@ -26,7 +26,14 @@ CUDA = Target(
     contrib={"": frozenset({"SimplifiedLayerNormalization"}), "com.microsoft": CONTRIB},
     # A node that runs on the CPU in between costs two copies, and no CUDA graph can be captured.
     kernel_gaps=ONNXRUNTIME_CUDA,
-    selections=("depthwise_conv1d", "group_norm_nhwc", "packed_attention", "skip_norm"),
+    selections=(
+        # Not for speed: without it the product may be wrong.
+        "crossing_matmul",
+        "depthwise_conv1d",
+        "group_norm_nhwc",
+        "packed_attention",
+        "skip_norm",
+    ),
     session=SessionSettings(
         # For the nodes that the CPU runs.
         config={"session.set_denormal_as_zero": "1"},

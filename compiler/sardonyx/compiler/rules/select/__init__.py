@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from sardonyx.compiler.rewrite import Rule
+from sardonyx.compiler.rules.select.crossing_matmul import CROSSING_MATMUL
 from sardonyx.compiler.rules.select.depthwise_conv1d import DEPTHWISE_CONV1D
 from sardonyx.compiler.rules.select.exponential import MISH_BY_EXP, SOFTPLUS_BY_LOG
 from sardonyx.compiler.rules.select.flat_softmax import FLAT_SOFTMAX
@@ -20,6 +21,7 @@ from sardonyx.compiler.rules.select.skip_norm import SKIP_NORM
 
 SELECTIONS: Mapping[str, tuple[Rule, ...]] = {
     "bias_gelu": (BIAS_GELU,),
+    "crossing_matmul": (CROSSING_MATMUL,),
     "depthwise_conv1d": (DEPTHWISE_CONV1D,),
     "flat_softmax": (FLAT_SOFTMAX,),
     "fused_conv": (CONV_ADD_RELU, CONV_RELU),
