@@ -5,8 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from sardonyx.compiler.rules.linear_batch_norm import GEMM_BATCH_NORM
+from sardonyx.compiler.rules.linear_scale import LINEAR_SCALE
 from sardonyx.compiler.rules.linear_shift import CONV_SHIFT, GEMM_SHIFT
-from tests.support.models import model, normal
+from sardonyx.compiler.rules.scale_linear import SCALE_LINEAR
+from sardonyx.compiler.rules.shift_linear import SHIFT_GEMM
+from tests.support.models import batch_norm_weights, model, normal
 from tests.support.rules import check_miss, check_rule, check_shared
 
 NOISE = {"atol": 3e-5, "rtol": 2e-5}
@@ -74,10 +78,22 @@ def test_a_term_that_broadcasts_the_gemm_up_is_refused():
     check_miss(GEMM_SHIFT, given, "the constant differs along axis 0, channels are axis 1")
 
 
-def test_a_bias_that_is_no_vector_stays():
-    text = "g (float[3,5] x) => (float[3,4] y) { c = Gemm(x, w, bias) y = Add(c, k) }"
-    given = model(text, w=normal(5, 4), bias=normal(3, 1), k=normal(4))
-    check_miss(GEMM_SHIFT, given, "the constant differs along axis 0, channels are axis 1 (bias")
+@pytest.mark.parametrize(
+    ("rule", "body"),
+    [
+        (GEMM_SHIFT, "c = Gemm(x, w, bias) y = Add(c, k)"),
+        (LINEAR_SCALE, "c = Gemm(x, w, bias) y = Mul(c, k)"),
+        (SCALE_LINEAR, "c = Mul(x, q) y = Gemm(c, w, bias)"),
+        (SHIFT_GEMM, "c = Add(x, q) y = Gemm(c, w, bias)"),
+        (GEMM_BATCH_NORM, "c = Gemm(x, w, bias) y = BatchNormalization(c, s, t, m, v)"),
+    ],
+)
+def test_a_bias_that_is_no_vector_stays(rule, body):
+    held = {"w": normal(5, 4), "bias": normal(3, 1), "k": normal(4), "q": normal(5)}
+    given = model(
+        f"g (float[3,5] x) => (float[3,4] y) {{ {body} }}", **held, **batch_norm_weights(4)
+    )
+    check_miss(rule, given, "the constant differs along axis 0, channels are axis 1 (bias")
 
 
 def test_a_bias_beyond_the_dtype_is_refused():
