@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
+import onnx_ir as ir
 import pytest
 
 from sardonyx.compiler.rules.attention.scaled_dot_product import SCALED_DOT_PRODUCT
 from tests.support.models import model, normal
-from tests.support.rules import check_miss, check_rule
+from tests.support.rules import apply, check_miss, check_rule
 
 CLOSE = {"atol": 5e-6, "rtol": 5e-6}
 LOWEST = np.finfo(np.float32).min
@@ -115,3 +116,19 @@ def test_how_low_a_score_is_that_hides_a_key(low, is_low):
         check_rule(SCALED_DOT_PRODUCT, given, _made([]), dims=[{"b": 2}], **CLOSE)
     else:
         check_miss(SCALED_DOT_PRODUCT, given, "no large negative number (low")
+
+
+@pytest.mark.parametrize(
+    ("dtype", "low"), [("float", -1e30), ("float16", -6e4), ("bfloat16", -1e30)]
+)
+def test_what_scores_become_that_are_hidden(dtype, low):
+    """So low that what is added to it is lost, and not the lowest number."""
+    text = f"""g ({dtype}[b,2,4,3] q, {dtype}[b,2,3,5] k, {dtype}[b,2,5,3] v, bool[4,5] m) =>
+        ({dtype}[b,2,4,3] y) {{ c = MatMul(q, k) s = Where(m, c, fill)
+        p = Softmax<axis=-1>(s) y = MatMul(p, v) }}"""
+    number = ir.DataType[dtype.upper()].numpy()
+    given = model(text, fill=np.array(-3e4, number))
+    apply(SCALED_DOT_PRODUCT, given)
+    (where,) = (node for node in given.graph if node.op_type == "Where")
+    held = where.inputs[2].const_value.numpy()
+    assert held.tolist() == np.array(low, number).tolist()

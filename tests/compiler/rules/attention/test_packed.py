@@ -41,6 +41,7 @@ PARTED = "r = Reshape(x, parted) t = Transpose<perm=[2,0,3,1,4]>(r)"
     [
         "y = Gather<axis=0>(t, second)",
         "p = Slice(t, one, two, zero) y = Squeeze(p, zero)",
+        "p = Slice(t, one, two, zero, one) y = Squeeze(p, zero)",
         "p, q, o = Split<axis=0>(t, ones) y = Squeeze(q, zero)",
         "p, q, o = Split<axis=-5,num_outputs=3>(t) y = Squeeze(q, zero)",
     ],

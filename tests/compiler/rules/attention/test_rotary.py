@@ -11,7 +11,7 @@ from sardonyx.compiler.rules.attention.rotary import ROTARY
 from sardonyx.compiler.rules.attention.rotary_partial import PARTIAL_ROTARY
 from sardonyx.compiler.rules.attention.rotary_sequence import ROTARY_BY_POSITION
 from tests.support.models import model, normal
-from tests.support.rules import check_miss, check_rule, check_shared
+from tests.support.rules import check_miss, check_rule, check_shared, check_unchanged
 
 NOISE = {"atol": 2e-6, "rtol": 1e-5}
 SIZES = [{"b": 2, "s": 5}, {"b": 1, "s": 1}]
@@ -274,6 +274,16 @@ def test_first_part_with_positions_before_heads():
         b = Transpose<perm = [0, 2, 1, 3]>(t) y = Concat<axis = -1>(b, c)"""
     given = rotary(body, "b,s,4,6", CACHES, four=np.array([4]))
     check_rule(PARTIAL_ROTARY, given, {**ROTATED, "Transpose": 2}, **NOISE, dims=SIZES)
+
+
+@pytest.mark.parametrize(("first", "second"), [("0,1,2,3", "0,2,1,3"), ("0,2,1,3", "0,1,2,3")])
+def test_first_part_that_is_transposed_once(first: str, second: str):
+    body = f"""a = Slice(x, zero, four, last) c = Slice(x, four, far, last)
+        h = Transpose<perm = [{first}]>(a) t = RotaryEmbedding(h, cos, sin)
+        b = Transpose<perm = [{second}]>(t) y = Concat<axis = -1>(b, c)"""
+    tables = CACHES.replace("b,s", "b,4")
+    given = rotary(body, "b,4,4,6", tables, four=np.array([4]))
+    check_unchanged(PARTIAL_ROTARY, given)
 
 
 @pytest.mark.parametrize(

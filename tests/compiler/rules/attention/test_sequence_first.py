@@ -36,8 +36,9 @@ def test_both_transposes_go(lines, left):
     check_shared(LINEAR_BETWEEN_TRANSPOSES, given, dims=SIZES, **CLOSE)
 
 
-def test_pieces_that_are_all_transposed_back():
-    lines = ("m = MatMul(t, w)", "p, q = Split<axis=-1>(m, sizes)")
+@pytest.mark.parametrize("axis", [-1, 2])
+def test_pieces_that_are_all_transposed_back(axis):
+    lines = ("m = MatMul(t, w)", f"p, q = Split<axis={axis}>(m, sizes)")
     backs = ("y = Transpose<perm=[1,0,2]>(p)", "z = Transpose<perm=[1,0,2]>(q)")
     given = between(*lines, *backs, result="float[b,s,2] y, float[b,s,4] z")
     left = {"MatMul": 2, "Split": 2}
@@ -90,6 +91,13 @@ def test_a_piece_that_is_changed_before_it_is_transposed_back():
         result="float[b,s,2] y, float[b,s,4] z",
     )  # fmt: skip
     check_unchanged(LINEAR_BETWEEN_TRANSPOSES, given)
+
+
+def test_pieces_of_other_axes():
+    text = """g (float[6,s,4] x) => (float[2,s,6] y, float[4,s,6] z) {
+        t = Transpose<perm=[1,0,2]>(x) m = MatMul(t, w) p, q = Split<axis=1>(m, sizes)
+        y = Transpose<perm=[1,0,2]>(p) z = Transpose<perm=[1,0,2]>(q) }"""
+    check_unchanged(LINEAR_BETWEEN_TRANSPOSES, model(text, **WEIGHTS))
 
 
 def test_a_bias_for_each_sequence():
