@@ -118,8 +118,9 @@ def test_repeated_rows_of_three_axes():
     check_miss(GROUPED_QUERIES, given, "the key heads are not repeated ones")
 
 
-def test_an_unknown_number_of_heads():
-    given = attention(INSERTED, key="b,h,t,4")
+@pytest.mark.parametrize("repeat", [INSERTED, REPEATS["gathered"]])
+def test_an_unknown_number_of_heads(repeat):
+    given = attention(repeat, key="b,h,t,4")
     check_miss(GROUPED_QUERIES, given, "the key heads are not repeated ones")
 
 

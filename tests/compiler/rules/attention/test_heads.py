@@ -154,14 +154,24 @@ def test_length_before_batch():
     check_shared(ATTENTION_OF_JOINED_HEADS, given, dims=SIZES, **CLOSE)
 
 
+def test_length_before_batch_and_heads_apart():
+    given = length_first(("float[s,b,12] q", "float[s,b,4,3] q"))
+    left = {"Reshape": 5, "Transpose": 4, "Attention": 1}
+    check_rule(ATTENTION_OF_JOINED_HEADS, given, left, dims=SIZES, **CLOSE)
+
+
 def test_heads_that_are_folded_otherwise():
     given = length_first(parted=np.int64([4, -1, 5, 3]))
     reason = "the query does not come from a split of heads alone"
     check_miss(ATTENTION_OF_JOINED_HEADS, _with_batch_four(given), reason)
 
 
-def test_heads_that_are_folded_to_a_shape_that_is_not_known():
-    given = length_first(("Reshape(q, folded)", "Reshape(q, to)"), ("12] q", "12] q, int64[n] to"))
+@pytest.mark.parametrize("back", ["parted", "to"])
+def test_heads_that_are_folded_to_a_shape_that_is_not_known(back):
+    change = ("Reshape(qs, parted)", f"Reshape(qs, {back})")
+    given = length_first(
+        ("Reshape(q, folded)", "Reshape(q, to)"), ("12] q", "12] q, int64[n] to"), change
+    )
     reason = "the query does not come from a split of heads alone"
     check_miss(ATTENTION_OF_JOINED_HEADS, given, reason)
 

@@ -57,6 +57,7 @@ def test_a_mask_that_hides_something():
         np.where(SEEN, 0, -np.inf).astype(np.float32),
         np.where(SEEN, 0, np.finfo(np.float32).min).astype(np.float32),
         np.where(SEEN, 0, -1e4).astype(np.float32)[None],
+        np.where(SEEN, 0, -1000).astype(np.float32),
         np.broadcast_to(SEEN, (2, 5, 5)),
     ],
 )
@@ -80,6 +81,7 @@ def test_a_causal_mask_of_three_axes():
         np.tri(5, k=-1, dtype=bool),
         ~SEEN,
         np.where(SEEN, 0, -5).astype(np.float32),
+        np.where(SEEN, 0, [-np.inf, -np.inf, -5, -np.inf, -np.inf]).astype(np.float32),
         np.where(SEEN, 1, -np.inf).astype(np.float32),
         np.where(SEEN, np.eye(5), -np.inf).astype(np.float32),
         np.stack([SEEN, np.ones_like(SEEN)]),

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
+import onnx_ir as ir
 import pytest
 
-from sardonyx.compiler.rules.attention.rotary import ROTARY
+from sardonyx.compiler.rules.attention.rotary import ROTARY, head_axis
 from tests.support.models import model, normal
 from tests.support.rules import check_miss, check_rule
 
@@ -96,3 +97,11 @@ def test_tables_of_neighbours_that_get_two_axes():
 def test_what_may_make_other_angles(table, inputs, body, x, operator):
     given = rotary(table, inputs, body, x or "2,4,5,6", doubled=np.array([2, 1, 5, 3, 2]))
     check_miss(ROTARY, given, f"{operator} may give the two halves of a head other angles (cos")
+
+
+def test_rows_that_are_cut_from_a_longer_table():
+    batch, rows = ir.SymbolicDim("b"), ir.SymbolicDim("s")
+    x = [batch, 4, rows, 6]
+    assert head_axis(x, [ir.SymbolicDim("Min(2, s)"), 3]) == -3
+    assert head_axis(x, [ir.SymbolicDim("Min(1, s)"), 3]) is None, "one row may be for all"
+    assert head_axis(x, [ir.SymbolicDim("Min(2, t)"), 3]) is None

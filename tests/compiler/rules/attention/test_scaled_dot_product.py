@@ -357,12 +357,14 @@ def test_a_softmax_and_a_mask_where_heads_are_not_folded():
     check_miss(SCALED_DOT_PRODUCT, given, reason)
 
 
-def test_three_axes_are_one_head():
-    text = """g (float[b,s,4] q, float[b,t,4] k, float[b,t,3] v, float[b,1,t] m) =>
-        (float[b,s,3] y) {
+@pytest.mark.parametrize("rows", ["1", "s"])
+def test_three_axes_are_one_head(rows):
+    text = f"""g (float[b,s,4] q, float[b,t,4] k, float[b,t,3] v, float[b,{rows},t] m) =>
+        (float[b,s,3] y) {{
         kt = Transpose<perm=[0,2,1]>(k) c = MatMul(q, kt) d = Add(c, m) p = Softmax(d)
-        y = MatMul(p, v) }"""
-    left = {"Unsqueeze": 4, "Attention": 1, "Squeeze": 1, "Shape": 2, "Concat": 1, "Expand": 1}
+        y = MatMul(p, v) }}"""
+    filled = {"Shape": 2, "Concat": 1, "Expand": 1} if rows == "1" else {}
+    left = {"Unsqueeze": 4, "Attention": 1, "Squeeze": 1, **filled}
     check_rule(SCALED_DOT_PRODUCT, model(text), left, dims=SIZES, **CLOSE)
 
 

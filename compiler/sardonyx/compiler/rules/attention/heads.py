@@ -142,7 +142,7 @@ def _without_transposes(op: Builder, m: Match) -> dict[ir.Value, ir.Value]:
 
 def _results(m: Match) -> list[ir.Value]:
     """Return the result of the attention, and the caches where it makes them."""
-    return list(m.attention.node.outputs)[:3]
+    return list(m.attention.node.outputs)
 
 
 def _is_parted(m: Match) -> bool | No:

@@ -71,9 +71,10 @@ class _Halver:
         """Do what a node does on half of its first operands, `halved` of them."""
         operands: list[ir.Value | None] = []
         for index, operand in enumerate(node.inputs):
-            if operand is None or index >= halved or _is_broadcast(operand):
+            if index >= halved or _is_broadcast(operand):
                 operands.append(operand)
                 continue
+            assert operand is not None  # What is not there has no dimensions.
             made = self.half(operand)
             if isinstance(made, No):
                 return made
@@ -83,7 +84,7 @@ class _Halver:
         return result
 
 
-def _is_broadcast(value: ir.Value) -> bool:
+def _is_broadcast(value: ir.Value | None) -> bool:
     """Say whether a value is the same all along the last axis of the result."""
     return dims_of(value)[-1:] in ([], [1])
 
