@@ -135,3 +135,11 @@ def test_an_unknown_rank_is_refused():
         {{ z = Reshape(x, shape) p = MatMul(z, w) {BN} }}"""
     given = model(text, w=normal(3, 4), **norm(4))
     check_miss(MATMUL_BATCH_NORM, given, "the rank of the product is not known")
+
+
+def test_a_product_that_is_turned_without_an_order():
+    text = """g (float[6,3] x) => (float[4,6] y) {
+        c = MatMul(x, w) p = Transpose(c) y = BatchNormalization(p, s, t, m, v) }"""
+    given = model(text, w=normal(3, 4), **norm(6))
+    reason = "batch norm works on axis 0 of the product, its channels are axis 1"
+    check_miss(MATMUL_BATCH_NORM, given, reason)

@@ -45,7 +45,7 @@ def maps_floats(m: Match) -> bool | No:
     # Its numbers may be arrays whose elements are all equal, which broadcast x up.
     if len(x.shape) != len(result.shape):
         return no("a constant has more axes than the value", x)
-    if any(isinstance(d, int) and d != 1 for d in _grown(x.shape, result.shape)):
+    if any(d != 1 for d in _grown(x.shape, result.shape)):
         return no("a constant is longer than the value", x)
     return True
 

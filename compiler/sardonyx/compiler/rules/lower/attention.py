@@ -230,7 +230,10 @@ def _may_exclude_all(mask: ir.Value | None) -> bool:
 def _is_finite(value: ir.Value | None, dtype: ir.DataType | None) -> bool:
     """Say whether a value is a constant of numbers that are finite in a floating-point type too."""
     array = constants.array(value)
-    if array is None or dtype is None or not dtype.is_floating_point():
+    if array is None:
+        return False
+    assert dtype is not None
+    if not dtype.is_floating_point():
         return False
     with np.errstate(over="ignore"):
         return bool(np.isfinite(array.astype(dtype.numpy())).all())
