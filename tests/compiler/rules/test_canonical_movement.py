@@ -5,7 +5,7 @@ import pytest
 
 from sardonyx.compiler.rules.canonical_movement import RULES
 from tests.support.models import model
-from tests.support.rules import check_miss, check_rule, check_shared, check_stays
+from tests.support.rules import apply, check_miss, check_rule, check_shared, check_stays, counts
 
 BY_NAME = {rule.name: rule for rule in RULES}
 EXACT = {"atol": 0, "rtol": 0}
@@ -336,3 +336,17 @@ def test_values_of_unknown_rank(name, text, reason):
 def test_values_in_between_may_be_read(name):
     text, weights = next(m[1:3] for m in MATCHES if m[0] == name and "Relu" not in m[1])
     check_stays(BY_NAME[name], model(text, **weights))
+
+
+@pytest.mark.parametrize(
+    "operator", ["Add", "Sub", "Mul", "Div", "And", "Or", "Equal", "Less", "Greater", "Pow"]
+)
+def test_every_operator_that_broadcasts_needs_no_expand(operator):
+    kind = "bool" if operator in {"And", "Or"} else "float"
+    result = "bool" if operator in {"And", "Or", "Equal", "Less", "Greater"} else kind
+    given = model(
+        f"""g ({kind}[1,4] x, {kind}[b,4] z) => ({result}[b,4] y) {{
+            s = Shape(z) e = Expand(x, s) y = {operator}(z, e) }}"""
+    )
+    apply(BY_NAME["expand_before_broadcast"], given)
+    assert counts(given) == {operator: 1}

@@ -125,7 +125,7 @@ RULES = (
             op.call(
                 _SCALINGS,
                 "reduced",
-                const("factor", lambda array: array.size == 1 and array.ndim == 0, _ONE_NUMBER),
+                const("factor", lambda array: array.ndim == 0, _ONE_NUMBER),
                 attributes="scaling",
             ),
             "to",
