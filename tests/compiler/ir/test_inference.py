@@ -11,7 +11,7 @@ from sardonyx.compiler.errors import InvalidModelError
 from sardonyx.compiler.ir.types import Types
 from sardonyx.compiler.ops import Absent, rows
 from sardonyx.compiler.ops.sample import model_of
-from tests.support.models import model
+from tests.support.models import model, normal
 from tests.support.run import run_ort
 
 SAMPLED = [row for row in rows() if not isinstance(row.sample, Absent)]
@@ -143,10 +143,10 @@ def test_a_length_and_one_that_is_cut_from_it_broadcast_to_the_longer(end, is_kn
 
 def test_the_larger_and_the_smaller_of_numbers_and_dimensions():
     text = """g (float[n] x, float[m] z) => (float[k] y) {
-        s = Shape(x) t = Shape(z) less = Sub(one, s) none = Max(less, zero) w = Sub(ten, s)
+        s = Shape(x) t = Shape(z) less = Sub(zero, s) none = Max(less, zero) w = Sub(ten, s)
         some = Max(zero, w) all = Max(s, t) few = Min(ten, s) r = Slice(x, none, some)
         y = Neg(r) }"""
-    numbers = {"one": np.int64([1]), "zero": np.int64([0]), "ten": np.int64([10])}
+    numbers = {"zero": np.int64([0]), "ten": np.int64([10])}
     given = model(text, **numbers)
     types = Types.inferred(given)
     values = {v.name: v for node in given.graph for v in node.outputs}
@@ -281,3 +281,43 @@ def test_axes_that_are_computed_are_not_taken_for_left_out(node: str, known: int
     assert not any(isinstance(dim, int) for dim in result.shape or ())
     (found,) = run_ort(given, {"x": np.zeros((1, 1, 4), np.float32), "axes": np.array([1])})
     assert found.shape == ((1, 4) if known is None else (1, 4, 4))
+
+
+def test_lengths_that_are_computed_are_not_taken_for_equal_ones():
+    given = model(
+        """g (float[4,5] x, int64[2] lengths, float[n,3] z) => (float[a,5] u, float[b,5] v,
+            float[4,c] s, float[4,d] t) {
+            u, v = Split(x, lengths)
+            i = Shape(z) s, t = Split<axis = -1>(x, i) }""",
+    )
+    for value in given.graph.outputs:
+        value.shape = None
+    Types.inferred(given)
+    assert [str(v.shape) for v in given.graph.outputs] == ["[_d0,5]", "[_d1,5]", "[4,n]", "[4,3]"]
+    feeds = {"x": normal(4, 5), "lengths": np.array([1, 3]), "z": normal(2, 3)}
+    assert [y.shape for y in run_ort(given, feeds)] == [(1, 5), (3, 5), (4, 2), (4, 3)]
+
+
+@pytest.mark.parametrize(
+    ("node", "element"),
+    [
+        ("Min(s, one)", None),
+        ("Max(s, one)", None),
+        ("Max(s, zero)", "n"),
+        ("Min(s, zero)", "0"),
+        ("Min(s, two)", "Min(2, n)"),
+        ("Max(two, s)", "Max(2, n)"),
+        ("Min(t, one)", None),
+        ("Max(t, zero)", None),
+        ("Min(one, two)", "1"),
+    ],
+)
+def test_a_length_may_be_0_and_an_element_anything(node: str, element: str | None):
+    given = model(
+        f"g (float[n] x, int64[1] t) => (int64[1] y) {{ s = Shape(x) c = {node} y = Neg(c) }}",
+        **{name: np.int64([i]) for i, name in enumerate(["zero", "one", "two"])},
+    )
+    types = Types.inferred(given)
+    (known,) = types.elements({v.name: v for n in given.graph for v in n.outputs}["c"]) or (None,)
+    found = str(known)
+    assert found == element or (element is None and found.startswith(("_", "None")))

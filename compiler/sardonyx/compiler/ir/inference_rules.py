@@ -2,7 +2,7 @@
 
 It takes different symbols that are broadcast for equal, slices for being in range, symbols for not
 being 1 where Squeeze removes ones, axes of an Einsum for as long as in the first operand, and axes
-that are computed for left out; and it knows the elements of comparisons of shapes not.
+and lengths that are computed for left out; and it knows the elements of comparisons of shapes not.
 """
 
 from __future__ import annotations
@@ -14,8 +14,10 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import onnx_ir as ir
+import sympy
 from onnx_shape_inference import OpUsageError, ShapeInferenceContext, _broadcast, registry
 from onnx_shape_inference._ops._utils import ceil_div_dim, max_dim, min_dim
+from onnx_shape_inference._symbolic_shapes import dim_to_expr, expr_to_dim
 
 Dim = int | ir.SymbolicDim
 
@@ -45,13 +47,15 @@ def register() -> None:
     registry.register("", "Unique", since_version=11)(_infer_unique)
     pad = registry.get("", "Pad", 23)
     registry.register("", "Pad", since_version=11)(_with_axes_known(pad))
+    split = registry.get("", "Split", 23)
+    registry.register("", "Split", since_version=13)(_with_lengths_known(split))
     mel = registry.get("", "MelWeightMatrix", 23)
     registry.register("", "MelWeightMatrix", since_version=17)(_with_its_sizes(mel))
     cast_like = registry.get("", "CastLike", 23)
     registry.register("", "CastLike", since_version=15)(_with_elements(cast_like))
     einsum = registry.get("", "Einsum", 23)
     registry.register("", "Einsum", since_version=12)(_with_broadcast_letters(einsum))
-    for op_type, choose in (("Max", max_dim), ("Min", min_dim)):
+    for op_type, choose in (("Max", sympy.Max), ("Min", sympy.Min)):
         infer = registry.get("", op_type, 23)
         registry.register("", op_type, since_version=8)(_with_chosen(infer, choose))
     # The one function behind all operators that broadcast.
@@ -395,7 +399,7 @@ def _with_exact_quotients(infer: Any) -> Any:
     return infer_div
 
 
-def _with_chosen(infer: Any, choose: Callable[..., Dim | None]) -> Any:
+def _with_chosen(infer: Any, choose: Any) -> Any:
     """The library knows the largest of numbers only, not that of symbols."""
 
     def infer_choice(types: ShapeInferenceContext, node: ir.Node) -> None:
@@ -404,11 +408,32 @@ def _with_chosen(infer: Any, choose: Callable[..., Dim | None]) -> Any:
         is_integer = all(value.dtype == ir.DataType.INT64 for value in operands)
         known = _aligned(types, operands) if is_integer and operands else None
         if known is not None:
-            chosen = [choose(*each) for each in known]
-            elements = [types.new_symbolic_dim() if dim is None else dim for dim in chosen]
+            elements = [_chosen(types, choose, each) for each in known]
             types.set_symbolic_value(node.outputs[0], elements)
 
     return infer_choice
+
+
+def _chosen(types: Any, choose: Any, dims: Sequence[Dim]) -> Dim:
+    """The largest or least of dimensions, unless it follows only from symbols being above 0.
+
+    The library's are; but lengths may be 0, and elements anything.
+    """
+    expressions = [dim_to_expr(dim) for dim in dims]
+    unknown: Dim = types.new_symbolic_dim()
+    if None in expressions:
+        return unknown
+    weaker = {}
+    for symbol in set().union(*(each.free_symbols for each in expressions)):
+        is_length = types.is_negative(ir.SymbolicDim(symbol.name)) is False
+        weaker[symbol] = sympy.Symbol(symbol.name, integer=True, nonnegative=is_length or None)
+    try:
+        found = choose(*expressions)
+        sure = choose(*(each.xreplace(weaker) for each in expressions))
+    except (TypeError, ValueError):
+        return unknown
+    made: Dim = expr_to_dim(found)
+    return made if str(found) == str(sure) else unknown
 
 
 def _exact_quotient(types: ShapeInferenceContext, x: Dim, y: Dim) -> Dim | None:
@@ -484,6 +509,27 @@ def _with_axes_known(infer: Any) -> Any:
             types.set_shape_and_dtype(node.outputs[0], shape, data.dtype)
 
     return infer_pad
+
+
+def _with_lengths_known(infer: Any) -> Any:
+    """The library takes lengths of Split that are computed for equal ones."""
+
+    def infer_split(types: ShapeInferenceContext, node: ir.Node) -> None:
+        data, axis = node.inputs[0], node.attributes.get_int("axis", 0)
+        if data is None or data.shape is None or not _is_computed(node, 1):
+            infer(types, node)
+            return
+        rank, lengths = len(data.shape), node.inputs[1]
+        if not -rank <= axis < rank or lengths is None:
+            infer(types, node)
+            return
+        known = types.get_symbolic_value(lengths) or []
+        for output, length in itertools.zip_longest(node.outputs, known[: len(node.outputs)]):
+            dims: list[Dim] = list(data.shape)
+            dims[axis] = types.new_symbolic_dim() if length is None else length
+            types.set_shape_and_dtype(output, ir.Shape(dims), data.dtype)
+
+    return infer_split
 
 
 def _is_computed(node: ir.Node, index: int) -> bool:
