@@ -67,6 +67,7 @@ class Verdict:
         partly: Why it does not run on some of the samples.
         died: Whether the source kills ONNX Runtime's process.
         theirs: How ONNX Runtime and the reference differ on the source.
+        kernels: Where they differ on a program, which the reference says is right.
         counts: Programs compiled, samples compared and so on.
         rules: How often each rule was applied.
     """
@@ -76,6 +77,7 @@ class Verdict:
     partly: str = ""
     died: bool = False
     theirs: list[Difference] = field(default_factory=list)
+    kernels: list[str] = field(default_factory=list)
     counts: Counter[str] = field(default_factory=Counter)
     rules: Counter[str] = field(default_factory=Counter)
 
@@ -255,6 +257,10 @@ def _compare(source: _Source, program: Program, route: Route, verdict: Verdict) 
             continue
         if _is_behind_a_mask(source, program, index, route):
             verdict.counts["samples with NaN or infinity in scores that a mask hides"] += 1
+            continue
+        by_reference = _by_reference(program, source.samples[index])
+        if by_reference is not None and _worst(source.bounds(index), by_reference) is None:
+            verdict.kernels.append(f"{route}: {worst}")
             continue
         verdict.faults.append(Fault("answer", route, f"sample {index}, {worst}"))
 

@@ -212,6 +212,9 @@ def _count_verdict(drawn: Drawn, verdict: Verdict, runner: Runner, tally: Tally)
         tally.invalid.setdefault(verdict.invalid[:200], []).append(drawn.name)
     if verdict.partly:
         tally.theirs.setdefault(f"refused: {verdict.partly[:160]}", []).append(drawn.name)
+    for said in verdict.kernels:
+        key = "a program, right by the reference, less exact by a kernel"
+        tally.theirs.setdefault(key, []).append(f"{drawn.name} {said}")
     if verdict.theirs:
         key = first_difference(drawn.model, drawn.samples, runner)
         tally.theirs.setdefault(key.split(":")[0], []).append(f"{drawn.name} {key}")
