@@ -131,6 +131,17 @@ def test_an_element_may_move_as_those_of_its_size_do():
     assert "element [5]" in found.why
 
 
+@pytest.mark.parametrize(
+    ("dtype", "small"), [(np.float16, 1e-7), (np.float32, 1e-38), (np.float64, 1e-308)]
+)
+def test_numbers_that_are_nearly_zero_have_no_digits(dtype, small):
+    right = np.array([1, 0, -1], dtype) * dtype(small)
+    reference = Reference(["y"], [right], [[right]])
+    assert reference.differences([right * dtype(0.5)])[0].ratio <= 1
+    far = right + dtype(1e5 * small)
+    assert reference.differences([far])[0].ratio > 1000
+
+
 def test_discrete_outputs_are_equal_unless_noise_turns_them():
     right = np.arange(50)
     flipped = np.where(right == 7, -1, right)

@@ -16,6 +16,10 @@ noise rounds once, and the largest of a few random differences is not the larges
 _FLOOR = 4.0
 """Units in the last place that an element may move in any case."""
 
+_LEAST = {2: 4 * 2.0**-24, 4: 2.0**-126, 8: 2.0**-1022}
+"""How far elements may be apart in any case, by their size in bytes: so near to zero digits are
+lost, and sessions take what is smaller for zero (half precision: units in the last place)."""
+
 _ANY = np.asarray(np.inf)
 """What an output may differ by whose shape depends on rounding."""
 
@@ -86,6 +90,7 @@ def _allowed(right: Array, others: Sequence[Array]) -> Array:
     around = np.pad(noise, 1)
     noise = np.maximum(np.maximum(around[:-2], around[1:-1]), around[2:])
     per_bin = np.maximum(MARGIN * noise, _FLOOR * float(np.finfo(right.dtype).eps) * largest)
+    per_bin = np.maximum(per_bin, _LEAST.get(right.real.dtype.itemsize, 0.0))
     allowed = np.empty_like(size)
     counts = np.diff(np.append(starts, size.size))
     allowed[order] = np.repeat(per_bin, counts)
