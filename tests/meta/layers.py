@@ -46,6 +46,7 @@ THIRD_PARTY = {
     "onnx_ir": ["sardonyx.compiler.*", "sardonyx.frontends.*"],
     "onnx_shape_inference": ["sardonyx.compiler.*"],
     "networkx": ["sardonyx.compiler.*"],
+    "sympy": ["sardonyx.compiler.ir.inference_rules"],
     "onnxruntime": ["sardonyx.runtime.*", "sardonyx.compiler.proof.worker"],
     "safetensors": ["sardonyx.frontends.dsl.files"],
     "torch": ["sardonyx.frontends.torch*"],
