@@ -93,6 +93,13 @@ def _multiplies(_: ir.Node, operands: Operands) -> bool:
         return float(np.prod(np.maximum(np.abs(data.astype(np.float64)), 1))) < most
 
 
+def _gelus(node: ir.Node, operands: Operands) -> bool:
+    """Refuse what ONNX's function body computes with constants of single precision."""
+    data = operands[0]
+    is_tanh = node.attributes.get_string("approximate", "none") == "tanh"
+    return data is None or data.dtype != np.float64 or not is_tanh
+
+
 def _ranges(_: ir.Node, operands: Operands) -> bool:
     start, limit, delta = (float(x) if x is not None else np.nan for x in operands)
     return bool(delta) and abs((limit - start) / delta) < 200 and abs(delta) < 1e6
@@ -111,6 +118,7 @@ _CHECKS: dict[str, Callable[[ir.Node, Operands], bool]] = {
     "Cast": _casts,
     "CastLike": _casts,
     "Div": _divides,
+    "Gelu": _gelus,
     "Hardmax": _orders,
     "Mod": _divides,
     "Pow": _powers,

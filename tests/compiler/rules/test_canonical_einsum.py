@@ -6,8 +6,9 @@ import pytest
 
 from sardonyx.compiler.rules.canonical_einsum import RULES
 from sardonyx.compiler.rules.einsum_equation import Equation, parse, roles
-from tests.support.models import clone, model
+from tests.support.models import clone, model, normal
 from tests.support.rules import apply, check_miss, check_rule, check_shared, counts
+from tests.support.run import run_ort
 
 CLOSE = {"atol": 1e-4, "rtol": 1e-4}
 LENGTHS = {letter: 2 + i % 4 for i, letter in enumerate("abcdefghijklmnopqrstuvwxyz")}
@@ -239,3 +240,12 @@ def test_what_matmul_does_not_take_is_multiplied():
     given = einsum("i,j->ij", "3", "4", dtype="int16", result="?,?")
     apply(RULES, given)
     assert counts(given) == {"Unsqueeze": 2, "Mul": 1}
+
+
+def test_no_length_is_left_open_beside_one_that_may_be_none():
+    """ONNX Runtime's Einsum dies of empty operands; what becomes of it does not."""
+    after = einsum("abcd,aecd->abe", "N,2,M,3", "N,4,M,3", result="?,?,?")
+    apply(RULES, after)
+    u, v = normal(0, 2, 5, 3), normal(0, 4, 5, 3)
+    (y,) = run_ort(after, {"u": u, "v": v})
+    assert y.shape == (0, 2, 4)

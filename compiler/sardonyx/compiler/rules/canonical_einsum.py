@@ -151,7 +151,9 @@ def _reshaped(
     """Reshape so that the length of each axis is a product of other lengths; the first stay."""
     known = [_product(factors) for factors in lengths]
     sizes = [0 if i < kept else size for i, size in enumerate(known)]
-    if sizes.count(None) <= 1:
+    # Beside a length that may be 0 no other can be left open.
+    is_sure = all(known[i] for i, size in enumerate(sizes) if size is not None)
+    if None not in sizes or (sizes.count(None) == 1 and is_sure):
         shape = op.constant(_numbers([-1 if size is None else size for size in sizes]))
     else:
         parts = [

@@ -20,16 +20,19 @@ def _flatten(op: Builder, m: Match) -> ir.Value:
     """Softmax over axis 1 of [n, c, h, w] is that over axis 1 of [n, c, h*w]."""
     dims = list(m.x.shape)
     axis = m.softmax.axis % len(dims)
-    inner = [dim if isinstance(dim, int) else -1 for dim in dims[axis + 1 :]]
-    # Where the batch is empty, no length can be found for -1.
-    joined = -1 if -1 in inner else math.prod(inner)
-    flat = op.Reshape(m.x, np.array([0] * (axis + 1) + [joined], dtype=np.int64))
+    inner = dims[axis + 1 :]
+    if all(isinstance(dim, int) for dim in inner):
+        kept = [0] * (axis + 1)
+        flat = op.Reshape(m.x, np.array([*kept, math.prod(inner)], dtype=np.int64))
+        back, options = np.array([*kept, *inner], dtype=np.int64), {}
+    else:
+        # In an empty tensor no length can be found for -1, and one of 0 is not the operand's.
+        length = op.ReduceProd(op.Shape(m.x, start=axis + 1), keepdims=1)
+        shape = op.Concat(op.Shape(m.x, end=axis + 1), length, axis=0)
+        flat = op.Reshape(m.x, shape, allowzero=1)
+        back, options = op.Shape(m.x), {"allowzero": 1}
     made = op.call(m.root.op_type, flat, axis=axis)
-    if inner.count(-1) > 1:
-        # A length of zero is one, not that of the operand.
-        return op.Reshape(made, op.Shape(m.x), allowzero=1)  # type: ignore[no-any-return]
-    shape = np.array([0] * (axis + 1) + inner, dtype=np.int64)
-    return op.Reshape(made, shape)  # type: ignore[no-any-return]
+    return op.Reshape(made, back, **options)  # type: ignore[no-any-return]
 
 
 def _has_inner_axes(m: Match) -> bool | No:
