@@ -42,7 +42,8 @@ def _tuned(job: Job, **options: Any) -> dict[str, Any]:
     seconds = float(os.environ.get(SECONDS, "60"))
     found = runtime.tune(path, [sample], seconds=seconds, threads=job.threads, **options)
     print(found, file=sys.stderr)
-    return {"tuning": found.to_dict()}
+    # Results are kept, and say nothing of the machine's folders.
+    return {"tuning": {**found.to_dict(), "model": ARTIFACT, "stored": ARTIFACT}}
 
 
 def load(job: Job) -> Runner:

@@ -420,9 +420,8 @@ def _chosen(types: Any, choose: Any, dims: Sequence[Dim]) -> Dim:
     The library's are; but lengths may be 0, and elements anything.
     """
     expressions = [dim_to_expr(dim) for dim in dims]
-    unknown: Dim = types.new_symbolic_dim()
     if None in expressions:
-        return unknown
+        return types.new_symbolic_dim()  # type: ignore[no-any-return]
     weaker = {}
     for symbol in set().union(*(each.free_symbols for each in expressions)):
         is_length = types.is_negative(ir.SymbolicDim(symbol.name)) is False
@@ -431,9 +430,9 @@ def _chosen(types: Any, choose: Any, dims: Sequence[Dim]) -> Dim:
         found = choose(*expressions)
         sure = choose(*(each.xreplace(weaker) for each in expressions))
     except (TypeError, ValueError):
-        return unknown
-    made: Dim = expr_to_dim(found)
-    return made if str(found) == str(sure) else unknown
+        return types.new_symbolic_dim()  # type: ignore[no-any-return]
+    made: Dim = expr_to_dim(found) if str(found) == str(sure) else types.new_symbolic_dim()
+    return made
 
 
 def _exact_quotient(types: ShapeInferenceContext, x: Dim, y: Dim) -> Dim | None:

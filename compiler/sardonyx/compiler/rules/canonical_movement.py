@@ -28,7 +28,9 @@ def _compose(op: Builder, m: Match) -> ir.Value:
 
 def _has_perms(m: Match) -> bool | No:
     inner, outer = m.inner.perm, m.outer.perm
-    return (inner is not None and outer is not None) or no("a permutation is not given")
+    if inner is None or outer is None:
+        return no("a permutation is not given")
+    return len(inner) == len(outer) or no("the permutations are of other ranks")
 
 
 def _explicit(op: Builder, m: Match) -> ir.Value:
