@@ -350,3 +350,15 @@ def test_every_operator_that_broadcasts_needs_no_expand(operator):
     )
     apply(BY_NAME["expand_before_broadcast"], given)
     assert counts(given) == {operator: 1}
+
+
+def test_transposes_of_other_ranks():
+    """Such a model is wrong; it is left as it is."""
+    given = model(
+        """g (float x) => (float y) {
+            t = Transpose<perm=[1,0]>(x) y = Transpose<perm=[2,1,0]>(t) }"""
+    )
+    for value in (*given.graph.inputs, *given.graph.outputs):
+        value.shape = None
+    reason = "the permutations are of other ranks"
+    check_miss(BY_NAME["transpose_of_transpose"], given, reason)
