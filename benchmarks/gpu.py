@@ -14,7 +14,12 @@ from benchmarks.contenders import CONTENDERS
 from benchmarks.machine import REPOSITORY, usable_cores
 
 MODELS = ["resnet50", "unet_block", "vit_small", "bert_base", "llama_8_layers"]
-SUITES = ["tests/compiler/rules", "tests/compiler/passes", "tests/compiler/contrib"]
+SUITES = [
+    "tests/compiler/rules",
+    "tests/compiler/passes",
+    # Forms of the CPU's own kernels, and corners where a device's Attention is wrong.
+    *(f"--ignore=tests/compiler/rules/{name}" for name in ("attention", "lower", "select")),
+]
 """What runs there too, with models run on the device instead of the CPU."""
 VARIANTS = ([], ["--precision", "fp16"], ["--graphs"], ["--precision", "fp16", "--graphs"])
 console = Console()
