@@ -9,6 +9,7 @@ import numpy as np
 import onnx
 import onnx_ir as ir
 import onnxruntime
+import pytest
 from onnx.reference import ReferenceEvaluator
 
 from sardonyx.compiler.ir.verify import verify
@@ -25,6 +26,11 @@ PROVIDERS: dict[str, list[tuple[str, dict[str, str]]]] = {
 }
 DEVICE = os.environ.get("SARDONYX_TEST_DEVICE", "cpu")
 """Where `run_ort` runs models; `make gpu` runs the suites that use it with "cuda"."""
+
+
+def only_on_cpu(why: str) -> pytest.MarkDecorator:
+    """Mark a test that a device fails, for no fault of ours."""
+    return pytest.mark.skipif(DEVICE != "cpu", reason=why)
 
 
 def run_ort(model: ir.Model, feeds: Feeds, *, optimised: bool = False) -> list[np.ndarray]:

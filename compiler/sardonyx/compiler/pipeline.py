@@ -94,7 +94,7 @@ def pipeline(
         *([ApplyRules(tuple(rules))] if rules else ()),
         # Constants are folded in the precision of the model, and rounded once. Which operators a
         # target prefers depends on their dtype.
-        *((ConvertPrecision(precision),) if precision else ()),
+        *((ConvertPrecision(precision, target.kernels_in(precision, opset)),) if precision else ()),
         # No rule of before looks for what a target wants operators replaced by.
         Select(tuple(name for name in target.selections if name not in ordered)),
         # What a target has chosen is not lowered; the scale of an attention goes into its linears.
@@ -190,7 +190,7 @@ def compile(
     _check_rules(rules)
     started = time.perf_counter()
     source = _source_of(model)
-    chosen = chosen.with_layout(layout, source)
+    chosen = chosen.with_layout(layout, source, precision)
     editor = _editor_of(source, verify_level)
     tracker = Tracker(editor) if explain else None
     if steps is None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ml_dtypes
 import numpy as np
+import onnx
 import onnx_ir as ir
 import pytest
 
@@ -12,6 +13,7 @@ from sardonyx.compiler.errors import UnsupportedError
 from sardonyx.compiler.ops import rows
 from sardonyx.compiler.ops.precision import ACCUMULATES_WIDE, ANGLES, WIDE_RANGE
 from sardonyx.compiler.passes.convert_precision import ConvertPrecision
+from sardonyx.compiler.targets.cuda import CUDA
 from tests.support.models import clone, model, normal, random_feeds
 from tests.support.rules import apply, check_unchanged, counts
 from tests.support.run import check_valid, run_ort, run_reference
@@ -21,12 +23,14 @@ UNIT = 2.0**-11
 """Half the distance from 1 to the next number of half precision."""
 
 
-def converted(given: ir.Model, precision: str = "fp16") -> ir.Model:
+def converted(
+    given: ir.Model, precision: str = "fp16", kernels: frozenset[str] | None = None
+) -> ir.Model:
     after = clone(given)
-    apply(ConvertPrecision(precision), after)
+    apply(ConvertPrecision(precision, kernels), after)
     ir.passes.common.RemoveUnusedNodesPass()(after)
     check_valid(after)
-    check_unchanged(ConvertPrecision(precision), after)
+    check_unchanged(ConvertPrecision(precision, kernels), after)
     return after
 
 
@@ -177,6 +181,46 @@ def test_operands_that_the_schema_wants_in_single_precision_stay():
     after = converted(given)
     assert dtypes(after)["Resize"] == "FLOAT16"
     check_close(given, after, {}, roundings=2)
+
+
+def test_an_operator_without_a_kernel_stays_and_what_reads_it_does_not():
+    given = model(
+        """g (float[1,2,6,6] x) => (float[1,2,2,2] y) {
+            a = Relu(x) m = MaxPool<kernel_shape = [3, 3], strides = [2, 2]>(a) y = Neg(m) }"""
+    )
+    after = clone(given)
+    report = apply(ConvertPrecision("bf16", frozenset({"Relu", "Neg"})), after)
+    assert dtypes(after) == {"Relu": "BFLOAT16", "MaxPool": "FLOAT", "Neg": "BFLOAT16"}
+    assert report.misses["to_bf16"].why == "the target has no kernel for MaxPool in BFLOAT16"
+    assert dtypes(converted(given, "bf16"))["MaxPool"] == "BFLOAT16"
+
+
+def test_a_mask_is_converted_by_operators_that_have_kernels():
+    given = model(
+        """g (float[1,2,s,8] q, float[1,1,s,s] m) => (float[1,2,s,8] y) {
+            k = Mul(m, large) y = Attention(q, q, q, k) }""",
+        large=np.float32(3e38),
+    )
+    kernels = CUDA.kernels_in("bf16", 23)
+    after = converted(given, "bf16", kernels)
+    half = [n for n in after.graph if n.outputs[0].dtype == ir.DataType.BFLOAT16]
+    assert {node.op_type for node in half} == {"Attention", "Cast", "Max", "Mul"}
+
+
+@pytest.mark.parametrize("opset", range(18, 24))
+def test_the_operators_of_a_table_of_kernels_may_be_had_in_that_precision(opset):
+    for name in CUDA.kernels_in("bf16", opset):
+        schema = onnx.defs.get_schema(name, opset, "")
+        assert any("tensor(bfloat16)" in slot.types for slot in schema.inputs), name
+    assert CUDA.kernels_in("fp16", opset) is None
+
+
+@pytest.mark.parametrize(("opset", "dtype"), [(None, "BFLOAT16"), (21, "FLOAT")])
+def test_a_kernel_may_be_of_a_newer_opset_only(opset, dtype):
+    given = model("g (float[1,2,6,6] x) => (float[1,3,4,4] y) { y = Conv(x, w) }",
+                  w=normal(3, 2, 3, 3))  # fmt: skip
+    program = compile(given, "cuda", precision="bf16", opset=opset)
+    assert dtypes(program.model) == {"Conv": dtype}
 
 
 def test_the_tables_are_of_operators_that_exist():

@@ -13,8 +13,10 @@ from sardonyx.compiler.rewrite import no, rule
 from tests.support import outcomes
 from tests.support.models import model, normal
 from tests.support.neighbours import IS_WRITING, check_neighbours
+from tests.support.run import only_on_cpu
 from tests.support.variations import variations
 
+pytestmark = only_on_cpu("neighbours are not tried there")
 EXACT = {"atol": 0.0, "rtol": 0.0, "dims": {"b": 3}}
 TEXT = "g (float[b,4] x) => (float[b,4] y) { e = Exp(x) y = Add(e, w) }"
 

@@ -75,6 +75,21 @@ def test_several_convolutions_are_computed_with_channels_last(size, second, layo
     assert "provider_options" not in json.loads(on_cpu.model.metadata_props["sardonyx.session"])
 
 
+@pytest.mark.parametrize(
+    ("second", "precision", "found"),
+    [("ConvTranspose(c, w)", None, "ConvTranspose"), ("Conv(c, w)", "bf16", "bf16")],
+)
+def test_what_has_no_kernel_with_channels_last_stays_as_it_is(second, precision, found):
+    size = 6 if "Transpose" in second else 2
+    given = model(CONVOLUTIONS % (size, size, f"y = {second}"))
+    program = compile(given, "cuda", precision=precision)
+    settings = json.loads(program.model.metadata_props["sardonyx.session"])
+    assert "provider_options" not in settings
+    with pytest.raises(UnsupportedError, match="cannot compute this model") as caught:
+        compile(given, "cuda", precision=precision, layout="nhwc")
+    assert caught.value.found == found
+
+
 def test_a_layout_is_an_option_of_the_provider():
     given = model("g (float[b,3] x) => (float[b,3] y) { y = Relu(x) }")
     program = compile(given, "cuda", layout="nhwc")

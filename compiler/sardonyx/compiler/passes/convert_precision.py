@@ -36,20 +36,22 @@ class ConvertPrecision(Pass):
     Inputs and outputs of the model keep their dtypes, as does what runs in subgraphs. These
     stay in single precision: operators whose results overflow (`ops.precision`), those that have
     a constant that half precision cannot hold, and what reads either, up to the next operator
-    that sums in single precision anyway.
+    that sums in single precision anyway. So do operators that the target has no kernel for.
 
     Attributes:
         precision: "fp16" or "bf16".
+        kernels: The operators that the target has kernels for in it; None for all.
     """
 
     precision: str = "fp16"
+    kernels: frozenset[str] | None = None
     name: ClassVar[str] = "convert_precision"
 
     def run(self, editor: Editor) -> PassReport:
         """Convert node by node, in order."""
         dtype = PRECISIONS[self.precision]
         graph = editor.model.graph
-        reasons = _reasons(graph, dtype)
+        reasons = _reasons(graph, dtype, self.kernels)
         conversion = _Conversion(editor, dtype, f"to_{self.precision}")
         for node in list(graph):
             if node not in reasons:
@@ -105,7 +107,7 @@ class _Conversion:
             narrow = op.constant(kept.astype(self._dtype.numpy()))
         elif is_mask:
             # Finite numbers that exclude all keys of a query mean some mean of all; -inf is NaN.
-            narrow = op.Clip(op.Cast(value, to=self._dtype), lowest)
+            narrow = op.Max(op.Cast(value, to=self._dtype), lowest)
         else:
             narrow = op.Cast(value, to=self._dtype)
         if not is_mask:
@@ -139,7 +141,9 @@ def _convertible(node: ir.Node, dtype: ir.DataType) -> Iterator[int]:
 # --- what stays ------------------------------------------------------------------------------
 
 
-def _reasons(graph: ir.Graph, dtype: ir.DataType) -> dict[ir.Node, str]:
+def _reasons(
+    graph: ir.Graph, dtype: ir.DataType, kernels: frozenset[str] | None
+) -> dict[ir.Node, str]:
     """Return the nodes that stay in single precision, each with the reason."""
     found: dict[ir.Node, str] = {}
     for node in graph:
@@ -155,6 +159,8 @@ def _reasons(graph: ir.Graph, dtype: ir.DataType) -> dict[ir.Node, str]:
         if why is not None:
             found.setdefault(node, why)
             too_wide.update(node.outputs)
+        elif kernels is not None and node.op_type not in kernels and [*_convertible(node, dtype)]:
+            found.setdefault(node, f"the target has no kernel for {node.op_type} in {dtype.name}")
     return found
 
 

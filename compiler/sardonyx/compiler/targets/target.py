@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 import onnx_ir as ir
@@ -62,8 +62,11 @@ class Target:
             form that it runs fastest, in the order in which they are applied.
         session: How ONNX Runtime is to be set up; None leaves it alone.
         precisions: Names of the half precisions that it computes in faster than in single.
+        half_kernels: By half precision, the operators of the standard that it has kernels for, and
+            the oldest opset at which; a precision that is not named has all.
         layouts: For each layout of images that it can be asked for, the options of its provider
             that make it compute so: {"nhwc": {"prefer_nhwc": "1"}}.
+        layout_gaps: By layout, the precisions and the operators that it cannot compute in it.
         image_layout: The one of these that a model of several convolutions is given when nobody
             asks for one.
     """
@@ -78,7 +81,9 @@ class Target:
     selections: tuple[str, ...] = ()
     session: SessionSettings | None = None
     precisions: tuple[str, ...] = ()
+    half_kernels: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
     layouts: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    layout_gaps: Mapping[str, frozenset[str]] = field(default_factory=dict)
     image_layout: str | None = None
 
     def check_opset(self, opset: int | None) -> None:
@@ -107,24 +112,44 @@ class Target:
                 remedy="leave the precision out, or compile for another target",
             )
 
-    def with_layout(self, layout: str | None, model: ir.Model) -> Target:
+    def kernels_in(self, precision: str, opset: int) -> frozenset[str] | None:
+        """Return the operators that it has kernels for in a half precision; None for all."""
+        oldest = self.half_kernels.get(precision)
+        if oldest is None:
+            return None
+        return frozenset(name for name, first in oldest.items() if first <= opset)
+
+    def with_layout(
+        self, layout: str | None, model: ir.Model, precision: str | None = None
+    ) -> Target:
         """Return the target set up for a layout of the images in a model.
 
         Args:
             layout: Name of the layout; None leaves the choice to the target.
             model: The model; not changed.
+            precision: Half precision that it is to compute in.
 
         Raises:
             UnsupportedError: It cannot be asked for that layout.
         """
+        used = {precision, *(node.op_type for node in _nodes(model) if not node.domain)}
         if layout is None and _is_of_images(model):
             layout = self.image_layout
+            if used & self.layout_gaps.get(layout or "", frozenset()):
+                return self
         if layout is None:
             return self
         if layout not in self.layouts:
             raise UnsupportedError(
                 f"Target {self.name!r} cannot be asked for the layout {layout!r}.",
                 expected=", ".join(self.layouts) or "no layout: it takes what is fastest",
+            )
+        lacking = used & self.layout_gaps.get(layout, frozenset())
+        if lacking:
+            raise UnsupportedError(
+                f"Target {self.name!r} cannot compute this model in the layout {layout!r}.",
+                found=", ".join(sorted(map(str, lacking))),
+                remedy="leave the layout out",
             )
         if not self.layouts[layout]:
             return self
@@ -152,13 +177,16 @@ class Target:
         return f"{self.name} knows no domain {node.domain!r}"
 
 
+def _nodes(model: ir.Model) -> Iterator[ir.Node]:
+    scopes: list[ir.Graph | ir.Function] = [model.graph, *model.functions.values()]
+    return (node for scope in scopes for node in scope.all_nodes())
+
+
 def _is_of_images(model: ir.Model) -> bool:
     """Say whether a model has several convolutions of images: not just patches at its start."""
-    scopes: list[ir.Graph | ir.Function] = [model.graph, *model.functions.values()]
     kernels = (
         node.inputs[1]
-        for scope in scopes
-        for node in scope.all_nodes()
+        for node in _nodes(model)
         if node.op_type in ("Conv", "ConvTranspose") and not node.domain and len(node.inputs) > 1
     )
     shapes = (weight.shape for weight in kernels if weight is not None)
