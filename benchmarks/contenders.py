@@ -335,7 +335,12 @@ def prepare_sardonyx_nhwc(job: Job) -> dict[str, Any]:
     return _compiled(job, layout="nhwc")
 
 
-def _compiled(job: Job, **options: Any) -> dict[str, Any]:
+def prepare_sardonyx_portable(job: Job) -> dict[str, Any]:
+    """The same in ONNX's own operators up to opset 20, which other runtimes know too."""
+    return _compiled(job, target="portable", opset=20)
+
+
+def _compiled(job: Job, target: str = "", **options: Any) -> dict[str, Any]:
     from sardonyx import compiler, frontends
 
     module, inputs = job.model.module(), job.model.example()
@@ -344,7 +349,7 @@ def _compiled(job: Job, **options: Any) -> dict[str, Any]:
     start = time.perf_counter()
     source = frontends.from_torch(module, tuple(inputs.values()), dynamic=job.model.dynamic)
     captured = time.perf_counter()
-    program = compiler.compile(source, target=job.device, **options)
+    program = compiler.compile(source, target=target or job.device, **options)
     compiled = time.perf_counter()
     program.save(job.folder / ARTIFACT)
     return {
@@ -447,6 +452,18 @@ CONTENDERS = {
         tuned.load,
         tuned.prepare_low,
         source="sardonyx",
+        is_fresh=True,
+        by_default=False,
+    ),
+    "sardonyx_portable": Contender(
+        "Sardonyx, portable", _OURS, load_sardonyx, prepare_sardonyx_portable, by_default=False
+    ),
+    "sardonyx_portable_tuned_low": Contender(
+        f"Sardonyx, portable, tuned within {tuned.ACCURACY:g}",
+        _OURS,
+        tuned.load,
+        tuned.prepare_on_cpu,
+        source="sardonyx_portable",
         is_fresh=True,
         by_default=False,
     ),

@@ -10,7 +10,6 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -233,8 +232,6 @@ class Quota:
         self._thread = threading.Thread(target=self._hold)
 
     def __enter__(self) -> Quota:
-        if not self._used():
-            raise SystemExit("this system does not say how long threads computed")
         self._thread.start()
         return self
 
@@ -243,11 +240,8 @@ class Quota:
         self._thread.join()
 
     def _used(self) -> float:
-        used = 0
-        for task in Path(f"/proc/{self._process}/task").glob("*/schedstat"):
-            with contextlib.suppress(OSError):  # a thread that has ended meanwhile
-                used += int(task.read_text(encoding="ascii").split()[0])
-        return used / 1e9
+        # The number that clock_getcpuclockid gives, which Python does not offer.
+        return time.clock_gettime((~self._process << 3) | 2)
 
     def _hold(self) -> None:
         while not self._ends.is_set():

@@ -1,7 +1,7 @@
 """Sardonyx' artifacts, tuned on this machine before they are measured.
 
 python -m benchmarks.run --threads 2 --name tuned-2 \
-    --contenders export sardonyx sardonyx_tuned sardonyx_tuned_low openvino
+    --contenders export sardonyx sardonyx_tuned sardonyx_portable_tuned_low openvino
 
 `SARDONYX_BENCH_TUNE` is how many seconds each tuning may take, 60 by default.
 """
@@ -29,6 +29,11 @@ def prepare(job: Job) -> dict[str, Any]:
 def prepare_low(job: Job) -> dict[str, Any]:
     """The artifact tuned over all providers that start, lower precision allowed."""
     return _tuned(job, accuracy=ACCURACY)
+
+
+def prepare_on_cpu(job: Job) -> dict[str, Any]:
+    """The same over the CPU's own provider and OpenVINO's plugin, whatever devices there are."""
+    return _tuned(job, providers=["cpu", "openvino"], accuracy=ACCURACY)
 
 
 def _tuned(job: Job, **options: Any) -> dict[str, Any]:
