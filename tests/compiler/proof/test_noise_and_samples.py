@@ -41,6 +41,18 @@ def test_another_seed_is_another_noise_and_one_seed_is_one():
     assert (first != other).any()
 
 
+def test_outputs_that_are_left_out_are_not_disturbed():
+    x, w, r = normal(3, 2, 4), normal(1, 20, 4), normal(1, 20, 5)
+    text = """g (float[s,2,4] x) => (float[1,2,5] y) {
+        "", "", y = LSTM <hidden_size = 5> (x, w, r) }"""
+    given = model(text, w=w, r=r)
+    assert [value.name for value in given.graph[0].outputs][:2] == ["", ""]
+    places, (y,) = disturbed(text, {"x": x}, w=w, r=r)
+    assert places == 2
+    (right,) = run_ort(given, {"x": x})
+    assert 0 < np.abs(y - right).max() < 1e-5
+
+
 def test_cancellation_makes_it_large():
     x = np.linspace(1, 2, 64, dtype=np.float32)
     text = "g (float[n] x) => (float[n] y) { a = Add(x, big) y = Sub(a, big) }"

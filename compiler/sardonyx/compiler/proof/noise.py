@@ -51,7 +51,8 @@ def add_noise(model: ir.Model, seed: int, rounding: ir.DataType | None = None) -
     """
     inputs = [v for v in model.graph.inputs if not v.is_initializer()]
     nodes = [node for graph in graphs_in(model.graph) for node in graph]
-    made = [v for node in nodes if not is_exact(node) for v in node.outputs]
+    # An output without a name is left out.
+    made = [v for node in nodes if not is_exact(node) for v in node.outputs if v.name != ""]
     places = [
         v for v in (*inputs, *made) if isinstance(v.type, ir.TensorType) and v.dtype in EPSILON
     ]
