@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+import ml_dtypes
 import numpy as np
 import onnx_ir as ir
 
@@ -34,7 +35,14 @@ def is_safe(node: ir.Node, operands: Operands, *, is_total: bool = False) -> boo
     if is_total and node.op_type in _PARTIAL:
         return node.op_type in {"Div", "Pow"} and node.outputs[0].dtype in FLOATS
     check = _CHECKS.get(node.op_type)
-    return check is None or check(node, operands)
+    return check is None or check(node, [_plain(operand) for operand in operands])
+
+
+def _plain(operand: Array | None) -> Array | None:
+    """The same as floats that numpy knows."""
+    if operand is None or operand.dtype != ml_dtypes.bfloat16:
+        return operand
+    return operand.astype(np.float32)
 
 
 def _divides(_: ir.Node, operands: Operands) -> bool:
