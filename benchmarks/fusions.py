@@ -89,7 +89,7 @@ def programs(
     made = {}
     for side in SIDES:
         target = target_of(fusion, side, target_name)
-        steps = pipeline(target, opset=fusion.opset)
+        steps = pipeline(target, opset=fusion.opset, precision=precision)
         if side == "before":
             steps = tuple(steps_without(steps, fusion.stage))
         # The two programs are compared with each other below.
@@ -97,7 +97,6 @@ def programs(
             fusion.model(),
             target,
             opset=fusion.opset,
-            precision=precision,
             steps=steps,
             proof="off",
         )

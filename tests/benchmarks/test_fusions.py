@@ -26,6 +26,13 @@ def test_every_selection_has_a_pair():
     assert set(SELECTIONS) == SELECTED
 
 
+@pytest.mark.parametrize("name", ["attention", "layer norm"])
+def test_a_pair_in_half_precision_computes_in_it(name):
+    for program in fusions.programs(FUSIONS[name], "cuda", "fp16").values():
+        half = {n.op_type for n in program.model.graph if n.outputs[0].dtype.name == "FLOAT16"}
+        assert half - {"Cast"}
+
+
 @pytest.mark.parametrize("name", [n for n, row in FUSIONS.items() if row.stage == "select"])
 def test_a_pair_differs_by_its_selection(name):
     made = fusions.programs(FUSIONS[name])

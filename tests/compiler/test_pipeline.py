@@ -115,6 +115,8 @@ def test_rules_of_a_user_run_among_the_passes_of_the_target():
     assert program.report.rules["own"] == 1
     with pytest.raises(UnsupportedError, match="Either rules or steps can be given"):
         compile(given, rules=[own], steps=DEFAULT)
+    with pytest.raises(UnsupportedError, match="Either a precision or steps can be given"):
+        compile(given, "cuda", steps=DEFAULT, precision="fp16")
 
 
 @pytest.mark.parametrize(

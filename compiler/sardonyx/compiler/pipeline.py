@@ -182,11 +182,7 @@ def compile(
     chosen = find_target(target) if isinstance(target, str) else target
     chosen.check_opset(opset)
     chosen.check_precision(precision)
-    if steps is not None and rules:
-        raise UnsupportedError(
-            "Either rules or steps can be given.",
-            remedy="put passes.ApplyRules(rules) among the steps",
-        )
+    _check_steps(steps, rules, precision)
     _check_rules(rules)
     started = time.perf_counter()
     source = _source_of(model)
@@ -232,6 +228,23 @@ def _told(
     if tune is not None:
         program.model.metadata_props[TUNING] = tune(program)
     return program
+
+
+def _check_steps(
+    steps: Sequence[Step] | None, rules: Sequence[Rule], precision: str | None
+) -> None:
+    """Refuse what only the target's own pipeline would heed."""
+    if steps is not None and rules:
+        raise UnsupportedError(
+            "Either rules or steps can be given.",
+            remedy="put passes.ApplyRules(rules) among the steps",
+        )
+    if steps is not None and precision is not None:
+        raise UnsupportedError(
+            "Either a precision or steps can be given.",
+            found=f"precision {precision!r}",
+            remedy="put passes.convert_precision.ConvertPrecision(precision) among the steps",
+        )
 
 
 def _source_of(model: ir.Model | HasIr) -> ir.Model:
