@@ -52,7 +52,12 @@ def check_target(pair: twins.Pair, sizes, target: str) -> None:
     """The program is well-formed, and right on the CPU, whatever its target."""
     # The CPU draws random numbers up to opset 21 only.
     is_old = target == "cuda" and pair.member.is_training
-    model = compile(pair.model, target, opset=21 if is_old else None).model
+    is_proven = target == "cpu"
+    program = compile(
+        pair.model, target, opset=21 if is_old else None, proof="pass" if is_proven else "off"
+    )
+    assert not is_proven or (program.proof.holds and program.proof.checks), program.proof
+    model = program.model
     check_valid(model)
     error = error_of(model, pair, pair.member.feeds(pair.model, sizes), target)
     assert error <= table.LIMIT, target

@@ -248,6 +248,20 @@ def test_half_precision_is_expected_to_round():
     assert any(check.after == "convert_precision" for check in program.proof.checks)
 
 
+def test_sizes_that_are_too_large_are_not_reached_where_smaller_ones_do():
+    """The last lengths that are tried, 224 by 224, are a hundred million elements here."""
+    source = model("g (float[b,h,w] x) => (float[b,h,w] y) { a = Relu(x) y = Relu(a) }")
+    (x,) = source.graph.inputs
+    h, w = (ir.SymbolicDim(f"64*{name}") for name in "hw")
+    x.shape = ir.Shape([ir.SymbolicDim("b"), h, w])
+    proof = compiler.compile(source, proof="pass").proof
+    assert proof.checks
+    assert proof.holds
+    x.shape = ir.Shape([1 << 13, h, w])
+    unchecked = compiler.compile(source, proof="pass").proof.unchecked
+    assert unchecked == "The inputs are too large to make samples of. 335544320 elements"
+
+
 def test_what_the_cpu_has_no_kernel_for_is_said_to_be_unchecked():
     proof = compiler.compile(
         net(), "cuda", precision="bf16", proof="pass", samples=[{"x": X}]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -75,22 +75,21 @@ def begin(editor: Editor, plan: Plan, given: Sequence[Mapping[str, object]] = ()
     return Proof(plan.level, unchecked=why)
 
 
-def _made_up(model: ir.Model) -> list[list[dict[str, Array]] | str]:
-    """Return sets of samples to try, in order, or why there are none."""
-    tries: list[list[dict[str, Array]] | str] = []
+def _made_up(model: ir.Model) -> Iterator[list[dict[str, Array]] | str]:
+    """Yield sets of samples to try, in order, or why there are none."""
     dims = (d for v in model.graph.inputs for d in v.shape or ())
     is_dynamic = any(isinstance(d, ir.SymbolicDim) for d in dims)
     try:
         held = [checked(s, model, number) for number, s in enumerate(model.meta.get(SAMPLES) or ())]
-        tries += [held] if held else []
-        sizes = SIZES if is_dynamic else SIZES[:1]
-        tries += [[generate(model, lengths, seed)] for seed, lengths in enumerate(sizes)]
         if held and is_dynamic:
             # What holds at the sizes that it was captured with may not hold at others.
-            tries.insert(0, [*held, generate(model, SIZES[0])])
+            yield [*held, generate(model, SIZES[0])]
+        if held:
+            yield held
+        for seed, lengths in enumerate(SIZES if is_dynamic else SIZES[:1]):
+            yield [generate(model, lengths, seed)]
     except UnsupportedError as error:
-        tries.append(" ".join(filter(None, (error.what, error.where, error.found))))
-    return tries
+        yield " ".join(filter(None, (error.what, error.where, error.found)))
 
 
 def _random_operator(model: ir.Model) -> str | None:
