@@ -259,7 +259,7 @@ def test_sizes_that_are_too_large_are_not_reached_where_smaller_ones_do():
     assert proof.holds
     x.shape = ir.Shape([1 << 13, h, w])
     unchecked = compiler.compile(source, proof="pass").proof.unchecked
-    assert unchecked == "The inputs are too large to make samples of. 335544320 elements"
+    assert unchecked.startswith("The inputs are too large to make samples of.")
 
 
 def test_what_the_cpu_has_no_kernel_for_is_said_to_be_unchecked():

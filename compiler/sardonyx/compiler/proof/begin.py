@@ -76,20 +76,37 @@ def begin(editor: Editor, plan: Plan, given: Sequence[Mapping[str, object]] = ()
 
 
 def _made_up(model: ir.Model) -> Iterator[list[dict[str, Array]] | str]:
-    """Yield sets of samples to try, in order, or why there are none."""
+    """Yield sets of samples to try, in order, or why one cannot be had."""
     dims = (d for v in model.graph.inputs for d in v.shape or ())
     is_dynamic = any(isinstance(d, ir.SymbolicDim) for d in dims)
+    held: list[dict[str, Array]] = []
     try:
         held = [checked(s, model, number) for number, s in enumerate(model.meta.get(SAMPLES) or ())]
-        if held and is_dynamic:
-            # What holds at the sizes that it was captured with may not hold at others.
-            yield [*held, generate(model, SIZES[0])]
-        if held:
-            yield held
-        for seed, lengths in enumerate(SIZES if is_dynamic else SIZES[:1]):
-            yield [generate(model, lengths, seed)]
     except UnsupportedError as error:
-        yield " ".join(filter(None, (error.what, error.where, error.found)))
+        yield _words(error)
+    if held and is_dynamic:
+        # What holds at the sizes that it was captured with may not hold at others.
+        yield _generated(model, SIZES[0], held=held)
+    if held:
+        yield held
+    for seed, lengths in enumerate(SIZES if is_dynamic else SIZES[:1]):
+        yield _generated(model, lengths, seed)
+
+
+def _generated(
+    model: ir.Model,
+    lengths: tuple[int, ...],
+    seed: int = 0,
+    held: Sequence[dict[str, Array]] = (),
+) -> list[dict[str, Array]] | str:
+    try:
+        return [*held, generate(model, lengths, seed)]
+    except UnsupportedError as error:
+        return _words(error)
+
+
+def _words(error: UnsupportedError) -> str:
+    return " ".join(filter(None, (error.what, error.where, error.found)))
 
 
 def _random_operator(model: ir.Model) -> str | None:
