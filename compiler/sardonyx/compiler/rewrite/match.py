@@ -202,7 +202,7 @@ def _match_number(
     if array is not None and _is_filled_with(array, pattern.value, pattern.within):
         yield state
     else:
-        attempt.stopped(state, lambda: f"{describe(value)} is not {pattern.value:g}")
+        attempt.stopped(state, lambda: f"{describe(value)} is not {pattern.value:.7g}")
 
 
 def _is_filled_with(array: constants.Array, number: float, within: float) -> bool:

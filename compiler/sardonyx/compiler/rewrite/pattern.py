@@ -40,6 +40,11 @@ class Constant:
     wanted: str = "a constant"
 
 
+ABOUT = 1e-6
+"""How far a constant may be from the number that it stands for, as a part of it: about what seven
+digits leave open. With fewer the model's answer would move by more than its rounding."""
+
+
 @dataclass(frozen=True)
 class Number:
     """A constant whose elements all are one number (compared in the constant's own dtype).
@@ -130,8 +135,8 @@ def const(
     return Constant(name, where, wanted)
 
 
-def about(value: float, within: float = 2e-5) -> Number:
-    """Match a constant that is a number as people write it down: 1.4142 for the root of 2."""
+def about(value: float, within: float = ABOUT) -> Number:
+    """Match a constant that is a number but for its last digits: 1.414214 for the root of 2."""
     return Number(value, within)
 
 

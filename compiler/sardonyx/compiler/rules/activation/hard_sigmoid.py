@@ -6,12 +6,10 @@ import onnx_ir as ir
 
 from sardonyx.compiler.ir.builder import Builder
 from sardonyx.compiler.rewrite import Match, No, about, any_of, no, rule
-from sardonyx.compiler.rewrite.pattern import Pattern, PatternBuilder
+from sardonyx.compiler.rewrite.pattern import ABOUT, Pattern, PatternBuilder
 from sardonyx.compiler.rules.activation.spelling import has_kernel
 
 _SIXTH = 1 / 6
-_ROUNDED = 2e-5
-"""Relative error of a sixth that was written down as a decimal fraction."""
 
 
 def _clipped(op: PatternBuilder) -> Pattern:
@@ -45,8 +43,8 @@ def _has_slope_of_a_sixth(m: Match) -> bool | No:
     fits = has_kernel(m)
     if not fits or m.sigmoid is None:
         return fits
-    is_sixth = abs(m.sigmoid.alpha - _SIXTH) <= _ROUNDED * _SIXTH
-    return is_sixth or no(f"the HardSigmoid has alpha = {m.sigmoid.alpha:g}, not 1/6", m.x)
+    is_sixth = abs(m.sigmoid.alpha - _SIXTH) <= ABOUT * _SIXTH
+    return is_sixth or no(f"the HardSigmoid has alpha = {m.sigmoid.alpha:.7g}, not 1/6", m.x)
 
 
 HARD_SIGMOID = rule("hard_sigmoid", _hard_sigmoid, _sigmoid, has_kernel)
