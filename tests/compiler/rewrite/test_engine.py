@@ -13,7 +13,7 @@ from sardonyx.compiler.ir import provenance
 from sardonyx.compiler.ir.edit import Editor
 from sardonyx.compiler.ir.types import Types
 from sardonyx.compiler.ir.verify import verify
-from sardonyx.compiler.rewrite import Rewriter, any_of, const, no, rule
+from sardonyx.compiler.rewrite import Rewriter, any_of, const, no, rest, rule
 from tests.support.models import clone, model, normal
 from tests.support.rules import apply, check_miss, check_rule, check_same, check_shared, counts
 
@@ -337,6 +337,20 @@ def test_the_output_of_a_subgraph_keeps_its_name():
 def test_a_value_that_a_subgraph_reads_is_replaced_there_too():
     given = branches("p = Neg(x) q = Neg(p)", "t_y = Sin(q)")
     check_rule(DOUBLE_NEG, given, {"If": 1, "Sin": 1, "Exp": 1}, **EXACT)
+
+
+def test_nothing_is_asked_of_a_subgraph_that_a_rule_has_erased():
+    known = rule(
+        "known",
+        lambda op: op.Sum(rest("terms")),
+        lambda op, m: op.Add(*m.terms),
+        lambda m: all(term.shape is not None for term in m.terms),
+    )
+    gone = rule("gone", lambda op: op.Max(op.If("c"), "x"), lambda op, m: op.Abs(m.x))
+    text = BRANCHES.format(outer="", inner="t_y = Sum(x, x)").replace("y = If", "i = If")
+    given = model(text.removesuffix("}") + " y = Max(i, x) }")
+    apply((gone, known), given)
+    assert counts(given) == {"Abs": 1}
 
 
 def test_a_value_that_a_subgraph_reads_is_shared():

@@ -472,10 +472,12 @@ def _is_unread(node: ir.Node, readers: Container[ir.Node] = ()) -> bool:
 
 
 def _detach(graph: ir.Graph) -> None:
-    """Let the nodes of a subgraph that goes away, at any depth, read nothing any more."""
+    """Take the nodes out of a subgraph that goes away, at any depth; they read nothing any more."""
     for node in list(graph.all_nodes()):
         for index in range(len(node.inputs)):
             node.replace_input_with(index, None)
+        assert node.graph is not None
+        node.graph.remove(node)
 
 
 def _values(graph: ir.Graph) -> Iterator[ir.Value]:
