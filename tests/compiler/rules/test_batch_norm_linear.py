@@ -195,13 +195,15 @@ def test_the_bias_after_the_product_takes_the_shift():
             "not the channels and pixels",
         ),
         ("f = Reshape(n, halves) y = Gemm(f, p)", "b,3,2,4", "q,5", "not the channels and pixels"),
+        ("f = Reshape(n, deep) y = MatMul(f, u)", "b,3,2,4", "b,24,5", "does not flatten"),
+        ("f = Reshape(n, x_shape) y = MatMul(f, w)", "b,3,2,4", "q,5", "does not flatten"),
         ("f = Flatten(n) y = Gemm(f, w)", "b,3,2,k", "b,5", "the number of pixels is not known"),
         ("f = Flatten(n) y = Gemm(f, z)", "b,3", "b,5", "does not flatten channels and pixels"),
     ],
 )
 def test_other_rows_are_refused(body, x, result, reason):
-    others = {"e": normal(8, 5), "z": normal(3, 5)}
-    text = f"g (float[{x}] x) => (float[{result}] y) {{ {BN} {body} }}"
+    others = {"e": normal(8, 5), "z": normal(3, 5), "u": normal(1, 5), "deep": np.int64([0, 24, 1])}
+    text = f"g (float[{x}] x, int64[r] x_shape) => (float[{result}] y) {{ {BN} {body} }}"
     weights = {"w": normal(24, 5), "halves": np.int64([-1, 12]), "p": normal(12, 5), **others}
     given = model(text, **weights, **batch_norm_weights(3))
     check_miss(FLAT_BATCH_NORM_LINEAR, given, reason)

@@ -53,6 +53,13 @@ def test_a_part_of_a_transposed_projection_is_a_piece_of_a_split(take):
     check_shared(PART_OF_PROJECTION, part(PARTED, take), dims=SIZES, **EXACT)
 
 
+def test_a_part_of_what_is_no_projection_is_refused():
+    text = """g (float[b,s,3,2,4] r) => (float[b,2,s,4] y) {
+        t = Transpose<perm=[2,0,3,1,4]>(r) y = Gather<axis=0>(t, second) }"""
+    given = model(text, second=NUMBERS["second"])
+    check_miss(PART_OF_PROJECTION, given, "what parts are taken of is no reshaped projection")
+
+
 def test_a_part_that_is_not_transposed():
     lines = ("r = Reshape(x, flat)", "y = Gather<axis=2>(r, first)")
     given = part(*lines, result="float[b,s,8]")

@@ -103,8 +103,7 @@ def _part(op: Builder, m: Match) -> ir.Value:
 def _whole(found: Taken) -> ir.Value | None:
     """Return the projection whose last axis begins with the axis of parts, if it does."""
     node = made_by(found.parts, "Reshape")
-    if node is None:
-        return None
+    assert node is not None  # The guard asked for it.
     dims, parts = dims_of(node.inputs[0]), dims_of(found.parts)
     is_last = bool(dims) and has_same_dims(dims[:-1], parts[: found.axis])
     is_known = all(isinstance(dim, int) for dim in [*dims[-1:], *parts[found.axis :]])
