@@ -58,6 +58,7 @@ def lower_stamped(model: ir.Model, to: int) -> ir.Model:
     Nodes carry their versions. Those that are older than `to` already stay as they are.
     """
     model = model.clone()
+    shapes = [value.shape for value in model.graph.outputs]
     while True:
         with contextlib.suppress(InvalidModelError):  # Types stay as far as they are known.
             Types.inferred(model)
@@ -67,6 +68,9 @@ def lower_stamped(model: ir.Model, to: int) -> ir.Model:
         if is_done:
             break
         expand.inline(model)
+    for value, shape in zip(model.graph.outputs, shapes, strict=True):
+        # That of a function's body may not be known, where that of the operator is.
+        value.shape = shape if value.shape is None else value.shape
     for scope in rewrite.scopes(model):
         if "" in scope.opset_imports:
             scope.opset_imports[""] = min(scope.opset_imports[""], to)
