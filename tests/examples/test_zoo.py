@@ -54,7 +54,7 @@ def check_target(pair: twins.Pair, sizes, target: str) -> None:
     is_old = target == "cuda" and pair.member.is_training
     is_proven = target == "cpu"
     program = compile(
-        pair.model, target, opset=21 if is_old else None, proof="pass" if is_proven else "off"
+        pair.model, target, opset=21 if is_old else None, proof="end" if is_proven else "off"
     )
     assert not is_proven or (program.proof.holds and program.proof.checks), program.proof
     model = program.model
