@@ -28,7 +28,10 @@ TARGETS = ("portable", "cpu", "cuda")
 HALVES = {"fp16": torch.float16, "bf16": torch.bfloat16}
 ROUNDINGS = 4
 """A program in half precision also rounds what it computes, not only its weights."""
-WORSE_ON_DEVICE = {("lstm", "fp16"): "cuDNN rounds the state at each step: 2.1e-3, of 2.0e-3"}
+WORSE_ON_DEVICE = {
+    ("lstm", "fp16"): "cuDNN rounds the state at each step: 2.1e-3, of 2.0e-3",
+    ("variational autoencoder", "bf16"): "exp(v) - 1 - v is rounded at each step: 0.1, of 0.016",
+}
 COARSE = 0.1
 """A limit beyond this would let anything pass."""
 

@@ -159,7 +159,9 @@ def _reasons(
         if why is not None:
             found.setdefault(node, why)
             too_wide.update(node.outputs)
-        elif kernels is not None and node.op_type not in kernels and [*_convertible(node, dtype)]:
+        elif (
+            kernels is not None and node.op_type not in kernels and list(_convertible(node, dtype))
+        ):
             found.setdefault(node, f"the target has no kernel for {node.op_type} in {dtype.name}")
     return found
 

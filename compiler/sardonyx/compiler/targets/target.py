@@ -10,6 +10,7 @@ import onnx_ir as ir
 
 from sardonyx.compiler.errors import UnsupportedError
 from sardonyx.compiler.ir.schema import KNOWN_VERSIONS, is_standard
+from sardonyx.compiler.ir.scope import scopes
 from sardonyx.compiler.ir.signature import CANONICAL_OPSET
 from sardonyx.compiler.opset.down import LOWEST_OPSET
 
@@ -132,11 +133,9 @@ class Target:
         Raises:
             UnsupportedError: It cannot be asked for that layout.
         """
-        used = {precision, *(node.op_type for node in _nodes(model) if not node.domain)}
-        if layout is None and _is_of_images(model):
-            layout = self.image_layout
-            if used & self.layout_gaps.get(layout or "", frozenset()):
-                return self
+        if layout is None and self.image_layout is not None and _is_of_images(model):
+            is_possible = not self._lacks(self.image_layout, model, precision)
+            layout = self.image_layout if is_possible else None
         if layout is None:
             return self
         if layout not in self.layouts:
@@ -144,11 +143,11 @@ class Target:
                 f"Target {self.name!r} cannot be asked for the layout {layout!r}.",
                 expected=", ".join(self.layouts) or "no layout: it takes what is fastest",
             )
-        lacking = used & self.layout_gaps.get(layout, frozenset())
+        lacking = self._lacks(layout, model, precision)
         if lacking:
             raise UnsupportedError(
                 f"Target {self.name!r} cannot compute this model in the layout {layout!r}.",
-                found=", ".join(sorted(map(str, lacking))),
+                found=", ".join(sorted(lacking)),
                 remedy="leave the layout out",
             )
         if not self.layouts[layout]:
@@ -157,6 +156,11 @@ class Target:
         before = session.provider_options.get(self.name, {})
         options = {**session.provider_options, self.name: {**before, **self.layouts[layout]}}
         return replace(self, session=replace(session, provider_options=options))
+
+    def _lacks(self, layout: str, model: ir.Model, precision: str | None) -> frozenset[str]:
+        """Return what of a model it cannot compute in a layout."""
+        gaps = self.layout_gaps.get(layout, frozenset())
+        return gaps & {precision or "", *(node.op_type for node in _standard_nodes(model))}
 
     def refuses(self, node: ir.Node, version: int) -> str | None:
         """Return why the target does not accept a node, or None where it does.
@@ -177,17 +181,16 @@ class Target:
         return f"{self.name} knows no domain {node.domain!r}"
 
 
-def _nodes(model: ir.Model) -> Iterator[ir.Node]:
-    scopes: list[ir.Graph | ir.Function] = [model.graph, *model.functions.values()]
-    return (node for scope in scopes for node in scope.all_nodes())
+def _standard_nodes(model: ir.Model) -> Iterator[ir.Node]:
+    return (node for scope in scopes(model) for node in scope.nodes if not node.domain)
 
 
 def _is_of_images(model: ir.Model) -> bool:
     """Say whether a model has several convolutions of images: not just patches at its start."""
     kernels = (
         node.inputs[1]
-        for node in _nodes(model)
-        if node.op_type in ("Conv", "ConvTranspose") and not node.domain and len(node.inputs) > 1
+        for node in _standard_nodes(model)
+        if node.op_type in ("Conv", "ConvTranspose") and len(node.inputs) > 1
     )
     shapes = (weight.shape for weight in kernels if weight is not None)
     return sum(shape is not None and len(shape) == 4 for shape in shapes) > 1
