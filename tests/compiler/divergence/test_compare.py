@@ -55,6 +55,19 @@ def test_models_that_agree_need_no_look():
     assert "agrees with a" in str(made)
 
 
+def test_outputs_that_say_nothing_are_told():
+    net = model("g (float[2,4] x) => (float[2,4] y) { y = Relu(x) }")
+    below = {"x": -np.abs(normal(2, 4))}
+    made = compared(net, net.clone(), below)
+    assert made.agrees
+    assert made.blind == {"y": "it is zero everywhere"}
+    assert "output 'y' says nothing: it is zero everywhere" in str(made)
+    assert made.to_dict()["outputs"][0]["blind"] == made.blind["y"]
+    with Executor(Limits(threads=1)) as executor:
+        sides = [OnnxSide(net.clone(), executor, name) for name in "ab"]
+        assert not compare(*sides, [below, {"x": -below["x"]}]).blind
+
+
 @pytest.mark.parametrize("layer", [0, 9])
 def test_the_layer_with_a_wrong_weight_is_found(layer):
     made = compared(layers(10), layers(10, wrong={layer: "weight"}))

@@ -172,6 +172,31 @@ def test_shapes_and_dtypes_have_to_agree():
         assert found.ratio == np.inf
 
 
+SEEN = np.array([0, 2, 0, -3], np.float32)
+
+
+@pytest.mark.parametrize(
+    ("right", "noisy", "why"),
+    [
+        (SEEN, SEEN, ""),
+        (SEEN[:1], SEEN[:1], "it is zero everywhere"),
+        (0 * SEEN, 0 * SEEN, "it is zero everywhere"),
+        (np.full(3, np.inf, np.float32), np.full(3, np.inf, np.float32), "no element is finite"),
+        (SEEN[:0], SEEN[:0], "it has no elements"),
+        (SEEN, SEEN[:3], "its shape depends on rounding"),
+        (SEEN, SEEN * np.float32(1.5), "rounding explains all of it"),
+        (np.arange(3), np.arange(3), ""),
+        (np.arange(3), 1 + np.arange(3), "rounding may change all of it"),
+        (np.zeros(3, bool), np.zeros(3, bool), "it is zero everywhere"),
+        (np.zeros(1, int), np.zeros(1, int), ""),
+    ],
+)
+def test_what_says_nothing(right, noisy, why):
+    reference = Reference(["y"], [right], [[noisy]])
+    assert reference.blind == (why,)
+    assert reference.differences([right])[0].blind == why
+
+
 def test_ids_stay_within_their_table_and_masks_are_zero_and_one():
     text = """g (int64[b,s] ids, int64[b,s] attention_mask, int64[b,s] kinds, bool[b] keep,
         float[b,s] x) => (float[b,s,4] y) {
@@ -193,6 +218,28 @@ def test_ids_stay_within_their_table_and_masks_are_zero_and_one():
     assert made["attention_mask"][:, 0].all()
     assert made["keep"].dtype == bool
     assert abs(float(made["x"].mean())) < 0.2
+
+
+@pytest.mark.parametrize(
+    "user",
+    [
+        "y = ConstantOfShape(n)",
+        "y = Expand(x, n)",
+        "t = Squeeze(n, zero) y = Range(first, t, step)",
+        "y = Tile(x, n)",
+        "y, i = TopK(x, n)",
+        "y = Reshape(x, n)",
+        "t = Squeeze(n, zero) y = Loop <body = b (int64 i, bool c, float[9] s) => (bool d, "
+        "float[9] e) { d = Identity(c) e = Neg(s) }> (t, , x)",
+    ],
+)
+def test_what_is_counted_is_at_least_one(user):
+    source = model(
+        f"g (int64[1] n, float[9] x) => (y) {{ {user} }}",
+        **{"zero": np.int64([0]), "first": np.int64(0), "step": np.int64(1)},
+    )
+    found = {int(generate(source, SIZES[0], seed)["n"][0]) for seed in range(40)}
+    assert found == set(range(1, 8))
 
 
 def test_lengths_that_are_computed_from_others_fit():

@@ -95,7 +95,8 @@ def test_samples_it_was_captured_with_do_where_none_can_be_made_up():
     given.graph.outputs[0].shape = None
     given.meta[SAMPLES] = [{"x": np.ones((0, 2**26), np.float32)}]
     proof = compiler.compile(given, rules=[DROPS_RELU], proof="pass").proof
-    assert proof.holds
+    assert proof.checks
+    assert proof.blind == {"y": "it has no elements"}
 
 
 def test_off_checks_nothing():
@@ -201,6 +202,32 @@ def test_before_anything_is_blamed_the_noise_is_drawn_more_often(monkeypatch):
     monkeypatch.setattr(prover, "_MORE_NOISE_RUNS", 0)
     blamed = compiler.compile(source, rules=[squared], proof="pass", samples=[{"x": X}])
     assert blamed.proof.incidents
+
+
+UNTRAINED = "g (float[2,4] x) => (float[2,4] y, float[2,4] z) { y = MatMul(x, w)  z = Tanh(x) }"
+
+
+def test_outputs_that_say_nothing_are_told():
+    source = model(UNTRAINED, w=np.zeros((4, 4), np.float32))
+    proof = compiler.compile(source, proof="pass", samples=[{"x": X}]).proof
+    assert proof.blind == {"y": "it is zero everywhere"}
+    assert proof.holds
+    assert "output 'y' says nothing: it is zero everywhere; give samples" in str(proof)
+    assert proof.to_dict()["blind"] == proof.blind
+    del source.graph.outputs[1]
+    alone = compiler.compile(source, proof="end", samples=[{"x": X}]).proof
+    assert not alone.holds
+    assert alone.checks[-1].ratio == 0
+
+
+def test_an_output_says_something_if_it_does_for_one_sample():
+    source = model(UNTRAINED, w=normal(4, 4))
+    samples = [{"x": 0 * X}, {"x": X}]
+    proof = compiler.compile(source, proof="pass", samples=samples).proof
+    assert proof.blind == {}
+    proof = compiler.compile(source, proof="pass", samples=samples[:1]).proof
+    assert list(proof.blind) == ["y", "z"]
+    assert not proof.holds
 
 
 def test_random_models_are_not_compared():

@@ -84,6 +84,25 @@ def test_verify_a_file_against_another(sardonyx, files):
     assert "first difference: 'm1'" in sardonyx.out
 
 
+def test_verify_says_what_says_nothing(sardonyx, tmp_path):
+    source = "net (float[rows,4] x) => (float[rows,4] y, float[rows,4] z) { a = Abs(x) b = Neg(a) "
+    for name, body in (
+        ("some", "y = Relu(b) z = Tanh(x) }"),
+        ("none", "y = Relu(b) z = Relu(b) }"),
+    ):
+        path = tmp_path / f"{name}.onnx"
+        ir.save(
+            ir.from_onnx_text(f'<ir_version: 10, opset_import: ["" : 23]> {source}{body}'), path
+        )
+        blind = {"y": "it is zero everywhere"}
+        if name == "none":
+            blind["z"] = blind["y"]
+        assert sardonyx.json("verify", path, "--against", path)["blind"] == blind
+        assert sardonyx("verify", path, "--against", path) == 0
+        assert "output 'y' says nothing: it is zero everywhere" in sardonyx.out
+        assert ("agrees, but no output says anything" in sardonyx.out) == (name == "none")
+
+
 def test_a_model_of_pytorch(sardonyx, tmp_path):
     pytest.importorskip("torch")
     source = tmp_path / "net.py"

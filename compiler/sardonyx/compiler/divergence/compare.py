@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 
 from sardonyx.compiler.divergence.judge import Judge, Look, Outputs
 from sardonyx.compiler.divergence.report import Comparison, Divergence, Moment, OutputDifference
@@ -50,9 +51,11 @@ def compare(
 
 def _keep_worst(made: Comparison, number: int, outputs: Outputs) -> None:
     """Keep of each output the sample for which it differs most."""
-    now = [OutputDifference(d.output, d.ratio, d.why, number) for d in outputs.differences]
-    before = made.outputs or now
-    made.outputs = [max(pair, key=lambda d: d.ratio) for pair in zip(before, now, strict=True)]
+    now = [OutputDifference(d.output, d.ratio, d.why, number, d.blind) for d in outputs.differences]
+    made.outputs = [
+        replace(max(pair, key=lambda d: d.ratio), blind=pair[0].blind and pair[1].blind)
+        for pair in zip(made.outputs or now, now, strict=True)
+    ]
 
 
 def _locate(made: Comparison, judge: Judge, sample: Feeds, outputs: Outputs) -> None:

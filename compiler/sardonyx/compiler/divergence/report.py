@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from sardonyx.compiler.ir.constants import Array
+from sardonyx.compiler.proof.report import blind_rows
 
 _MOST_SHOWN = 12
 
@@ -62,12 +63,14 @@ class OutputDifference:
         ratio: The difference as a part of what rounding explains; above one they do not agree.
         why: What differs, in words.
         sample: The number of the sample.
+        blind: Why agreement says nothing of it; empty where it does for some sample.
     """
 
     name: str
     ratio: float
     why: str
     sample: int
+    blind: str = ""
 
     @property
     def agrees(self) -> bool:
@@ -172,6 +175,11 @@ class Comparison:
         """Whether rounding explains all differences of the outputs."""
         return all(output.agrees for output in self.outputs)
 
+    @property
+    def blind(self) -> dict[str, str]:
+        """Outputs of which agreement says nothing, as those that are zero everywhere, and why."""
+        return {output.name: output.blind for output in self.outputs if output.blind}
+
     def to_dict(self) -> dict[str, Any]:
         """Return it as numbers, strings, lists and dicts."""
         return {
@@ -202,6 +210,7 @@ class Comparison:
                 for output in self.outputs
                 if not output.agrees
             ]
+        rows += blind_rows(self.blind)
         rows += [f"note: {note}" for note in self.notes]
         if self.divergence is not None:
             rows.append(str(self.divergence))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -35,11 +35,13 @@ class Difference:
         output: Its name.
         why: What differs, in words.
         ratio: How many times as much as it may; infinite where nothing may differ.
+        blind: Why agreement says nothing of what computes it; empty where it does.
     """
 
     output: str
     why: str
     ratio: float
+    blind: str = ""
 
     def __str__(self) -> str:
         return f"output {self.output!r}: {self.why}"
@@ -52,6 +54,9 @@ class Reference:
         names: Names of the outputs.
         right: What the source gives.
         disturbed: What it gives when its arithmetic is disturbed, once or several times.
+
+    Attributes:
+        blind: For each output, why agreement says nothing of what computes it; empty where it does.
     """
 
     def __init__(
@@ -61,11 +66,13 @@ class Reference:
         self.right = tuple(right)
         runs = list(zip(*disturbed, strict=True)) if disturbed else [()] * len(names)
         self.allowed = tuple(_allowed(y, others) for y, others in zip(right, runs, strict=True))
+        self.blind = tuple(map(_blind, self.right, self.allowed))
 
     def differences(self, outputs: Sequence[Array]) -> list[Difference]:
         """Return how each output differs; `ratio` above one is more than it may."""
         rows = zip(self.names, self.right, outputs, self.allowed, strict=True)
-        return [_difference(name, right, y, allowed) for name, right, y, allowed in rows]
+        found = [_difference(name, right, y, allowed) for name, right, y, allowed in rows]
+        return [replace(each, blind=why) for each, why in zip(found, self.blind, strict=True)]
 
 
 def _allowed(right: Array, others: Sequence[Array]) -> Array:
@@ -108,6 +115,24 @@ def _distance(a: Array, b: Array) -> Array:
     both = np.isfinite(a) & np.isfinite(b)
     with np.errstate(over="ignore", invalid="ignore"):
         return np.where(both, np.abs(a.astype(np.float64) - b.astype(np.float64)), 0.0)
+
+
+def _blind(right: Array, allowed: Array) -> str:
+    """Say why a wrong model might give the same: nothing is left of what it computes."""
+    if allowed is _ANY:
+        return "its shape depends on rounding"
+    if not right.size:
+        return "it has no elements"
+    if right.dtype.kind not in "fc":
+        if float(allowed) >= right.size:
+            return "rounding may change all of it"
+        return "it is zero everywhere" if right.size > 1 and not np.any(right) else ""
+    if not np.any(np.isfinite(right)):
+        return "no element is finite"
+    size = np.abs(np.where(np.isfinite(right), right, 0))
+    if not size.any():
+        return "it is zero everywhere"
+    return "rounding explains all of it" if np.all(allowed >= size) else ""
 
 
 def _difference(name: str, right: Array, found: Array, allowed: Array) -> Difference:

@@ -241,7 +241,14 @@ class Prover:
             Types.inferred(noisy)
             add_noise(noisy, seed, self._rounding)
             disturbed.append(self._plan.executor.run(noisy, self._plan.samples))
-        return [
+        references = [
             Reference(names, outputs, [run[index] for run in disturbed])
             for index, outputs in enumerate(right)
         ]
+        self.proof.outputs = len(names)
+        self.proof.blind = {
+            name: why[0]
+            for name, *why in zip(names, *(each.blind for each in references), strict=True)
+            if all(why)
+        }
+        return references

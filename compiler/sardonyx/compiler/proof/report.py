@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -60,6 +61,8 @@ class Proof:
         checks: Each comparison, in order.
         incidents: What changed the answer.
         unchecked: Why nothing, or nothing from some pass on, was compared; empty if all was.
+        blind: Outputs of which agreement says nothing, as those that are zero everywhere, and why.
+        outputs: How many outputs the model has.
         seconds: Wall time of all of it.
     """
 
@@ -68,6 +71,8 @@ class Proof:
     checks: list[Check] = field(default_factory=list)
     incidents: list[Incident] = field(default_factory=list)
     unchecked: str = ""
+    blind: dict[str, str] = field(default_factory=dict)
+    outputs: int = 0
     seconds: float = 0.0
 
     @property
@@ -81,8 +86,12 @@ class Proof:
 
     @property
     def holds(self) -> bool:
-        """Whether the program that came out was compared with its source, and agrees."""
-        return bool(self.checks) and not self.unchecked and self.checks[-1].ratio <= 1.0
+        """Whether the program that came out was compared with its source, and agrees.
+
+        It was not if agreement says nothing of any output.
+        """
+        is_compared = bool(self.checks) and not self.unchecked
+        return is_compared and self.checks[-1].ratio <= 1.0 and len(self.blind) < self.outputs
 
     def summary(self) -> dict[str, Any]:
         """Return what an artifact says of it: nothing that depends on time or place."""
@@ -101,6 +110,7 @@ class Proof:
             "samples": self.samples,
             "worst": self.worst,
             "unchecked": self.unchecked,
+            "blind": self.blind,
             "seconds": self.seconds,
             "checks": [vars(check) for check in self.checks],
             "incidents": [
@@ -128,5 +138,12 @@ class Proof:
         ]
         if self.unchecked:
             rows.append(f"not checked any further: {self.unchecked}")
+        rows += blind_rows(self.blind)
         rows += [f"undone: {incident}" for incident in self.incidents]
         return "\n".join(rows)
+
+
+def blind_rows(blind: Mapping[str, str]) -> list[str]:
+    """What to say of outputs of which agreement says nothing, a line each."""
+    remedy = "give samples, or weights that are trained"
+    return [f"output {name!r} says nothing: {why}; {remedy}" for name, why in blind.items()]

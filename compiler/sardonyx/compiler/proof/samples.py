@@ -20,6 +20,12 @@ _PASSED_ON = frozenset(
 """Operators whose output holds the elements of their first operand."""
 
 _INDEX_OPERAND = {"Gather": 1, "GatherElements": 1, "GatherND": 1, "OneHot": 0}
+_COUNT_OPERAND = {
+    **{"ConstantOfShape": 0, "Expand": 1, "Loop": 0, "Range": 1, "Reshape": 1, "Tile": 1},
+    **{"TopK": 1},
+}
+"""Operands that say how many elements there are, or how often something is done."""
+
 _LOGICAL = frozenset({"And", "Or", "Not", "Xor", "Where"})
 _MOST_ID = 8
 """Integers of which nothing is known stay below it."""
@@ -39,7 +45,8 @@ def generate(
 ) -> dict[str, Array]:
     """Return a value for each input that needs one.
 
-    Integers that index a table stay within its rows; those that become conditions are 0 and 1;
+    Integers that index a table stay within its rows, those that count are at least 1, those that
+    become conditions are 0 and 1;
     floating-point numbers are normal. What is called a mask is 0 and 1, the first along its last
     axis 1, so that no sequence is empty.
 
@@ -119,8 +126,10 @@ def _sample(value: ir.Value, shape: tuple[int, ...], rng: np.random.Generator) -
         return _mask(shape, rng).astype(held(dtype))
     if not dtype.is_integer():
         return np.asarray(rng.standard_normal(shape)).astype(held(dtype))
-    most = _largest(value)
-    return np.asarray(rng.integers(0, most, shape)).astype(held(dtype))
+    limits = list(_limits(value, set()))
+    most = max(1, min((most for _, most in limits if most is not None), default=_MOST_ID))
+    least = min(max((least for least, _ in limits), default=0), most - 1)
+    return np.asarray(rng.integers(least, most, shape)).astype(held(dtype))
 
 
 def held(dtype: ir.DataType) -> np.dtype[np.generic]:
@@ -139,21 +148,18 @@ def _mask(shape: tuple[int, ...], rng: np.random.Generator) -> Array:
     return made
 
 
-def _largest(value: ir.Value) -> int:
-    """Return the number below which the elements of an integer input have to stay."""
-    found = [limit for limit in _limits(value, set()) if limit is not None]
-    return max(1, min(found, default=_MOST_ID))
-
-
-def _limits(value: ir.Value, seen: set[ir.Value]) -> Iterator[int | None]:
+def _limits(value: ir.Value, seen: set[ir.Value]) -> Iterator[tuple[int, int | None]]:
+    """Yield what the elements of an integer must not be below, and have to stay below, if known."""
     if value in seen:
         return
     seen.add(value)
     for user, index in value.uses():
         if user.op_type in _LOGICAL or (user.op_type == "Cast" and _to_bool(user)):
-            yield 2
+            yield 0, 2
         elif _INDEX_OPERAND.get(user.op_type) == index:
-            yield _rows(user)
+            yield 0, _rows(user)
+        elif _COUNT_OPERAND.get(user.op_type) == index:
+            yield 1, None
         elif user.op_type in _PASSED_ON and (index == 0 or user.op_type == "Concat"):
             for output in user.outputs:
                 yield from _limits(output, seen)

@@ -7,6 +7,7 @@ from typing import Any
 
 import typer
 
+from sardonyx.compiler.proof.report import blind_rows
 from sardonyx.frontends.cli.feeds import read_sample
 from sardonyx.frontends.cli.show import print_json, print_rows, status
 from sardonyx.frontends.cli.source import load_any
@@ -53,7 +54,10 @@ def _print(made: Verification) -> None:
     print_rows(f"{made.model} against {made.against}", rows)
     if made.comparison is not None:
         print(made.comparison)
-    print("agrees" if made.agrees else "does not agree")
+    for row in blind_rows(made.blind):
+        print(row)
+    agrees = "agrees, but no output says anything" if made.says_nothing else "agrees"
+    print(agrees if made.agrees else "does not agree")
 
 
 def _rows(case: Case) -> list[dict[str, Any]]:

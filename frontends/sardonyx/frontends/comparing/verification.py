@@ -73,6 +73,21 @@ class Verification:
         """Whether it agrees in every case."""
         return all(case.agrees for case in self.cases)
 
+    @property
+    def blind(self) -> dict[str, str]:
+        """Outputs of which agreement says nothing in any case, as zeros, and why."""
+        return {of[0].name: of[0].blind for of in self._outputs if all(o.blind for o in of)}
+
+    @property
+    def says_nothing(self) -> bool:
+        """Whether agreement says nothing of any output."""
+        return len(self.blind) == len(self._outputs)
+
+    @property
+    def _outputs(self) -> list[tuple[OutputDifference, ...]]:
+        """Each output, as it is in the cases that ran."""
+        return list(zip(*(case.outputs for case in self.cases if case.outputs), strict=True))
+
     def to_dict(self) -> dict[str, Any]:
         """Return it as numbers, strings, lists and dicts."""
         return {
@@ -90,6 +105,7 @@ class Verification:
                 }
                 for case in self.cases
             ],
+            "blind": self.blind,
             "comparison": self.comparison.to_dict() if self.comparison else None,
             "seconds": round(self.seconds, 3),
         }
