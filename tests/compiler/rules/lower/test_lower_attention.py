@@ -174,6 +174,14 @@ def test_grouped_queries_with_keys_of_before_and_a_mask(mask, is_flat):
     check_same(given, after, dims=sizes, **NOISE)
 
 
+@pytest.mark.parametrize("attributes", ["scale = 0.4", "scale = 0.25", ""])
+@pytest.mark.parametrize("size", [4, 5, 8])
+def test_in_double_precision_the_scale_is_as_inexact_as_the_operators(attributes, size):
+    shapes = (f"double[2,3,4,{size}] q", f"double[2,3,5,{size}] k", "double[2,3,5,6] v")
+    given = attention(*shapes, "double[2,3,4,6] y", attributes=attributes)
+    check_rule(ATTENTION, given, BASE, atol=1e-13, rtol=1e-13)
+
+
 def test_a_causal_mask_of_known_lengths_is_a_constant():
     given = attention(
         "float[b,3,4,8] q", "float[b,3,5,8] k", "float[b,3,5,6] v", "float[b,3,4,6] y",

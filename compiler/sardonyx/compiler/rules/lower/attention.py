@@ -129,9 +129,16 @@ def _joined(op: Builder, m: Match, y: ir.Value, heads: tuple[int, ...]) -> ir.Va
 
 
 def _scale(m: Match) -> float:
-    if m.attention.scale is not None:
-        return float(m.attention.scale)
-    return 1 / math.sqrt(_size(m))
+    """Return what scores are multiplied by.
+
+    In double precision it is what ONNX's function body of Attention makes it, for query and key
+    each its root in single precision: off by 1e-7.
+    """
+    given = m.attention.scale
+    if m.q.dtype != ir.DataType.DOUBLE:
+        return float(given) if given is not None else 1 / math.sqrt(_size(m))
+    single = np.float32(given) if given is not None else 1 / np.sqrt(np.float32(_size(m)))
+    return float(np.sqrt(single)) ** 2
 
 
 def _size(m: Match) -> int:
