@@ -236,7 +236,7 @@ def test_ids_stay_within_their_table_and_masks_are_zero_and_one():
 def test_what_is_counted_is_at_least_one(user):
     source = model(
         f"g (int64[1] n, float[9] x) => (y) {{ {user} }}",
-        **{"zero": np.int64([0]), "first": np.int64(0), "step": np.int64(1)},
+        zero=np.int64([0]), first=np.int64(0), step=np.int64(1),
     )
     found = {int(generate(source, SIZES[0], seed)["n"][0]) for seed in range(40)}
     assert found == set(range(1, 8))
