@@ -41,6 +41,30 @@ def test_another_seed_is_another_noise_and_one_seed_is_one():
     assert (first != other).any()
 
 
+def test_constants_that_are_summed_with_nothing_else_are_disturbed():
+    """50.1 * 2.9 rounds by 1e-5, however small the sum is that it is a part of."""
+    a, b = np.float32([[50.1, -48.4]]), np.float32([[2.9], [3.0019]])
+    text = "g (float[1] x) => (float[1,1] y) { t = Transpose(a) u = Transpose(t)"
+    exact = a.astype(float) @ b
+    places, (y,) = disturbed(f"{text} y = MatMul(u, b) }}", {"x": a[0, :1]}, a=a, b=b)
+    assert places == 4
+    assert 1e-6 < abs(y - exact) < 1e-4
+    assert abs(exact) < 0.5
+    # Beside an input they are not, nor are their readers that do not sum.
+    for rest in ("v = Mul(u, x) y = MatMul(v, b) }", "v = Exp(u) y = MatMul(v, b) }"):
+        assert disturbed(f"{text} {rest}", {"x": a[0, :1] / 50}, a=a / 50, b=b)[0] == 3
+
+
+def test_whole_constants_stay_whole():
+    """A mask of keys that are hidden is made of them, times the lowest number."""
+    text = "g (float[1] x) => (float[4] m, float[4] y) { m = Sub(one, mask) y = Mul(m, lowest) }"
+    whole = {"one": np.float32(1), "mask": np.float32([1, 0, 1, 0]), "lowest": np.float32(-1e30)}
+    places, (m, y) = disturbed(text, {"x": np.float32([1])}, **whole)
+    assert places == 5
+    np.testing.assert_allclose(m, [0, 1, 0, 1], atol=0, rtol=1e-6)
+    np.testing.assert_allclose(y, [0, -1e30, 0, -1e30], atol=0, rtol=1e-6)
+
+
 def test_outputs_that_are_left_out_are_not_disturbed():
     x, w, r = normal(3, 2, 4), normal(1, 20, 4), normal(1, 20, 5)
     text = """g (float[s,2,4] x) => (float[1,2,5] y) {
@@ -236,7 +260,9 @@ def test_ids_stay_within_their_table_and_masks_are_zero_and_one():
 def test_what_is_counted_is_at_least_one(user):
     source = model(
         f"g (int64[1] n, float[9] x) => (y) {{ {user} }}",
-        zero=np.int64([0]), first=np.int64(0), step=np.int64(1),
+        zero=np.int64([0]),
+        first=np.int64(0),
+        step=np.int64(1),
     )
     found = {int(generate(source, SIZES[0], seed)["n"][0]) for seed in range(40)}
     assert found == set(range(1, 8))

@@ -38,11 +38,21 @@ _EXACT = frozenset(
 )
 """Operators that do not round."""
 
+_SUMS = frozenset(
+    {
+        *("Add", "Sub", "Sum", "MatMul", "Gemm", "Conv", "ConvTranspose", "Einsum"),
+        *("ReduceSum", "ReduceMean", "Mean"),
+    }
+)
+"""Operators whose operands may cancel, so that more than the last digits of the result is lost."""
+
 
 def add_noise(model: ir.Model, seed: int, rounding: ir.DataType | None = None) -> int:
     """Disturb each value that a model rounds; it is changed. Returns how many there were.
 
-    The factors are at most one, so that no number becomes infinite by them.
+    The factors are at most one, so that no number becomes infinite by them. Constants stay, but for
+    those that are summed with nothing else, so that nothing disturbed cancels there; of these whole
+    numbers stay, for masks are made of them.
 
     Args:
         model: The model, its types inferred.
@@ -53,14 +63,13 @@ def add_noise(model: ir.Model, seed: int, rounding: ir.DataType | None = None) -
     nodes = [node for graph in graphs_in(model.graph) for node in graph]
     # An output without a name is left out.
     made = [v for node in nodes if not is_exact(node) for v in node.outputs if v.name != ""]
-    places = [
-        v for v in (*inputs, *made) if isinstance(v.type, ir.TensorType) and v.dtype in EPSILON
-    ]
+    constants = _only_constants(model, nodes)
+    places = [v for v in (*inputs, *made, *constants) if _is_rounded(v)]
     seeds = itertools.count(seed * (len(places) + len(nodes)))
     numbers = _Numbers()
     first = next(iter(model.graph), None)
     for value in places:
-        disturbed = _disturbed(value, next(seeds), rounding, numbers)
+        disturbed = _disturbed(value, next(seeds), rounding, numbers, value in constants)
         after = value.producer()
         graph = after.graph if after is not None else model.graph
         assert graph is not None
@@ -77,6 +86,25 @@ def add_noise(model: ir.Model, seed: int, rounding: ir.DataType | None = None) -
     if start is not None:
         model.graph.insert_before(start, numbers.nodes)
     return len(places)
+
+
+def _is_rounded(value: ir.Value) -> bool:
+    return isinstance(value.type, ir.TensorType) and value.dtype in EPSILON
+
+
+def _only_constants(model: ir.Model, nodes: list[ir.Node]) -> list[ir.Value]:
+    """Return what is summed by nodes that read constants and nothing else."""
+    moved = {v for graph in graphs_in(model.graph) for v in graph.inputs if not v.is_initializer()}
+    found: dict[ir.Value, None] = {}
+    for node in nodes:
+        read = [v for v in node.inputs if v is not None and _is_rounded(v)]
+        if not moved.isdisjoint(read):
+            moved.update(node.outputs)
+        elif not is_exact(node):
+            moved.update(node.outputs)
+            if node.op_type in _SUMS and not node.domain:
+                found.update(dict.fromkeys(read))
+    return [v for v in found if v.producer() is not None or v.graph is model.graph]
 
 
 def is_exact(node: ir.Node) -> bool:
@@ -110,7 +138,11 @@ def _constant(dtype: ir.DataType, number: float, name: str) -> ir.Node:
 
 
 def _disturbed(
-    value: ir.Value, seed: int, rounding: ir.DataType | None, numbers: _Numbers
+    value: ir.Value,
+    seed: int,
+    rounding: ir.DataType | None,
+    numbers: _Numbers,
+    keeps_whole: bool = False,
 ) -> list[ir.Node]:
     """Return the nodes that multiply a value by one minus a little; the last one gives it."""
     dtype = value.dtype
@@ -133,6 +165,9 @@ def _disturbed(
     factor = nodes[-1].outputs[0]
     spread = apply("Mul", apply("Clip", wide, low, high), factor)
     drawn = apply("Mod", apply("Abs", spread), one, fmod=1)
+    if keeps_whole:
+        fraction = apply("Mod", apply("Abs", wide), one, fmod=1)
+        drawn = apply("Mul", drawn, apply("Sign", fraction))
     little = apply("Mul", drawn, numbers.of(computed, epsilon))
     product = apply("Mul", wide, apply("Sub", one, little))
     if dtype != computed:

@@ -21,7 +21,12 @@ _PASSED_ON = frozenset(
 
 _INDEX_OPERAND = {"Gather": 1, "GatherElements": 1, "GatherND": 1, "OneHot": 0}
 _COUNT_OPERAND = {
-    "ConstantOfShape": 0, "Expand": 1, "Loop": 0, "Range": 1, "Reshape": 1, "Tile": 1,
+    "ConstantOfShape": 0,
+    "Expand": 1,
+    "Loop": 0,
+    "Range": 1,
+    "Reshape": 1,
+    "Tile": 1,
     "TopK": 1,
 }
 """Operands that say how many elements there are, or how often something is done."""
