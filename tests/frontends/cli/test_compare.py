@@ -147,7 +147,25 @@ def test_inspect_tells_the_proof(sardonyx, files, tmp_path):
         "level": "end",
         "samples": 1,
         "undone": [],
+        "blind": [],
     }
     assert sardonyx("inspect", made) == 0
     assert "agrees with its source (level end, 1 sample(s))" in sardonyx.out
     assert sardonyx.json("inspect", files["right"])["proof"] == {}
+
+
+@pytest.mark.parametrize(
+    ("proof", "said"),
+    [
+        ({"holds": True, "blind": ["y"]}, "outputs that say nothing: y"),
+        ({"undone": ["a", "b"], "blind": []}, "not known to agree with its source"),
+        ({"undone": ["a", "b"]}, "undone: a, b"),
+        ({"undone": 5, "blind": {"y": 1}}, "sample(s))"),
+    ],
+)
+def test_inspect_tells_what_says_nothing_and_what_was_undone(sardonyx, tmp_path, proof, said):
+    net = layers(2)
+    net.metadata_props["sardonyx.manifest"] = json.dumps({"proof": proof})
+    ir.save(net, tmp_path / "net.onnx")
+    assert sardonyx("inspect", tmp_path / "net.onnx") == 0
+    assert said in " ".join(sardonyx.out.split())

@@ -100,6 +100,7 @@ class Proof:
             "samples": self.samples,
             "holds": self.holds,
             "undone": sorted({i.rule or i.pass_name for i in self.incidents}),
+            "blind": sorted(self.blind),
         }
 
     def to_dict(self) -> dict[str, Any]:

@@ -82,9 +82,15 @@ def _proof(model: ir.Model) -> dict[str, Any]:
 
 def _said(proof: dict[str, Any]) -> str:
     held = "agrees with its source" if proof.get("holds") else "not known to agree with its source"
-    undone = ", ".join(map(str, proof.get("undone") or ()))
     compared = f"level {proof.get('level')}, {proof.get('samples')} sample(s)"
-    return f"{held} ({compared})" + (f"; undone: {undone}" if undone else "")
+    rest = {"undone": proof.get("undone"), "outputs that say nothing": proof.get("blind")}
+    # The file may be anybody's, and hold anything there.
+    told = [
+        f"{title}: {', '.join(map(str, names))}"
+        for title, names in rest.items()
+        if isinstance(names, list) and names
+    ]
+    return "; ".join([f"{held} ({compared})", *told])
 
 
 def _operators(model: ir.Model) -> Counter[str]:
