@@ -1,7 +1,7 @@
 # `make help` lists the targets. Everything runs in .venv, which the first target that needs it makes.
 SHELL := /bin/bash
-PYTHON ?= $(shell for p in python3.11 python3 python3.12 python3.13 python3.10; do \
-	$$p -c 'import sys, ensurepip, venv; sys.exit(sys.version_info < (3, 10))' 2>/dev/null && echo $$p && break; done)
+PYTHON ?= $(shell for p in python3.11 python3 python3.12 python3.13; do \
+	$$p -c 'import sys, ensurepip, venv; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
 JOBS ?= $(shell getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2)
 ARGS ?=
 
@@ -70,7 +70,7 @@ clean: ## remove caches and build outputs, keep .venv
 
 # Stamps: installed again only when what is installed changes.
 .venv/dev.stamp: pyproject.toml constraints.txt
-	@test -n "$(PYTHON)" || { echo "No Python 3.10 or newer with venv found; set PYTHON=/path/to/python3." >&2; exit 2; }
+	@test -n "$(PYTHON)" || { echo "No Python 3.11 or newer with venv found; set PYTHON=/path/to/python3." >&2; exit 2; }
 	@test -x $(PY) || { echo "making .venv with $(PYTHON)"; $(PYTHON) -m venv .venv; }
 	@echo "installing Sardonyx and its test requirements into .venv (some minutes the first time)"
 	@$(PIP) install -c constraints.txt torch
