@@ -253,6 +253,7 @@ def test_ids_stay_within_their_table_and_masks_are_zero_and_one():
         "y = Tile(x, n)",
         "y, i = TopK(x, n)",
         "y = Reshape(x, n)",
+        "y = Resize(x, , , n)",
         "t = Squeeze(n, zero) y = Loop <body = b (int64 i, bool c, float[9] s) => (bool d, "
         "float[9] e) { d = Identity(c) e = Neg(s) }> (t, , x)",
     ],

@@ -64,7 +64,7 @@ def add_noise(model: ir.Model, seed: int, rounding: ir.DataType | None = None) -
     # An output without a name is left out.
     made = [v for node in nodes if not is_exact(node) for v in node.outputs if v.name != ""]
     constants = _only_constants(model, nodes)
-    places = [v for v in (*inputs, *made, *constants) if _is_rounded(v)]
+    places = [*filter(_is_rounded, (*inputs, *made)), *constants]
     seeds = itertools.count(seed * (len(places) + len(nodes)))
     numbers = _Numbers()
     first = next(iter(model.graph), None)
@@ -92,7 +92,7 @@ def _is_rounded(value: ir.Value) -> bool:
     return isinstance(value.type, ir.TensorType) and value.dtype in EPSILON
 
 
-def _only_constants(model: ir.Model, nodes: list[ir.Node]) -> list[ir.Value]:
+def _only_constants(model: ir.Model, nodes: list[ir.Node]) -> dict[ir.Value, None]:
     """Return what is summed by nodes that read constants and nothing else."""
     moved = {v for graph in graphs_in(model.graph) for v in graph.inputs if not v.is_initializer()}
     found: dict[ir.Value, None] = {}
@@ -104,7 +104,7 @@ def _only_constants(model: ir.Model, nodes: list[ir.Node]) -> list[ir.Value]:
             moved.update(node.outputs)
             if node.op_type in _SUMS and not node.domain:
                 found.update(dict.fromkeys(read))
-    return [v for v in found if v.producer() is not None or v.graph is model.graph]
+    return {v: None for v in found if v.producer() is not None or v.graph is model.graph}
 
 
 def is_exact(node: ir.Node) -> bool:

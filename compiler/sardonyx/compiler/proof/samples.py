@@ -26,6 +26,7 @@ _COUNT_OPERAND = {
     "Loop": 0,
     "Range": 1,
     "Reshape": 1,
+    "Resize": 3,
     "Tile": 1,
     "TopK": 1,
 }
