@@ -1,14 +1,16 @@
 """Bound calls: the same memory in and out, again and again."""
 
 import concurrent.futures
+import types
 
 import numpy as np
 import pytest
 from onnx import TensorProto as T
 
 from sardonyx import runtime
+from sardonyx.runtime import binding
 
-from .models import AFFINE, model, sequence, tensor, typed, unary
+from .models import AFFINE, model, optional, sequence, tensor, typed, unary
 
 rng = np.random.default_rng(5)
 
@@ -105,3 +107,96 @@ def test_too_little_memory_is_an_error_of_its_own():
         session(np.ones(30_000_000, np.float32))
     assert caught.value.remedy.startswith("call it with smaller inputs")
     assert session(np.full(3, 2, np.float32))[0] == 4
+
+
+class Elsewhere:
+    """ONNX Runtime's session, as if a device read the inputs: they are copied when bound.
+
+    Attributes:
+        places: Where kernels read each input.
+    """
+
+    def __init__(self, raw, places):
+        self.places = places
+        self.__dict__.update(_raw=raw)
+
+    def __getattr__(self, name):
+        return getattr(self._raw, name)
+
+    def get_providers(self):
+        return ["SomeExecutionProvider", "CPUExecutionProvider"]
+
+    def get_input_memory_infos(self):
+        return [types.SimpleNamespace(name=place) for place in self.places]
+
+    def io_binding(self):
+        made = self._raw.io_binding()
+        bind = made.bind_cpu_input
+        made.bind_cpu_input = lambda name, array: bind(name, array.copy())
+        return made
+
+
+class Value:
+    """Looks like an ``OrtValue`` on a device."""
+
+    def data_type(self):
+        return "tensor(float)"
+
+    def tensor_size_in_bytes(self):
+        return 4
+
+    def __dlpack_device__(self):
+        return 2, 0
+
+
+def bound_elsewhere(feed):
+    session = runtime.load(model(AFFINE))
+    session._engine.raw = Elsewhere(session._raw, ["Cuda", "Cpu", "Cuda"])
+    return binding.Bound(
+        session._engine,
+        session.inputs,
+        session.outputs,
+        feed,
+        where="m",
+        turns=None,
+        convert=lambda value: value,
+        failed=session._failed,
+    )
+
+
+def test_new_numbers_reach_a_device_that_copied_the_old_ones():
+    x, w, b = operands()
+    bound = bound_elsewhere({"x": x, "w": w, "b": b})
+    np.testing.assert_allclose(bound()[0], x @ w + b, rtol=1e-6)
+    bound.inputs["x"][:] = rng.standard_normal(x.shape, np.float32)
+    bound.inputs["b"] += 1
+    np.testing.assert_allclose(bound()[0], x @ w + b, rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "what"),
+    [
+        ("x", np.zeros(1, np.float32), "a CUDA graph reads fixed memory of the device"),
+        ("w", Value(), "a CUDA graph would keep the value that an input has when it is captured"),
+    ],
+)
+def test_what_a_graph_would_not_read_again_is_refused(name, value, what):
+    raw = Elsewhere(runtime.load(model(AFFINE))._raw, ["Cuda", "Cpu", "Cuda"])
+    binding.refuse_in_graph(raw, {"x": Value(), "b": Value()})
+    with pytest.raises(runtime.InputError) as caught:
+        binding.refuse_in_graph(raw, {"x": Value(), name: value})
+    assert (caught.value.what, caught.value.input, caught.value.kind) == (what, name, "device")
+
+
+def test_an_input_with_a_default_and_an_optional_one_are_refused():
+    text = "g (float[n] x, float[1] c = {2}) => (float[n] y) { y = Mul(x, c) }"
+    session = runtime.load(model(text))
+    x = np.ones(3, np.float32)
+    np.testing.assert_array_equal(session.bind(x)()[0], [2, 2, 2])
+    with pytest.raises(runtime.InputError, match="input 'c' cannot be bound") as caught:
+        session.bind(x, c=np.ones(1, np.float32))
+    assert caught.value.found == "one that has a default in the model"
+    element = typed("OptionalGetElement", [optional("x")], [tensor("y", 1, ["n"])])
+    with pytest.raises(runtime.InputError, match="input 'x' cannot be bound") as caught:
+        runtime.load(element).bind(x)
+    assert caught.value.found == "optional(float32[n])"

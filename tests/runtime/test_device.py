@@ -1,5 +1,7 @@
 """Sessions on a CUDA device: `make gpu`."""
 
+import concurrent.futures
+import math
 import threading
 
 import numpy as np
@@ -109,6 +111,69 @@ def test_a_bound_call_replays_on_new_numbers(provider):
             assert y is call.outputs["y"]
             torch.testing.assert_close(y, expected(*given), **CLOSE)
             torch.testing.assert_close(z, -y, rtol=0, atol=0)
+
+
+@pytest.mark.parametrize("provider", [EXACT, GRAPHS], ids=["plain", "graph"])
+def test_each_thread_may_make_a_bound_call(provider):
+    session = runtime.load(model(AFFINE), providers=[provider])
+    given = operands(3)
+    call, wanted = session.bind(*given), expected(*given)
+    with concurrent.futures.ThreadPoolExecutor(4) as pool:
+        for done in [pool.submit(call) for _ in range(40)]:
+            torch.testing.assert_close(done.result()[0], wanted, **CLOSE)
+        others = [pool.submit(session, *operands(5)) for _ in range(20)]
+        assert all(len(other.result()) == 2 for other in others)
+    torch.testing.assert_close(call()[0], wanted, **CLOSE)
+
+
+def test_bound_arrays_are_read_at_every_call():
+    session = runtime.load(model(AFFINE), providers=[EXACT])
+    arrays = [x.cpu().numpy() for x in operands()]
+    call = session.bind(*arrays)
+    for _ in range(3):
+        call.inputs["x"] += 1
+        wanted = expected(*map(torch.from_numpy, arrays))
+        np.testing.assert_allclose(call()[0], wanted, **CLOSE)
+
+
+def test_what_a_kernel_reads_on_the_cpu_is_read_at_every_call():
+    text = "g (float[n] x, int64[1] k) => (float[m] y, int64[m] i) { y, i = TopK(x, k) }"
+    x, k = torch.arange(9.0, device="cuda"), torch.tensor([4], device="cuda")
+    call = runtime.load(model(text), providers=[EXACT]).bind(x, k)
+    assert call()[0].tolist() == [8, 7, 6, 5]
+    k.fill_(2)
+    with pytest.raises(runtime.RunError):
+        call()  # two numbers do not fill the memory of four
+    with pytest.raises(runtime.InputError, match="would keep the value") as caught:
+        runtime.load(model(text), providers=[GRAPHS]).bind(x, k)
+    assert caught.value.input == "k"
+
+
+def test_replays_leave_other_tensors_alone():
+    text = "g (float[n] x) => (float[n] y) { t = Neg(x) u = Abs(t) v = Exp(u) y = Neg(v) }"
+    session = runtime.load(model(text), providers=[GRAPHS])
+    call = session.bind(torch.ones(100_000, device="cuda"))
+    call()
+    kept = []
+    for n in (90_000, 100_000, 150_000, 50_000):
+        x = torch.full((n,), 2.0, device="cuda")
+        kept += [session(x)[0], session.bind(x)()[0]]
+    session.release_memory()
+    for _ in range(3):
+        (y,) = call()
+        torch.testing.assert_close(y, torch.full_like(y, -math.e), **CLOSE)
+    for y in kept:
+        torch.testing.assert_close(y, torch.full_like(y, -math.exp(2)), **CLOSE)
+
+
+def test_strings_and_sequences_come_back_in_cpu_memory():
+    text = """g (float[n] x) => (string[n] s, float[n] y, seq(float) z)
+        { y = Neg(x) s = Cast<to=8>(x) z = SequenceConstruct(x, y) }"""
+    session = runtime.load(model(text), providers=["cuda"])
+    s, y, z = session(torch.tensor([1.0, 2.0], device="cuda"))
+    assert s.tolist() == ["1", "2"]
+    assert y.tolist() == [-1, -2]
+    assert [part.tolist() for part in z] == [[1, 2], [-1, -2]]
 
 
 def test_a_session_with_graphs_runs_other_calls_too():

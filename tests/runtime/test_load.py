@@ -1,5 +1,6 @@
 """Loading: sources, files that are no models, settings, providers, and what an import costs."""
 
+import ctypes.util
 import json
 import subprocess
 import sys
@@ -475,6 +476,35 @@ def test_an_artifact_may_tune_a_provider_and_no_more():
         runtime.load(carrying(provider_options={"cuda": {"device_id": 1}}))
     with pytest.raises(runtime.SettingsError, match="provider_options is not valid"):
         runtime.load(carrying(provider_options=["cuda"]))
+
+
+def test_optimisers_are_switched_off_by_either_way():
+    off = {settings.DISABLED: "BiasGeluFusion"}
+    session = runtime.load(carrying(), config=off, disabled_optimizers=["GeluFusion"])
+    entry = session._raw.get_session_options().get_session_config_entry(settings.DISABLED)
+    assert entry == "BiasGeluFusion;GeluFusion"
+
+
+@pytest.mark.parametrize(
+    ("missing", "has_cudnn", "loads"),
+    [(None, True, 0), (None, False, 1), ("libcudart.so.13", True, 1)],
+)
+def test_the_wheels_of_cuda_are_loaded_where_the_loader_lacks_something(
+    monkeypatch, missing, has_cudnn, loads
+):
+    calls = []
+    monkeypatch.setattr(onnxruntime, "preload_dlls", lambda: calls.append(print("noise")))
+    monkeypatch.setattr(devices, "missing_library", lambda name: missing)
+    monkeypatch.setattr(devices, "_loads", lambda library: has_cudnn)
+    devices.load_wheels_libraries("CPUExecutionProvider")
+    assert not calls
+    devices.load_wheels_libraries("CUDAExecutionProvider")
+    assert len(calls) == loads
+
+
+def test_whether_a_library_loads():
+    assert devices._loads(ctypes.util.find_library("c"))
+    assert not devices._loads("libthere-is-none.so.9")
 
 
 def test_attributes_of_session_options_are_set_by_name():

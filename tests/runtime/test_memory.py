@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import types
 from pathlib import Path
 
 import numpy as np
@@ -43,6 +44,19 @@ def test_what_the_system_s_files_say(tmp_path, monkeypatch):
     monkeypatch.setattr(memory, "PROCESS", tmp_path / "absent")
     monkeypatch.setattr(memory, "_peak", lambda: None)
     assert memory.read_memory(None) == memory.Memory(None, None, None, None, None)
+
+
+@pytest.mark.parametrize(
+    ("options", "found"),
+    [
+        ({}, ["cpu:0"]),
+        ({"CUDAExecutionProvider": {"device_id": "1"}}, ["cpu:0", "gpu:1"]),
+        ({"CUDAExecutionProvider": {"device_id": "1", "enable_cuda_graph": "1"}}, ["cpu:0"]),
+    ],
+)
+def test_the_arena_that_captured_graphs_work_in_is_left_alone(options, found):
+    raw = types.SimpleNamespace(get_provider_options=lambda: options)
+    assert list(memory._arenas(raw)) == found
 
 
 @LINUX

@@ -384,3 +384,19 @@ def test_placement_lists_nodes_and_counts_them_as_a_table(affine):
     assert [tuple(p)[1:] for p in runtime.load(contrib).placement] == [
         ("com.microsoft.Gelu", "cpu")
     ]
+
+
+@pytest.mark.parametrize(
+    ("said", "kind", "remedy"),
+    [
+        ("CUBLAS failure 3: the resource allocation failed ; GPU=0", "OutOfMemoryError", "smaller"),
+        ("CUDNN failure 4001: CUDNN_STATUS_ALLOCATION_FAILED", "OutOfMemoryError", "smaller"),
+        ("cuDNN is unavailable or disabled: dlopen failed", "RunError", "install the CUDA and"),
+        ("CUBLAS failure 13: the function failed to launch", "RunError", None),
+    ],
+)
+def test_what_cuda_s_libraries_say_is_understood(said, kind, remedy):
+    session = runtime.load(model("g (float[n] x) => (float[n] y) { y = Neg(x) }"))
+    error = session._failed(RuntimeError(said), {})
+    assert (type(error).__name__, error.found) == (kind, said)
+    assert error.remedy is None if remedy is None else remedy in error.remedy

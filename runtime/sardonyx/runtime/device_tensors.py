@@ -8,6 +8,9 @@ from __future__ import annotations
 import sys
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from .arrays import CPU_DEVICES, DEVICES, is_torch
 
 
@@ -67,3 +70,17 @@ def to_torch(value: Any) -> Any:
     tensor = torch.from_dlpack(value)
     # DLPack as ONNX Runtime writes it has no truth values.
     return tensor.view(torch.bool) if value.data_type() == "tensor(bool)" else tensor
+
+
+def write_into(place: Any, value: NDArray[Any]) -> None:
+    """Write an array into bound memory: another array, or an ``OrtValue`` on a device."""
+    if is_ort_value(place):
+        place.update_inplace(value)
+    else:
+        np.copyto(place, value)
+
+
+def copy_of(value: Any) -> NDArray[Any]:
+    """An array of one's own with what is in an array, or in an ``OrtValue`` on a device."""
+    array: NDArray[Any] = value.numpy() if is_ort_value(value) else value
+    return array.copy()

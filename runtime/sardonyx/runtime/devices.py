@@ -31,6 +31,8 @@ from .threads import allowed_cpus
 
 CPU = "CPUExecutionProvider"
 LIBRARY = {"win32": "{}.dll", "darwin": "lib{}.dylib"}.get(sys.platform, "lib{}.so")
+CUDNN = {"win32": "cudnn64_9.dll"}.get(sys.platform, "libcudnn.so.9")
+"""ONNX Runtime opens it when the first kernel needs it: the CUDA provider starts without."""
 NOT_FOUND = ("cannot open shared object", "Could not find module", "Library not loaded")
 REMEDIES = {
     "cuda": "install the CUDA and cuDNN versions this build of onnxruntime-gpu needs and put them "
@@ -140,6 +142,14 @@ def missing_library(ort_name: str) -> str | None:
     return None
 
 
+def _loads(library: str) -> bool:
+    try:
+        ctypes.CDLL(library)
+    except OSError:
+        return False
+    return True
+
+
 def _library(ort_name: str) -> str | None:
     """Path of the library beside ONNX Runtime's own that a provider is in, if it is in one."""
     import onnxruntime
@@ -153,7 +163,9 @@ def load_wheels_libraries(ort_name: str) -> None:
     """Load CUDA and cuDNN from the wheels that pip installed, where the loader finds no others."""
     import onnxruntime
 
-    if short_name(ort_name) not in WITH_CUDA or missing_library(ort_name) is None:
+    if short_name(ort_name) not in WITH_CUDA:
+        return
+    if missing_library(ort_name) is None and _loads(CUDNN):
         return
     # It prints what it does not find; whoever asks for the provider gets an error that says so.
     with contextlib.redirect_stdout(io.StringIO()):
@@ -258,8 +270,7 @@ def with_plugins(
 def used_providers(raw: Any) -> tuple[str, ...]:
     """Short names of the providers that run nodes of this ``onnxruntime.InferenceSession``."""
     names = raw.get_providers()
-    # onnxruntime before 1.24 cannot tell.
-    if names != [CPU] and hasattr(raw, "get_provider_graph_assignment_info"):
+    if names != [CPU]:
         assigned = {part.ep_name for part in raw.get_provider_graph_assignment_info()}
         names = [name for name in names if name in assigned] or names
     return tuple(map(short_name, names))

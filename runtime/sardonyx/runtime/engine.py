@@ -9,11 +9,11 @@ from threading import get_ident
 from typing import Any
 
 from .denormals import call_in_mode
-from .devices import CPU
 from .errors import RunError
 from .forks import after_fork_in_child, never_delete
 from .interrupts import WATCH, Taken
 from .pending import start, wait
+from .turns import Turn
 
 Renew = Callable[[], Any]
 
@@ -26,6 +26,7 @@ class Engine:
         is_flushed: Whether denormals are zero while it computes.
         entries: ONNX Runtime's config entries of each run.
         renew: Makes the session anew in a forked child, or raises an error.
+        turn: Calls a function when it is the session's turn on its devices; None: it always is.
 
     Attributes:
         raw: The session; in a forked child another one, made when it is first used.
@@ -35,9 +36,16 @@ class Engine:
     """
 
     def __init__(
-        self, raw: Any, *, is_flushed: bool, entries: Mapping[str, str], renew: Renew
+        self,
+        raw: Any,
+        *,
+        is_flushed: bool,
+        entries: Mapping[str, str],
+        renew: Renew,
+        turn: Turn | None = None,
     ) -> None:
         self.raw = raw
+        self._turn = turn
         self.errors = _errors()
         self.session = raw._sess
         self._in_mode = call_in_mode(is_flushed)
@@ -58,11 +66,20 @@ class Engine:
             options.add_run_config_entry(key, value)
         return options
 
-    def call(self, function: Callable[..., Any], args: tuple[Any, ...], options: Any = None) -> Any:
+    def call(
+        self,
+        function: Callable[..., Any],
+        args: tuple[Any, ...],
+        options: Any = None,
+        turn: Turn | None = None,
+    ) -> Any:
         """What a function of ONNX Runtime that takes options last returns.
 
-        In the main thread Ctrl-C stops it.
+        In the main thread Ctrl-C stops it. ``turn`` stands in for the session's own.
         """
+        turn = turn or self._turn
+        if turn is not None:
+            function, args = turn, (function, *args)
         if get_ident() != self._watch.main:
             return self._in_mode(function, args, options or self._shared_options)
         try:
@@ -71,12 +88,6 @@ class Engine:
         except Taken:
             options = options or self.options()
         return wait(start(options, self._in_mode, function, args, options, is_prompt=True))
-
-    def bound_run(self, binding: Any) -> tuple[Callable[..., Any], tuple[Any, ...]]:
-        """What to call, and with what, to run an ``onnxruntime.IOBinding``."""
-        if self.raw.get_providers() == [CPU]:
-            return self.session.run_with_iobinding, (binding._iobinding,)
-        return self.raw.run_with_iobinding, (binding,)
 
     def after_fork(self) -> None:
         """Leave the parent's session alone: its threads are not here."""

@@ -97,10 +97,10 @@ def shrink(engine: Engine, feed: Mapping[str, Any]) -> int:
 
 
 def _arenas(raw: Any) -> Iterator[str]:
-    """The devices of a session that have an arena."""
+    """The devices of a session that have an arena which can be shrunk: no graph works in it."""
     yield "cpu:0"
     cuda = raw.get_provider_options().get("CUDAExecutionProvider")
-    if cuda is not None:
+    if cuda is not None and cuda.get("enable_cuda_graph", "0") != "1":
         yield f"gpu:{cuda.get('device_id', '0')}"
 
 

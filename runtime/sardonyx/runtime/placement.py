@@ -6,7 +6,6 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-from .errors import SardonyxError
 from .plugins import short_name
 
 
@@ -48,18 +47,8 @@ class Placement(tuple[Placed, ...]):
         return "\n".join(f"{a:{wide}}  {b:{wider}}  {c:>5}" for a, b, c in rows)
 
 
-def read_placement(raw: Any, where: str) -> Placement:
-    """Where the nodes of an ``onnxruntime.InferenceSession`` run, which must have recorded it.
-
-    Raises:
-        SardonyxError: This version of ONNX Runtime does not tell.
-    """
-    if not hasattr(raw, "get_provider_graph_assignment_info"):
-        raise SardonyxError(
-            "the installed ONNX Runtime does not say where nodes run",
-            where=where,
-            remedy="install onnxruntime 1.24 or newer",
-        )
+def read_placement(raw: Any) -> Placement:
+    """Where the nodes of an ``onnxruntime.InferenceSession`` run, which must have recorded it."""
     return Placement(_nodes(raw))
 
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any
 
 from .arrays import describe, is_torch
-from .binding import GRAPH_ID, NO_GRAPH, Bound, device_of_feed, run_on_device
+from .binding import GRAPH_ID, NO_GRAPH, Bound, device_of_feed, run_on_device, view
 from .device_tensors import to_torch
-from .devices import CPU, used_providers
+from .devices import CPU, REMEDIES, used_providers
 from .engine import Engine, Renew
 from .errors import (
     InputError,
@@ -29,6 +29,7 @@ from .prepared import Prepared
 from .samples import random_inputs
 from .settings import FLUSH, Settings
 from .specs import Spec, spec_of
+from .turns import Turns
 
 if TYPE_CHECKING:
     from .loading import Recipe
@@ -40,9 +41,14 @@ NO_MEMORY = (
     "bad allocation",
     "bad_alloc",
     "out of memory",
-    "CUBLAS_STATUS_ALLOC_FAILED",
+    "CUBLAS failure 3:",
+    "the resource allocation failed",
+    "ALLOC_FAILED",
+    "ALLOCATION_FAILED",
 )
-"""How ONNX Runtime says that memory is short."""
+"""How ONNX Runtime, CUDA, cuBLAS and cuDNN say that memory is short."""
+
+NO_CUDNN = "cuDNN is unavailable"
 
 Given = Iterable[Iterable[Any]]
 """What a caller passed, before it was made ready: positional arguments, and those by name."""
@@ -79,11 +85,13 @@ class Session:
         self._bind = Binder(self.inputs, where, frozenset(accelerators)).bind
         self._has_devices = bool(accelerators)
         self._has_graphs = any(map(_captures_graphs, accelerators.values()))
+        self._turns = Turns(has_graphs=self._has_graphs)
         self._engine = Engine(
             raw,
             is_flushed=settings.config.get(FLUSH) == "1",
             entries={GRAPH_ID: NO_GRAPH} if self._has_graphs else {},
             renew=renew,
+            turn=self._turns.take if accelerators else None,
         )
         self._outputs = {spec.name: spec for spec in self.outputs}
         self._names = list(self._outputs)
@@ -102,9 +110,9 @@ class Session:
 
         Returns:
             One entry per output, in order: a numpy array, a list of them for a sequence, or None
-            for an absent optional. When an input is on the session's device the outputs are too:
-            torch tensors when it is one, else ``onnxruntime.OrtValue``, which others read by
-            DLPack.
+            for an absent optional. When an input is on the session's device the outputs are too,
+            if all are tensors of numbers: torch tensors when it is one, else
+            ``onnxruntime.OrtValue``, which others read by DLPack.
 
         Raises:
             InputError: The arguments do not fit ``session.inputs``.
@@ -162,25 +170,28 @@ class Session:
         """Bind memory to inputs and outputs, for a call that is made again and again.
 
         On CUDA, with ``load(providers=[("cuda", {"enable_cuda_graph": True})])``, the first call
-        of what is returned captures a CUDA graph, and the following ones replay it.
+        of what is returned captures a CUDA graph, and the following ones replay it: one graph for
+        each thread that calls, kept as long as the session. Nothing else may use CUDA while one is
+        captured; other sessions of this process wait.
 
         Args:
             args: Inputs by position, as for a call: tensors of numbers.
             named: Inputs by name.
 
         Raises:
-            InputError: The arguments do not fit, are not tensors of numbers, or are in CPU memory
-                where graphs are captured.
+            InputError: The arguments do not fit, are not tensors of numbers, have a default in the
+                model, or are in CPU memory or read there where graphs are captured.
             RunError: ONNX Runtime failed.
         """
         feed = self._bind(args, named)
         return Bound(
             self._engine,
+            self.inputs,
             self.outputs,
             feed,
             where=self._where,
-            has_graphs=self._has_graphs,
-            convert=to_torch if _wants_torch((args, named.values())) else lambda value: value,
+            turns=self._turns if self._has_graphs else None,
+            convert=_converter((args, named.values())),
             failed=self._failed,
         )
 
@@ -237,12 +248,8 @@ class Session:
 
     @property
     def placement(self) -> Placement:
-        """Which provider runs which node; ``print`` shows it as a table.
-
-        Raises:
-            SardonyxError: The installed ONNX Runtime, older than 1.24, does not say.
-        """
-        return read_placement(self._raw, self._where)
+        """Which provider runs which node; ``print`` shows it as a table."""
+        return read_placement(self._raw)
 
     def run_named(
         self,
@@ -311,8 +318,11 @@ class Session:
         device = device_of_feed(feed) if self._has_devices else None
         try:
             if device is not None:
-                kept = run_on_device(self._engine, names, feed, device, options)
-                return [to_torch(y) for y in kept] if _wants_torch(given) else kept
+                specs = [self._outputs[name] for name in names]
+                kept = run_on_device(
+                    self._engine, specs, feed, device, options, is_apart=self._has_graphs
+                )
+                return [view(y, _converter(given)) for y in kept]
             if self._has_narrow:
                 specs = [self._outputs[name] for name in names]
                 results: list[Any] = run_as_values(self._engine, names, feed, specs, options)
@@ -334,7 +344,10 @@ class Session:
                 found=found,
                 remedy="call it with smaller inputs; the session can be used as before",
             )
-        return RunError("ONNX Runtime failed to run the model", where=where, found=found)
+        remedy = REMEDIES["cuda"] if NO_CUDNN in found else None
+        return RunError(
+            "ONNX Runtime failed to run the model", where=where, found=found, remedy=remedy
+        )
 
     def __repr__(self) -> str:
         rows = [f"Session({self._where!r}, providers={list(self.providers)})"]
@@ -343,8 +356,10 @@ class Session:
         return "\n".join(rows)
 
 
-def _wants_torch(groups: Given) -> bool:
-    return any(is_torch(value) for values in groups for value in values)
+def _converter(groups: Given) -> Callable[[Any], Any]:
+    """What makes an ``OrtValue`` of the kind that the caller passed."""
+    wants_torch = any(is_torch(value) for values in groups for value in values)
+    return to_torch if wants_torch else lambda value: value
 
 
 def _accelerators(raw: Any) -> dict[str, Mapping[str, str]]:

@@ -92,8 +92,9 @@ class Settings:
         config: ONNX Runtime session config entries, and attributes of its session options.
         provider_options: Options of execution providers that the artifact asks for, by short
             name; those that the caller gives with a provider override them.
-        origin: For each of the above, and for each config key: ``default``, ``artifact``,
-            ``tuned`` or ``caller``.
+        origin: Where each of the above is from, by its name, its config key or
+            ``provider_options.cuda``: ``default``, ``artifact``, ``tuned`` or ``caller``; the last
+            of them that says anything.
         tuning: What became of the settings that tuning left in the artifact, if it did.
     """
 
@@ -114,8 +115,7 @@ class Settings:
             **{f"provider_options.{k}": v for k, v in self.provider_options.items()},
         }
         width = max(map(len, rows))
-        origin = {key: self.origin.get(key, "artifact") for key in rows}
-        lines = [f"{k:{width}}  {v}  ({origin[k]})" for k, v in rows.items()]
+        lines = [f"{key:{width}}  {value}  ({self.origin[key]})" for key, value in rows.items()]
         return "\n".join([*lines, *([f"tuning: {self.tuning}"] if self.tuning else [])])
 
 
@@ -131,7 +131,8 @@ def merge_settings(
 ) -> Settings:
     """Defaults, overridden by the artifact's settings, by tuned ones, and by the caller's.
 
-    Config entries are merged one by one; everything else is replaced as a whole.
+    Config entries and options of providers are merged one by one; everything else is replaced as
+    a whole. Optimisers that an entry of ONNX Runtime's own switches off stay so.
 
     Raises:
         SettingsError: A setting has a wrong type or value, or the artifact sets one it may not.
@@ -152,16 +153,20 @@ def merge_settings(
         "tuned": tuned.settings if tuned is not None else {},
         "caller": {key: value for key, value in given.items() if value is not None},
     }
-    merged: dict[str, Any] = {"config": {}}
+    merged: dict[str, Any] = {"config": {}, "provider_options": {}}
     origin = {"threads": "default" if threads is None else "caller"}
     if threads is None and tuned is not None and tuned.threads is not None:
         threads, origin["threads"] = tuned.threads, "tuned"
     for name, layer in layers.items():
         place = f"{METADATA_KEY} of {where}" if name == "artifact" else f"load({where})"
         values = checked(layer, place)
-        merged["config"].update(values.pop("config", {}))
+        config, options = values.pop("config", {}), values.pop("provider_options", {})
+        merged["config"].update(config)
+        for provider, given_options in options.items():
+            merged["provider_options"].setdefault(provider, {}).update(given_options)
         merged.update(values)
-        origin.update(dict.fromkeys([*layer.get("config", {}), *values], name))
+        of_providers = [f"provider_options.{provider}" for provider in options]
+        origin.update(dict.fromkeys([*config, *of_providers, *values], name))
     if threads is None:
         threads = thread_count()
     elif isinstance(threads, bool) or not isinstance(threads, int) or threads < 1:
@@ -183,8 +188,9 @@ def session_options(settings: Settings) -> Any:
     options.log_severity_level = 4
     # For `session.placement`, and for telling whether a provider that was asked for is used.
     entries = {"session.record_ep_graph_assignment_info": "1", **settings.config}
-    if settings.disabled_optimizers:
-        entries.setdefault(DISABLED, ";".join(settings.disabled_optimizers))
+    named = [name for name in entries.get(DISABLED, "").split(";") if name]
+    if settings.disabled_optimizers or named:
+        entries[DISABLED] = ";".join(dict.fromkeys([*named, *settings.disabled_optimizers]))
     for key, value in entries.items():
         if "." in key:
             options.add_session_config_entry(key, value)

@@ -169,10 +169,10 @@ def test_bound_buckets(session):
 
 
 @pytest.mark.gpu
-def test_one_graph_for_each_bucket():
+@pytest.mark.parametrize("has_graphs", [False, True])
+def test_bound_calls_of_each_bucket_on_a_device(has_graphs):
     text = "g (float[batch, seq] x) => (float[batch, seq] y) { r = Relu(x) y = Add(r, x) }"
-    asked = [("cuda", {"enable_cuda_graph": True})]
-    session = runtime.load(model(text), asked)
+    session = runtime.load(model(text), [("cuda", {"enable_cuda_graph": has_graphs})])
     sample = {"x": np.float32([[1, -2, 3]])}
     buckets = runtime.Buckets(session, SIZES, samples=[sample], bind=True)
     for n in range(1, 9):

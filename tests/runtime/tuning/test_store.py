@@ -10,6 +10,7 @@ import onnx
 import pytest
 
 from sardonyx import compiler, runtime
+from sardonyx.runtime import settings
 from sardonyx.runtime.machine import machine
 from sardonyx.runtime.tuned import KEY, Tuned, read_tuned
 from sardonyx.runtime.tuning.candidates import GROUPS, Space
@@ -131,6 +132,19 @@ def test_the_caller_overrides_them(artifact):
     assert settings.config["session.dynamic_block_base"] == "2"
     assert settings.origin["session.dynamic_block_base"] == "caller"
     assert runtime.load(artifact, tuned=False).settings.tuning == ""
+
+
+def test_tuned_options_of_a_provider_join_those_of_the_artifact(artifact):
+    carried = {"cuda": {"prefer_nhwc": "1", "use_tf32": "1"}, "openvino": {"precision": "f32"}}
+    set_metadata(str(artifact), settings.METADATA_KEY, json.dumps({"provider_options": carried}))
+    put(artifact, tuned(settings={"provider_options": {"cuda": {"use_tf32": "0"}}}))
+    found = runtime.load(artifact).settings
+    assert found.provider_options == {
+        "cuda": {"prefer_nhwc": "1", "use_tf32": "0"},
+        "openvino": {"precision": "f32"},
+    }
+    assert found.origin["provider_options.cuda"] == "tuned"
+    assert found.origin["provider_options.openvino"] == "artifact"
 
 
 def test_they_are_ignored_on_another_machine_with_one_line(artifact):

@@ -9,11 +9,13 @@ import onnx
 import pytest
 
 from sardonyx import compiler, runtime
+from sardonyx.runtime.binding import Bound
 from sardonyx.runtime.exchange import flat, read_arrays, write_arrays
 from sardonyx.runtime.samples import random_inputs
 from sardonyx.runtime.specs import Spec
 from sardonyx.runtime.tuned import KEY
 from sardonyx.runtime.tuning import search
+from sardonyx.runtime.worker import Worker
 from tests.support.models import model, normal
 
 
@@ -151,6 +153,29 @@ def test_texts_travel_as_objects(tmp_path):
     (found,) = read_arrays(tmp_path / "x.npz", dtypes)
     assert found.dtype == object
     assert found.tolist() == ["a", "längere"]
+
+
+@pytest.mark.parametrize("is_bound", [False, True])
+def test_a_worker_s_outputs_are_those_of_the_calls_it_times(tmp_path, monkeypatch, is_bound):
+    negative = model("g (float[n] x) => (float[n] y) { y = Neg(x) }")
+    compiler.compile(negative, target="portable").save(tmp_path / "m.onnx")
+    x = normal(5)
+    dtypes = write_arrays(tmp_path / "x.npz", [x])
+    worker = Worker()
+    options = {"bind": is_bound, "providers": [["cpu", {}]]}
+    worker.open(str(tmp_path / "m.onnx"), options, [[str(tmp_path / "x.npz"), ["x"], dtypes]], 0.0)
+
+    def outputs(is_disturbed):
+        made = worker.outputs(str(tmp_path / "y.npz"), is_disturbed)["dtypes"]
+        (y,) = read_arrays(tmp_path / "y.npz", made[0])
+        return y
+
+    disturbed = outputs(True)
+    np.testing.assert_allclose(disturbed, -x, rtol=1e-6)
+    assert not np.array_equal(disturbed, -x)
+    np.testing.assert_array_equal(outputs(False), -x)
+    monkeypatch.setattr(Bound, "__call__", lambda call: call.outputs["y"].fill(7))
+    np.testing.assert_array_equal(outputs(False), np.full(5, 7.0) if is_bound else -x)
 
 
 def test_outputs_are_flattened():

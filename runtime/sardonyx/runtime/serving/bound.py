@@ -6,11 +6,10 @@ import threading
 from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
 from ..binding import Bound
-from ..device_tensors import is_ort_value
+from ..device_tensors import copy_of, write_into
 from ..session import Session
 from .rows import Feed, shape_key
 
@@ -39,9 +38,9 @@ class BoundCalls:
         call, lock = found
         with lock:
             for name, value in feed.items():
-                _write(call.inputs[name], value)
+                write_into(call.inputs[name], value)
             call()
-            return {name: _read(value) for name, value in call.outputs.items()}
+            return {name: copy_of(value) for name, value in call.outputs.items()}
 
     def _bind(self, feed: Mapping[str, Any]) -> Bound:
         named = [spec.name for spec in self._session.inputs if spec.name in feed]
@@ -56,15 +55,3 @@ class BoundCalls:
         options = self._session._raw.get_provider_options().get("CUDAExecutionProvider", {})
         index = int(options.get("device_id", 0))
         return onnxruntime.OrtValue.ortvalue_from_numpy(value, "cuda", index)
-
-
-def _write(place: Any, value: NDArray[Any]) -> None:
-    if is_ort_value(place):
-        place.update_inplace(value)
-    else:
-        np.copyto(place, value)
-
-
-def _read(value: Any) -> NDArray[Any]:
-    array: NDArray[Any] = value.numpy() if is_ort_value(value) else value
-    return array.copy()

@@ -99,6 +99,7 @@ LEVELS = tuple(
 )
 CUDA = (
     _option("channels last", "prefer_nhwc", "1", "cuda", operators=("Conv",)),
+    _option("channels first", "prefer_nhwc", "0", "cuda", operators=("Conv",)),
     _option("heuristic search", "cudnn_conv_algo_search", "HEURISTIC", "cuda", operators=("Conv",)),
     _option("CUDA graph", "enable_cuda_graph", "1", "cuda", is_bound=True),
 )
