@@ -24,6 +24,13 @@ def positive_definite(*batch: int, n: int = 5) -> torch.Tensor:
     return a @ a.mT + n * torch.eye(n)
 
 
+class Unknown:
+    """A number that is not known when a model is traced."""
+
+    def __init__(self, number: float) -> None:
+        self.number = number
+
+
 SPECIAL = torch.tensor([0.0, -0.0, 1.5, -2.0, NAN, INF, -INF, 1e-30, 7.0])
 TIES = torch.tensor([[3.0, 1.0, 3.0, 2.0, 1.0], [0.0, 0.0, 5.0, 5.0, -1.0]])
 WITH_NAN = torch.tensor([[3.0, NAN, 4.0, NAN, 1.0], [0.0, 2.0, 5.0, 5.0, -1.0]])
@@ -35,6 +42,8 @@ TALL, BROAD = normal(2, 6, 4), normal(4, 6)
 FACTORS, PIVOTS, _ = aten.linalg_lu_factor_ex.default(SQUARE)
 REFLECTIONS = aten.geqrf.default(TALL)
 CHANNELS = (normal(3), normal(3), normal(3), normal(3).abs() + 0.5)
+
+VOLUMES = (normal(2, 3, 4), normal(2, 3, 4))
 
 CASES = [
     (aten.copysign.Tensor, SPECIAL, SPECIAL.flip(0).nan_to_num(0.5)),
@@ -63,6 +72,16 @@ CASES = [
     (aten.true_divide.Tensor, INTEGERS, normal(3)),
     (aten.stft.default, normal(2, 40), 10, 3, 8, normal(8), True, None, True),
     (aten.stft.default, normal(40), 10, None, None, None, False, False, True),
+    (aten.stft.default, normal(40), 10, None, None, None, False, True, False),
+    (aten.arange.default, 4.5),
+    (aten.arange.start, 0.1, 1.1),
+    (aten.arange.start_step, 0.1, -7.9, -4.0),
+    (aten.arange.start_step, 0.25, 9, 0.3),
+    (aten.logspace.default, 4.3, -3, 1),
+    (aten.logspace.default, -1.5, 2, 7, 2.5),
+    (aten.logspace.default, 0, 3, 0),
+    (aten.copy.default, normal(3, 4), torch.tensor(2)),
+    (aten.copy.default, normal(3, 4), normal(4)),
     (aten.put.default, TIES, torch.tensor([[0, -1], [3, 3]]), normal(2, 2), True),
     (aten.put.default, TIES, torch.tensor([2, -4]), normal(2)),
     *((aten.index_reduce.default, TIES, -1, torch.tensor([1, 3, 1]), normal(2, 3), how)
@@ -77,6 +96,9 @@ CASES = [
     (aten.squeeze.dims, torch.tensor(2.0), (0,)),
     (aten.pad.default, normal(2, 4, 3), (-4, 5, 1, -1), "replicate"),
     (aten.pad.default, torch.zeros(0, 3, 3), (1, 2), "circular"),
+    *((aten.cross_entropy_loss.default, *given, reduction, -100, smoothing)
+      for given in ((normal(5), normal(5).softmax(0), normal(5)), (*VOLUMES, None))
+      for reduction, smoothing in ((0, 0.0), (1, 0.2), (2, 0.1))),
     *((operator, TIES[0], torch.tensor(2), None, reduction, -100, 0.1)
       for operator in (aten.cross_entropy_loss.default,) for reduction in (0, 1, 2)),
     *(
@@ -138,9 +160,6 @@ LINEAR = [
     (aten._linalg_solve_ex.default, SQUARE, normal(2, 5, 3)),
     (aten._linalg_solve_ex.default, SQUARE, normal(2, 5)),
     (aten.linalg_solve.default, SQUARE, normal(5, 3)),
-    (aten.cholesky.default, positive_definite(2)),
-    (aten.cholesky.default, positive_definite(), True),
-    (aten.cholesky.default, torch.zeros(0, 0)),
     (aten.linalg_cholesky.default, positive_definite(2)),
     (aten.linalg_cholesky_ex.default, positive_definite(2)),
     (aten.cholesky_solve.default, normal(5, 2), positive_definite().tril()),
@@ -173,6 +192,12 @@ LINEAR = [
     (aten.triangular_solve.default, normal(5, 2), positive_definite(2).triu()),
     (aten.triangular_solve.default, normal(5, 2), positive_definite().tril(), False, True, True),
 ]
+if hasattr(aten, "cholesky"):  # PyTorch before 2.14
+    LINEAR += [
+        (aten.cholesky.default, positive_definite(2)),
+        (aten.cholesky.default, positive_definite(), True),
+        (aten.cholesky.default, torch.zeros(0, 0)),
+    ]
 KEYWORDS = {
     aten.scatter_reduce.two: lambda x, *_: {"include_self": x.is_floating_point()},
     aten.linalg_lu_solve.default: lambda a, p, b: {
@@ -237,7 +262,11 @@ def test_every_decomposition_is_tested():
         (aten.pad.default, (normal(1, 2, 3), (1, 1), "replicate")),
         (aten.linalg_inv.default, (normal(200, 200),)),
         (aten.linalg_qr.default, (normal(2, 2).to(torch.complex64),)),
-        (aten.stft.default, (normal(40), 10)),
+        (aten.stft.default, (normal(40).to(torch.complex64), 10)),
+        (aten.arange.start_step, (1, 9, 2)),
+        (aten.arange.default, (Unknown(3.0),)),
+        (aten.logspace.default, (0, Unknown(3.0), 4)),
+        (aten.copy.default, (normal(3, 4), normal(3, 4))),
         (aten.scatter_reduce.two, (TIES, 1, INTEGERS.abs() % 5, INTEGERS * 1.0, "sum")),
     ],
 )

@@ -105,6 +105,22 @@ def test_volumes_are_sampled_at_the_places_of_a_grid():
 def test_numbers_that_a_mask_selects():
     rows, mask = torch.randn(3, 4), torch.tensor([True, False, True, True])
     check(Function(torch.masked_select), (rows, mask), (rows, ~mask), rtol=0)
+    number = torch.tensor(2.5)
+    check(Function(torch.masked_select), (number, torch.tensor(True)), rtol=0)
+
+
+def test_numbers_known_to_the_trace_are_those_of_double_precision():
+    check(Function(lambda x: x + torch.arange(0.1, -7.9, -4.0)), (torch.randn(1),), rtol=0)
+    check(Function(lambda x: x * torch.logspace(4.3, -3, 4)), (torch.ones(4),), rtol=1e-7)
+
+
+def test_one_number_written_over_many():
+    def write(x, number):
+        x = x.clone()
+        x[1:].copy_(number)
+        return x
+
+    check(Function(write), (torch.randn(3, 4), torch.tensor(2.0)), rtol=0)
 
 
 @pytest.mark.parametrize("number", [0.0, 2.0])

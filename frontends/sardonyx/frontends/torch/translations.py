@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import onnx_ir as ir
@@ -10,35 +10,35 @@ import torch
 from onnxscript import opset23
 
 from sardonyx.frontends.torch import fourier
+from sardonyx.frontends.torch.aten import Table, overloads
 from sardonyx.frontends.torch.attention import scaled_dot_product_attention
 
-Table = dict[Callable[..., Any], Callable[..., Any]]
-
-aten: Any = torch.ops.aten
 op: Any = opset23  # its type hints do not know the values of a trace
 
 
 def translations() -> Table:
     """The lowerings of all operators that are registered with PyTorch by now."""
-    table: Table = {
-        # The exporter's takes 4 dims only, no enable_gqa with equal heads, and no narrow masks.
-        aten.scaled_dot_product_attention.default: scaled_dot_product_attention,
-        # The exporter's does not promote the type: 1.0 - integers fails.
-        aten.rsub.Scalar: subtract_from_scalar,
-        # The exporter's gives a convolution without bias one of the wrong shape.
-        aten.conv3d.default: conv3d,
-        # The exporter has none for these.
-        aten._cdist_forward.default: pairwise_distance,
-        # The exporter's is off by a digit for each that a number is less than one.
-        aten.log1p.default: log_of_one_plus,
-        aten.grid_sampler_3d.default: grid_sampler,
-        torch.sym_sqrt: square_root_of_size,
-        aten.masked_select.default: masked_select,
-        # The exporter's gives a scalar an axis.
-        aten.nonzero.default: nonzero,
-        # ONNX Runtime's DFT is less exact than float32.
-        aten._fft_r2c.default: fourier.real_to_complex,
-    }
+    table = overloads(
+        {
+            # The exporter's takes 4 dims only, no enable_gqa with equal heads, and no narrow masks.
+            "scaled_dot_product_attention.default": scaled_dot_product_attention,
+            # The exporter's does not promote the type: 1.0 - integers fails.
+            "rsub.Scalar": subtract_from_scalar,
+            # The exporter's gives a convolution without bias one of the wrong shape.
+            "conv3d.default": conv3d,
+            # The exporter has none for these.
+            "_cdist_forward.default": pairwise_distance,
+            # The exporter's is off by a digit for each that a number is less than one.
+            "log1p.default": log_of_one_plus,
+            "grid_sampler_3d.default": grid_sampler,
+            "masked_select.default": masked_select,
+            # The exporter's gives a scalar an axis.
+            "nonzero.default": nonzero,
+            # ONNX Runtime's DFT is less exact than float32.
+            "_fft_r2c.default": fourier.real_to_complex,
+        }
+    )
+    table[torch.sym_sqrt] = square_root_of_size
     # An operator of Hugging Face's mixtures of experts, known once transformers has defined it.
     if hasattr(torch.ops.transformers, "grouped_mm_fallback"):
         table[torch.ops.transformers.grouped_mm_fallback.default] = grouped_matmul
@@ -47,20 +47,21 @@ def translations() -> Table:
 
 def complex_translations() -> Table:
     """The lowerings of operators whose operands are complex numbers, as pairs in a last axis."""
-    return {
-        aten._conj_physical.default: fourier.conjugate,
-        aten._fft_c2c.default: fourier.complex_to_complex,
-        aten._fft_c2r.default: fourier.complex_to_real,
-        aten.constant_pad_nd.default: fourier.pad_with_zeros,
-    }
+    return overloads(
+        {
+            "_conj_physical.default": fourier.conjugate,
+            "_fft_c2c.default": fourier.complex_to_complex,
+            "_fft_c2r.default": fourier.complex_to_real,
+            "constant_pad_nd.default": fourier.pad_with_zeros,
+        }
+    )
 
 
 def masked_select(self: Any, mask: Any) -> Any:
     """The numbers where the mask is true, in one row; the two are broadcast."""
-    chosen = op.Expand(mask, op.Shape(self))
-    return op.Compress(
-        op.Expand(self, op.Shape(mask)), op.Reshape(chosen, op.Constant(value_ints=[-1]))
-    )
+    row = op.Constant(value_ints=[-1])
+    numbers = op.Reshape(op.Expand(self, op.Shape(mask)), row)
+    return op.Compress(numbers, op.Reshape(op.Expand(mask, op.Shape(self)), row))
 
 
 def grid_sampler(

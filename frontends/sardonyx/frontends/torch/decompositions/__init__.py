@@ -1,7 +1,8 @@
 """Operators of PyTorch written with others, where the exporter has no lowering or a wrong one.
 
-Each decomposition takes what the operator takes, and gives `LEFT` for arguments that it
-leaves to the exporter. PyTorch traces it: sizes may be symbolic, values are not known.
+A table for each part has them by their overloads' names in ``torch.ops.aten``. Each decomposition
+takes what the operator takes, and gives `LEFT` for arguments that it leaves to the exporter.
+PyTorch traces it: sizes may be symbolic, values are not known.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from sardonyx.frontends.torch.aten import overloads
 from sardonyx.frontends.torch.decompositions import (
     aliases,
     elementwise,
@@ -19,6 +21,7 @@ from sardonyx.frontends.torch.decompositions import (
     norms,
     ordering,
     pooling,
+    ranges,
     reductions,
     special,
 )
@@ -35,11 +38,12 @@ _PARTS = (
     norms,
     ordering,
     pooling,
+    ranges,
     reductions,
     special,
 )
 
 
 def decompositions() -> Table:
-    """The decompositions of all operators, by overload."""
-    return {operator: function for part in _PARTS for operator, function in part.TABLE.items()}
+    """The decompositions of all operators that the installed PyTorch has, by overload."""
+    return {key: made for part in _PARTS for key, made in overloads(part.TABLE).items()}

@@ -10,16 +10,16 @@ aten: Any = torch.ops.aten
 
 
 TABLE = {
-    aten.divide.Scalar: aten.div.Scalar,
-    aten.divide.Tensor: aten.div.Tensor,
-    aten.greater.Tensor: aten.gt.Tensor,
-    aten.greater_equal.Tensor: aten.ge.Tensor,
-    aten.less.Tensor: aten.lt.Tensor,
-    aten.less_equal.Tensor: aten.le.Tensor,
-    aten.multiply.Scalar: aten.mul.Scalar,
-    aten.multiply.Tensor: aten.mul.Tensor,
-    aten.subtract.Scalar: aten.sub.Scalar,
-    aten.subtract.Tensor: aten.sub.Tensor,
-    aten.true_divide.Scalar: aten.div.Scalar,
-    aten.true_divide.Tensor: aten.div.Tensor,
+    "divide.Scalar": aten.div.Scalar,
+    "divide.Tensor": aten.div.Tensor,
+    "greater.Tensor": aten.gt.Tensor,
+    "greater_equal.Tensor": aten.ge.Tensor,
+    "less.Tensor": aten.lt.Tensor,
+    "less_equal.Tensor": aten.le.Tensor,
+    "multiply.Scalar": aten.mul.Scalar,
+    "multiply.Tensor": aten.mul.Tensor,
+    "subtract.Scalar": aten.sub.Scalar,
+    "subtract.Tensor": aten.sub.Tensor,
+    "true_divide.Scalar": aten.div.Scalar,
+    "true_divide.Tensor": aten.div.Tensor,
 }

@@ -73,15 +73,13 @@ def mantissa_and_exponent(x: Tensor) -> tuple[Tensor, Tensor]:
     return torch.where(is_plain, signed, x), torch.where(is_plain, exponent, 0.0).to(torch.int32)
 
 
-aten = torch.ops.aten
-
 TABLE = {
-    aten.copysign.Tensor: with_sign_of,
-    aten.copysign.Scalar: with_sign_of_number,
-    aten.fmax.default: larger_number,
-    aten.fmin.default: smaller_number,
-    aten.frexp.Tensor: mantissa_and_exponent,
-    aten.hypot.default: hypotenuse,
-    aten.log_sigmoid.default: log_sigmoid,
-    aten.signbit.default: is_negative,
+    "copysign.Tensor": with_sign_of,
+    "copysign.Scalar": with_sign_of_number,
+    "fmax.default": larger_number,
+    "fmin.default": smaller_number,
+    "frexp.Tensor": mantissa_and_exponent,
+    "hypot.default": hypotenuse,
+    "log_sigmoid.default": log_sigmoid,
+    "signbit.default": is_negative,
 }

@@ -20,7 +20,7 @@ def short_time_transform(  # noqa: PLR0917 (the operator's schema)
     align_to_window: bool | None = None,
 ) -> Tensor:
     """Stft: the transforms of windows of the last axis, (..., frequency, window)."""
-    if not return_complex or x.is_complex() or align_to_window:
+    if x.is_complex() or align_to_window:
         return LEFT
     width = win_length or n_fft
     before = (n_fft - width) // 2
@@ -32,7 +32,7 @@ def short_time_transform(  # noqa: PLR0917 (the operator's schema)
     whole = onesided is not None and not onesided
     transform = torch.fft.fft if whole else torch.fft.rfft
     made: Tensor = transform(frames, dim=-2, norm=norm)
-    return made
+    return made if return_complex else torch.view_as_real(made)
 
 
-TABLE = {torch.ops.aten.stft.default: short_time_transform}
+TABLE = {"stft.default": short_time_transform}

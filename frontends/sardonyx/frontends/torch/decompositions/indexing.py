@@ -111,14 +111,20 @@ def pad(
     return x
 
 
-aten = torch.ops.aten
+def copy(x: Tensor, source: Tensor, non_blocking: bool = False) -> Tensor:
+    """Numbers written over all of another tensor, which may have more of them."""
+    if source.shape == x.shape:
+        return LEFT
+    return source.to(x.dtype).expand(x.shape)
+
 
 TABLE = {
-    aten.as_strided_scatter.default: as_strided_scatter,
-    aten.diagonal_scatter.default: diagonal_scatter,
-    aten.index_reduce.default: index_reduce,
-    aten.pad.default: pad,
-    aten.put.default: put,
-    aten.scatter_reduce.two: scatter_mean,
-    aten.squeeze.dims: squeeze,
+    "as_strided_scatter.default": as_strided_scatter,
+    "copy.default": copy,
+    "diagonal_scatter.default": diagonal_scatter,
+    "index_reduce.default": index_reduce,
+    "pad.default": pad,
+    "put.default": put,
+    "scatter_reduce.two": scatter_mean,
+    "squeeze.dims": squeeze,
 }

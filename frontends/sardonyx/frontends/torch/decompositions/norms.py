@@ -99,11 +99,11 @@ def log_softmax(x: Tensor, dim: int, dtype: torch.dtype | None = None) -> Tensor
 
 
 TABLE = {
-    aten._native_batch_norm_legit.default: batch_norm,
-    aten._native_batch_norm_legit.no_stats: batch_norm_without_statistics,
-    aten._native_batch_norm_legit_functional.default: batch_norm_with_new_statistics,
-    aten._pdist_forward.default: distances,
-    aten.log_softmax.int: log_softmax,
-    aten.native_batch_norm.default: batch_norm,
-    aten.softmax.int: softmax,
+    "_native_batch_norm_legit.default": batch_norm,
+    "_native_batch_norm_legit.no_stats": batch_norm_without_statistics,
+    "_native_batch_norm_legit_functional.default": batch_norm_with_new_statistics,
+    "_pdist_forward.default": distances,
+    "log_softmax.int": log_softmax,
+    "native_batch_norm.default": batch_norm,
+    "softmax.int": softmax,
 }

@@ -104,15 +104,13 @@ def bucket_of(
     return place_of(boundaries, x, out_int32=out_int32, right=right)
 
 
-aten = torch.ops.aten
-
 TABLE = {
-    aten.bucketize.Tensor: bucket_of,
-    aten.kthvalue.default: kth_smallest,
-    aten.median.default: median,
-    aten.median.dim: median_of_rows,
-    aten.mode.default: most_frequent,
-    aten.nanmedian.default: nan_median,
-    aten.searchsorted.Scalar: place_of_number,
-    aten.searchsorted.Tensor: place_of,
+    "bucketize.Tensor": bucket_of,
+    "kthvalue.default": kth_smallest,
+    "median.default": median,
+    "median.dim": median_of_rows,
+    "mode.default": most_frequent,
+    "nanmedian.default": nan_median,
+    "searchsorted.Scalar": place_of_number,
+    "searchsorted.Tensor": place_of,
 }

@@ -85,12 +85,10 @@ def _windows(x: Tensor, axis: int, count: int) -> list[tuple[int, int]]:
     return [(i * size // count, -(-(i + 1) * size // count)) for i in range(count)]
 
 
-aten = torch.ops.aten
-
 TABLE = {
-    aten._adaptive_avg_pool3d.default: adaptive_average,
-    aten.adaptive_max_pool2d.default: adaptive_max,
-    aten.adaptive_max_pool3d.default: adaptive_max,
-    aten.avg_pool2d.default: functools.partial(average_pool, 2),
-    aten.avg_pool3d.default: functools.partial(average_pool, 3),
+    "_adaptive_avg_pool3d.default": adaptive_average,
+    "adaptive_max_pool2d.default": adaptive_max,
+    "adaptive_max_pool3d.default": adaptive_max,
+    "avg_pool2d.default": functools.partial(average_pool, 2),
+    "avg_pool3d.default": functools.partial(average_pool, 3),
 }

@@ -74,12 +74,10 @@ def _cumulative(x: Tensor, dim: int, beats: Callable[..., Tensor]) -> tuple[Tens
     return x.clone() if length <= 1 else x, at.clone() if length <= 1 else at
 
 
-aten = torch.ops.aten
-
 TABLE = {
-    aten.amax.default: largest,
-    aten.amin.default: smallest,
-    aten.cummax.default: cumulative_largest,
-    aten.cummin.default: cumulative_smallest,
-    aten.cumprod.default: cumulative_product,
+    "amax.default": largest,
+    "amin.default": smallest,
+    "cummax.default": cumulative_largest,
+    "cummin.default": cumulative_smallest,
+    "cumprod.default": cumulative_product,
 }

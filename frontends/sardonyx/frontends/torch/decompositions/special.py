@@ -105,11 +105,9 @@ def scaled_erfc(x: Tensor) -> Tensor:
     return torch.where(x < 1, near, 1 / (math.sqrt(math.pi) * fraction))
 
 
-aten = torch.ops.aten
-
 TABLE = {
-    aten.special_erfcx.default: scaled_erfc,
-    aten.digamma.default: digamma,
-    aten.lgamma.default: log_gamma,
-    aten.polygamma.default: polygamma,
+    "special_erfcx.default": scaled_erfc,
+    "digamma.default": digamma,
+    "lgamma.default": log_gamma,
+    "polygamma.default": polygamma,
 }
