@@ -21,10 +21,10 @@ SIZES = [{"n": 2, "h": 3, "w": 5}, {"n": 1, "h": 1, "w": 2}]
 SILU = "s = Sigmoid(n0) y = Mul(n0, s)"
 
 
-def net(after="y = Neg(n0)", shape="n,12,h,w", groups=3, dtype="float", **more):
+def net(after="y = Neg(n0)", shape="n,12,h,w", groups=3, dtype="float", channels=12, **more):
     text = f"""g ({dtype}[{shape}] x) => ({dtype}[{shape}] y) {{
         n0 = GroupNormalization<num_groups={groups}, epsilon=0.01>(x, scale, bias) {after} }}"""
-    return model(text, **({"scale": positive(12), "bias": normal(12)} | more))
+    return model(text, **({"scale": positive(channels), "bias": normal(channels)} | more))
 
 
 def check(given, expected):
@@ -44,6 +44,10 @@ def test_alone_and_with_silu():
     check(net(), {"Neg": 1})
     check(net(SILU), {})
     check(net("s = Sigmoid(n0) y = Mul(s, n0)", groups=6), {})
+
+
+def test_the_largest_group_that_the_kernel_takes():
+    check(net(shape="n,1024,h,w", groups=2, channels=1024), {"Neg": 1})
 
 
 def test_silu_is_waited_for():
@@ -99,6 +103,10 @@ def test_silu_of_which_a_part_is_an_output(read):
         (net(shape="n,12,h"), "it is not known to be a batch of images"),
         (net(groups=4), "the kernel takes pairs of channels, a group has 3"),
         (net(groups=12), "the kernel takes pairs of channels, a group has 1"),
+        (
+            net(shape="n,1028,h,w", groups=2, channels=1028),
+            "the kernel takes 512 channels of a group at most, this has 514",
+        ),
     ],
 )
 def test_refuses_with_a_reason(given, reason):

@@ -14,6 +14,8 @@ from sardonyx.compiler.rewrite import Match, No, any_of, const, no, rule
 from sardonyx.compiler.rewrite.pattern import Operator, PatternBuilder
 
 _FLOATS = {ir.DataType.FLOAT, ir.DataType.FLOAT16}
+_MOST = 512
+"""Channels of a group; with more the kernel fails when it is run."""
 
 
 def _norm(op: PatternBuilder) -> Operator:
@@ -47,7 +49,11 @@ def _fits(m: Match) -> bool | No:
     if m.root.op_type != "Mul" and _is_before_silu(m.normal):
         return no("its SiLU goes into the kernel as well")
     channels = m.x.shape[1] // m.norm.num_groups
-    return channels % 2 == 0 or no(f"the kernel takes pairs of channels, a group has {channels}")
+    if channels % 2 != 0:
+        return no(f"the kernel takes pairs of channels, a group has {channels}")
+    return channels <= _MOST or no(
+        f"the kernel takes {_MOST} channels of a group at most, this has {channels}"
+    )
 
 
 def _is_before_silu(normal: ir.Value) -> bool:
