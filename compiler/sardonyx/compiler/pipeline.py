@@ -186,8 +186,9 @@ def compile(
     _check_rules(rules)
     started = time.perf_counter()
     source = _source_of(model)
-    chosen = chosen.with_layout(layout, source, precision)
     editor = _editor_of(source, verify_level)
+    # It depends on dtypes, which the source may not tell.
+    chosen = chosen.with_layout(layout, editor.model, precision)
     tracker = Tracker(editor) if explain else None
     if steps is None:
         wanted = best_opset(editor.model, chosen, opset) or CANONICAL_OPSET

@@ -90,6 +90,37 @@ def test_what_has_no_kernel_with_channels_last_stays_as_it_is(second, precision,
     assert caught.value.found == found
 
 
+@pytest.mark.parametrize(
+    ("dtype", "found"),
+    [("bfloat16", "bf16"), ("double", "f64"), ("float16", None), ("float", None)],
+)
+@pytest.mark.parametrize("precision", [None, "fp16"])
+def test_convolutions_of_a_dtype_without_kernels_with_channels_last(dtype, found, precision):
+    """Whatever precision is asked for: only what is in single precision is converted."""
+    text = CONVOLUTIONS.replace("float", dtype) % (2, 2, "y = Conv(c, w)")
+    given = model(text)
+    program = compile(given, "cuda", precision=precision, proof="off")
+    settings = json.loads(program.model.metadata_props["sardonyx.session"])
+    assert ("provider_options" in settings) == (found is None)
+    if found is not None:
+        with pytest.raises(UnsupportedError, match="cannot compute this model") as caught:
+            compile(given, "cuda", precision=precision, layout="nhwc")
+        assert caught.value.found == found
+
+
+def test_the_dtype_of_convolutions_that_the_source_does_not_tell():
+    text = """g (float[1,4,6,6] x, float[4,4,3,3] w) => (float[1,4,2,2] y) {
+        a = Cast<to = 16>(x) b = Cast<to = 16>(w) c = Conv(a, b) d = Conv(c, b)
+        y = Cast<to = 1>(d) }"""
+    given = model(text)
+    assert given.graph[2].inputs[0].dtype is None
+    settings = json.loads(compile(given, "cuda", proof="off").metadata["sardonyx.session"])
+    assert "provider_options" not in settings
+    with pytest.raises(UnsupportedError, match="cannot compute this model") as caught:
+        compile(given, "cuda", layout="nhwc", proof="off")
+    assert caught.value.found == "bf16"
+
+
 def test_a_layout_is_an_option_of_the_provider():
     given = model("g (float[b,3] x) => (float[b,3] y) { y = Relu(x) }")
     program = compile(given, "cuda", layout="nhwc")

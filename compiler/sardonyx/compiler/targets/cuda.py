@@ -73,8 +73,8 @@ CUDA = Target(
     # Converted by ONNX Runtime: its operators in that layout are internal to it. Its bias epilogue
     # pays in this layout only.
     layouts={"nchw": {}, "nhwc": {"prefer_nhwc": "1", "fuse_conv_bias": "1"}},
-    # There it has no convolutions in bfloat16, and a transposed one cannot add its bias (H200,
-    # onnxruntime 1.31.1).
-    layout_gaps={"nhwc": frozenset({"bf16", "ConvTranspose"})},
+    # There it has no convolutions in bfloat16 or double, and a transposed one cannot add its bias
+    # (H200, onnxruntime 1.31.1).
+    layout_gaps={"nhwc": frozenset({"bf16", "f64", "ConvTranspose"})},
     image_layout="nhwc",
 )

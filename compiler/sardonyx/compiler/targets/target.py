@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 import onnx_ir as ir
@@ -67,7 +67,8 @@ class Target:
             the oldest opset at which; a precision that is not named has all.
         layouts: For each layout of images that it can be asked for, the options of its provider
             that make it compute so: {"nhwc": {"prefer_nhwc": "1"}}.
-        layout_gaps: By layout, the precisions and the operators that it cannot compute in it.
+        layout_gaps: By layout, the precisions ("f64" is double) and the operators that it cannot
+            compute in it.
         image_layout: The one of these that a model of several convolutions is given when nobody
             asks for one.
     """
@@ -159,8 +160,9 @@ class Target:
 
     def _lacks(self, layout: str, model: ir.Model, precision: str | None) -> frozenset[str]:
         """Return what of a model it cannot compute in a layout."""
-        gaps = self.layout_gaps.get(layout, frozenset())
-        return gaps & {precision or "", *(node.op_type for node in _standard_nodes(model))}
+        nodes = list(_standard_nodes(model))
+        found = {precision or "", *(node.op_type for node in nodes), *_precisions(nodes)}
+        return self.layout_gaps.get(layout, frozenset()) & found
 
     def refuses(self, node: ir.Node, version: int) -> str | None:
         """Return why the target does not accept a node, or None where it does.
@@ -181,8 +183,17 @@ class Target:
         return f"{self.name} knows no domain {node.domain!r}"
 
 
+_CONVOLUTIONS = ("Conv", "ConvTranspose")
+
+
 def _standard_nodes(model: ir.Model) -> Iterator[ir.Node]:
     return (node for scope in scopes(model) for node in scope.nodes if not node.domain)
+
+
+def _precisions(nodes: Iterable[ir.Node]) -> set[str]:
+    """Return the dtypes that convolutions are computed in, by the names that precisions have."""
+    operands = (v for n in nodes if n.op_type in _CONVOLUTIONS for v in n.inputs[:2])
+    return {v.dtype.short_name() for v in operands if v is not None and v.dtype is not None}
 
 
 def _is_of_images(model: ir.Model) -> bool:
@@ -190,7 +201,7 @@ def _is_of_images(model: ir.Model) -> bool:
     kernels = (
         node.inputs[1]
         for node in _standard_nodes(model)
-        if node.op_type in ("Conv", "ConvTranspose") and len(node.inputs) > 1
+        if node.op_type in _CONVOLUTIONS and len(node.inputs) > 1
     )
     shapes = (weight.shape for weight in kernels if weight is not None)
     return sum(shape is not None and len(shape) == 4 for shape in shapes) > 1
