@@ -212,7 +212,59 @@ def test_the_operators_of_a_table_of_kernels_may_be_had_in_that_precision(opset)
     for name in CUDA.kernels_in("bf16", opset):
         schema = onnx.defs.get_schema(name, opset, "")
         assert any("tensor(bfloat16)" in slot.types for slot in schema.inputs), name
-    assert CUDA.kernels_in("fp16", opset) is None
+
+
+_SINGLE_ONLY = {
+    "GridSample": (
+        "g (float[1,2,5,4] x, float[1,3,6,2] p) => (float[1,2,3,6] y) {"
+        " a = Relu(x) q = Tanh(p) e = GridSample(a, q) y = Sqrt(e) }"
+    ),
+    "EyeLike": (
+        "g (float[3,5] x, float[5,4] p) => (float[3,4] y) {"
+        " a = Relu(x) q = Tanh(p) e = EyeLike(a) y = MatMul(e, q) }"
+    ),
+}
+
+
+@pytest.mark.parametrize("name", _SINGLE_ONLY)
+def test_what_cuda_computes_in_single_precision_only_is_not_converted_and_its_readers_are(name):
+    """In half precision ONNX Runtime would run it on the CPU, and no CUDA graph is captured."""
+    program = compile(model(_SINGLE_ONLY[name]), "cuda", precision="fp16", proof="off")
+    kinds = dtypes(program.model)
+    assert kinds.pop(name) == "FLOAT"
+    assert list(kinds.values()) == ["FLOAT16"] * 3
+    why = f"the target has no kernel for {name} in FLOAT16"
+    assert program.report.misses["to_fp16"].why == why
+
+
+@pytest.mark.parametrize(
+    ("op", "opset", "dtype"),
+    [
+        ("ReduceMean<keepdims = 1>(a)", None, "BFLOAT16"),
+        ("ReduceMean<keepdims = 1>(a)", 18, "BFLOAT16"),
+        # Its function has Less, for which there is none.
+        ("Clip(a, low, high)", None, "FLOAT"),
+        ("ReduceSumSquare<keepdims = 1>(a)", 18, "BFLOAT16"),
+        ("Softplus(a)", None, "BFLOAT16"),
+        ("Softplus(a)", 21, "FLOAT"),
+        ("Mish(a)", None, "BFLOAT16"),
+        # Its kernel serves the forms before opset 22 alone.
+        ("Dropout(a)", 21, "FLOAT"),
+        ("ReduceMax<keepdims = 1>(a)", None, "FLOAT"),
+    ],
+)
+def test_what_cuda_has_kernels_for_in_bfloat16_is_converted(op, opset, dtype):
+    given = model(
+        f"g (float[3,8] x) => (float y) {{ a = Relu(x) e = {op} f = Neg(e) y = ReduceSum(f) }}",
+        low=np.float32(-1),
+        high=np.float32(2),
+    )
+    kernels = CUDA.kernels_in("bf16", opset or 23)
+    name = op.split("(")[0].split("<")[0]
+    kinds = dtypes(converted(given, "bf16", kernels))
+    assert kinds == {
+        "Relu": "BFLOAT16", name: dtype, "Neg": "BFLOAT16", "ReduceSum": "BFLOAT16",
+    }  # fmt: skip
 
 
 @pytest.mark.parametrize(("opset", "dtype"), [(None, "BFLOAT16"), (21, "FLOAT")])

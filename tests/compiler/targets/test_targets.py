@@ -53,6 +53,30 @@ def test_an_operator_of_cuda_that_a_rule_could_make_has_a_row():
         assert op_type in known & TARGETS["cuda"].contrib["com.microsoft"]
 
 
+def test_the_operators_of_cuda_exist():
+    from onnxruntime.capi import onnxruntime_pybind11_state as state
+
+    known = {s.name for s in state.get_all_operator_schema() if s.domain == "com.microsoft"}
+    assert TARGETS["cuda"].contrib["com.microsoft"] <= known
+
+
+def test_a_model_of_operators_that_cuda_has_is_taken():
+    given = model(
+        """g (float[2,4] x) => (float[2,4] y) {
+            q = com.microsoft.QuantizeLinear(x, s, z)
+            y = com.microsoft.DequantizeLinear(q, s, z) }""",
+        s=np.array(0.1, np.float32),
+        z=np.array(3, np.int16),
+    )
+    program = compile(given, "cuda", proof="off")
+    made = [(node.domain, node.op_type) for node in program.model.graph]
+    assert made == [("com.microsoft", "QuantizeLinear"), ("com.microsoft", "DequantizeLinear")]
+    unknown = model("g (float[4] x) => (float[4] y) { y = com.microsoft.ExpandDims(x, a) }",
+                    a=np.array(0, np.int32))  # fmt: skip
+    with pytest.raises(UnsupportedError, match="1 nodes that target 'cuda' does not accept"):
+        compile(unknown, "cuda", proof="off")
+
+
 CONVOLUTIONS = """g (float[1,4,6,6] x, float[4,4,3,3] w) => (float[1,4,%d,%d] y) {
     c = Conv(x, w) %s }"""
 

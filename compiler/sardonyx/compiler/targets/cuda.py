@@ -1,47 +1,76 @@
 """ONNX Runtime on a CUDA device."""
 
+import onnx
+
 from sardonyx.compiler.targets.kernel_gaps import ONNXRUNTIME_CUDA
 from sardonyx.compiler.targets.target import SessionSettings, Target
 
 CONTRIB = frozenset(
     {
-        *("Attention", "DecoderMaskedMultiHeadAttention", "GroupQueryAttention"),
+        *("Attention", "DecoderAttention", "DecoderMaskedMultiHeadAttention"),
+        *("DecoderMaskedSelfAttention", "DynamicSparseAttention", "GroupQueryAttention"),
         *("LongformerAttention", "MultiHeadAttention", "PackedAttention"),
-        *("PackedMultiHeadAttention", "PagedAttention", "SparseAttention"),
-        *("BiasGelu", "BiasSplitGelu", "FastGelu", "Gelu", "QuickGelu"),
+        *("PackedMultiHeadAttention", "PackedSparseAttentionIndexer", "PagedAttention"),
+        *("SparseAttention", "SparseAttentionIndexer", "SparsePagedAttention"),
+        *("GatedDeltaNet", "LinearAttention", "LinearAttentionGate"),
+        *("CausalConvWithState", "VarlenCausalConvWithState"),
+        *("GatedRelativePositionBias", "RelativePositionBias"),
+        *("GemmaRotaryEmbedding", "MRotaryEmbedding", "RotaryEmbedding"),
+        *("BiasGelu", "BiasSplitGelu", "FastGelu", "Gelu", "QuickGelu", "ScaledSiLU"),
         *("BiasAdd", "BiasDropout", "BiasSoftmax", "BitmaskBiasDropout", "BitmaskDropout"),
-        *("EmbedLayerNormalization", "GroupNorm", "SkipGroupNorm"),
+        *("EngramGate", "GatedAdd", "HyperConnectionPostMix", "HyperConnectionPreMix"),
+        *("BranchwiseRMSNorm", "EmbedLayerNormalization", "GatedRMSNorm"),
+        *("GroupNorm", "SkipGroupNorm"),
         *("SkipLayerNormalization", "SkipSimplifiedLayerNormalization"),
-        *("FusedConv", "NhwcConv", "FusedMatMul", "TransposeMatMul", "GemmFloat8"),
-        *("GemmaRotaryEmbedding", "MRotaryEmbedding", "RelativePositionBias", "RotaryEmbedding"),
-        *("MatMulBnb4", "MatMulNBits", "MoE", "QMoE", "CausalConvWithState", "LinearAttention"),
-        *("Irfft", "Rfft", "Inverse", "RemovePadding", "RestorePadding", "Trilu"),
+        *("ConvTransposeWithDynamicPads", "FusedConv", "NhwcConv"),
+        *("FusedMatMul", "TransposeMatMul", "GemmFloat8", "MoE", "QMoE"),
+        *("MatMulBnb4", "MatMulBlockQuantizedFp4Weight", "MatMulBlockQuantizedFp8Weight"),
+        *("MatMulNBits", "GatherBlockQuantized", "QAttention"),
+        *("DequantizeLinear", "DequantizeWithOrder", "QuantizeLinear", "QuantizeWithOrder"),
+        *("QOrderedAttention", "QOrderedGelu", "QOrderedLayerNormalization"),
+        *("QOrderedLongformerAttention", "QOrderedMatMul"),
+        *("BeamSearch", "GreedySearch", "Sampling", "WhisperBeamSearch"),
+        *("NGramHashMapping", "NGramRepeatBlock", "VarlenNGramHashMapping"),
+        *("ComplexMul", "ComplexMulConj", "Irfft", "Rfft", "Inverse"),
+        *("DynamicTimeWarping", "GridSample", "UnfoldTensor"),
+        *("RemovePadding", "RestorePadding", "Trilu"),
     }
 )
 """Operators of com.microsoft that the CUDA provider of ONNX Runtime has kernels for."""
 
 _ANY_OPSET = (
-    *("Abs", "Add", "Cast", "Concat", "Div", "Dropout", "Erf", "Exp", "Expand"),
+    *("Abs", "Add", "Cast", "Concat", "Div", "Erf", "Exp", "Expand"),
     *("Flatten", "Gather", "GatherElements", "GatherND", "Gemm", "Identity", "IsNaN"),
-    *("LayerNormalization", "MatMul", "Max", "Min", "Mod", "Mul", "Neg", "Pow", "ReduceSum"),
-    *("Relu", "Reshape", "ScatterElements", "ScatterND", "Shape", "Sigmoid"),
-    *("Sign", "Size", "Slice", "Softmax", "Split", "Sqrt", "Squeeze", "Sub", "Sum", "Tanh"),
-    *("Tile", "Transpose", "Trilu", "Unsqueeze", "Where"),
+    *("LayerNormalization", "MatMul", "Max", "Min", "Mod", "Mul", "Neg", "Pow", "ReduceMean"),
+    *("ReduceSum", "Relu", "Reshape", "ScatterElements", "ScatterND", "Shape"),
+    *("Sigmoid", "Sign", "Size", "Slice", "Softmax", "Split", "Sqrt", "Squeeze", "Sub", "Sum"),
+    *("Tanh", "Tile", "Transpose", "Trilu", "Unsqueeze", "Where"),
+    # By their functions, of which it has all operators; of that of Clip it lacks Less.
+    *("ReduceL1", "ReduceSumSquare"),
 )
-_SINCE = {
-    "Gelu": 20,
-    "IsInf": 20,
-    "AveragePool": 22,
-    "Conv": 22,
-    "HardSigmoid": 22,
-    "HardSwish": 22,
-}
+_SINCE_22 = (
+    *("AveragePool", "Conv", "Cos", "DeformConv", "HardSigmoid", "HardSwish", "LpNormalization"),
+    *("Mish", "RoiAlign", "Sin", "Softplus", "Softsign"),
+)
 _NEWEST = ("Attention", "RMSNormalization", "RotaryEmbedding")
-BFLOAT16 = dict.fromkeys(_ANY_OPSET, 18) | _SINCE | dict.fromkeys(_NEWEST, 23)
+BFLOAT16 = (
+    dict.fromkeys(_ANY_OPSET, 18)
+    | {"Gelu": 20, "IsInf": 20}
+    | dict.fromkeys(_SINCE_22, 22)
+    | dict.fromkeys(_NEWEST, 23)
+)
 """Operator -> the oldest opset at which the CUDA provider computes it in bfloat16.
 
-From ONNX Runtime's own list (docs/OperatorKernels.md). It has no kernel for the others, nor has
+From the kernels that the provider of onnxruntime 1.31.1 registers: those that serve the form of an
+operator that the opset and all later ones up to 23 have. It has no kernel for the others, nor has
 the CPU: a model with one of them in bfloat16 does not load.
+"""
+
+_STANDARD = {schema.name for schema in onnx.defs.get_all_schemas() if not schema.domain}
+FLOAT16 = dict.fromkeys(_STANDARD - {"EyeLike", "GridSample"}, 18) | {"IsInf": 20}
+"""The same for half precision: all but those that it computes in single precision only.
+
+What it has no kernel for in either runs on the CPU in either.
 """
 
 CUDA = Target(
@@ -69,7 +98,7 @@ CUDA = Target(
         ),
     ),
     precisions=("fp16", "bf16"),
-    half_kernels={"bf16": BFLOAT16},
+    half_kernels={"bf16": BFLOAT16, "fp16": FLOAT16},
     # Converted by ONNX Runtime: its operators in that layout are internal to it. Its bias epilogue
     # pays in this layout only.
     layouts={"nchw": {}, "nhwc": {"prefer_nhwc": "1", "fuse_conv_bias": "1"}},
