@@ -79,7 +79,11 @@ def pipeline(
         opset: Opset of the standard domain that the file will have.
         precision: Half precision to compute in, "fp16" or "bf16"; None keeps that of the model.
     """
-    ordered = [name for name in target.selections if name in AFTER_LAYOUT]
+    return (*_recognition(rules), *_choice(target, opset, precision))
+
+
+def _recognition(rules: Sequence[Rule]) -> tuple[Step, ...]:
+    """Return the passes that are the same for every target."""
     recognize = Recognize()
     return (
         LiftConstants(),
@@ -92,6 +96,13 @@ def pipeline(
         Repeat((recognize, Fuse())),
         # They see what a model computes by its one operator, folded as far as it can be.
         *([ApplyRules(tuple(rules))] if rules else ()),
+    )
+
+
+def _choice(target: Target, opset: int, precision: str | None) -> tuple[Step, ...]:
+    """Return the passes that depend on what a model is compiled for."""
+    ordered = [name for name in target.selections if name in AFTER_LAYOUT]
+    return (
         # Constants are folded in the precision of the model, and rounded once. Which operators a
         # target prefers depends on their dtype.
         *((ConvertPrecision(precision, target.kernels_in(precision, opset)),) if precision else ()),
@@ -190,9 +201,6 @@ def compile(
     # It depends on dtypes, which the source may not tell.
     chosen = chosen.with_layout(layout, editor.model, precision)
     tracker = Tracker(editor) if explain else None
-    if steps is None:
-        wanted = best_opset(editor.model, chosen, opset) or CANONICAL_OPSET
-        steps = pipeline(chosen, rules, opset=wanted, precision=precision)
 
     def before_pass(name: str) -> None:
         if tracker is not None:
@@ -204,7 +212,13 @@ def compile(
     ) as evidence:
         prover = evidence if isinstance(evidence, Prover) else None
         run = prover.run if prover is not None else None
-        records = PassManager(editor, verify_level, before_pass, run).run(steps)
+        manager = PassManager(editor, verify_level, before_pass, run)
+        if steps is None:
+            manager.run(_recognition(rules))
+            # What is recognised may have kernels at older opsets only.
+            wanted = best_opset(editor.model, chosen, opset) or CANONICAL_OPSET
+            steps = _choice(chosen, wanted, precision)
+        records = manager.run(steps)
         if prover is not None:
             prover.settle()
         editor.model.metadata_props["sardonyx.stage"] = "core"

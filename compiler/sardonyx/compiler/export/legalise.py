@@ -101,7 +101,7 @@ def best_opset(model: ir.Model, target: Target, opset: int | None = None) -> int
     current = model.opset_imports.get("", opset)
     if opset is not None or current is None:
         return opset
-    with_kernels = highest_opset(model, dict(target.kernel_gaps))
+    with_kernels = highest_opset(model, target.kernel_gaps, target.missing_kernel)
     return min(current, target.newest_opset, with_kernels or current)
 
 

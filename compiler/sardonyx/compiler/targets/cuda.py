@@ -1,7 +1,9 @@
 """ONNX Runtime on a CUDA device."""
 
 import onnx
+import onnx_ir as ir
 
+from sardonyx.compiler.ir.signature import Attributes
 from sardonyx.compiler.targets.kernel_gaps import ONNXRUNTIME_CUDA
 from sardonyx.compiler.targets.target import SessionSettings, Target
 
@@ -73,12 +75,33 @@ FLOAT16 = dict.fromkeys(_STANDARD - {"EyeLike", "GridSample"}, 18) | {"IsInf": 2
 What it has no kernel for in either runs on the CPU in either.
 """
 
+
+def missing_kernel(node: ir.Node, version: int) -> str | None:
+    """Return why the CUDA provider fails with a node that it takes, or None where it does not.
+
+    Args:
+        node: A node of the standard domain.
+        version: The version at which the domain is imported.
+    """
+    if node.op_type != "Attention":
+        return None
+    attributes = Attributes(node)
+    if attributes.softmax_precision == ir.DataType.DOUBLE:
+        return "ONNX Runtime's CUDA kernel of Attention has no softmax in double precision"
+    scores = node.outputs[3] if len(node.outputs) > 3 else None
+    is_read = scores is not None and (scores.uses() or scores.is_graph_output())
+    if is_read and attributes.qk_matmul_output_mode:
+        return "ONNX Runtime's CUDA kernel of Attention gives no scores but those of the product"
+    return None
+
+
 CUDA = Target(
     name="cuda",
     sentence="ONNX Runtime on a CUDA device",
     contrib={"": frozenset({"SimplifiedLayerNormalization"}), "com.microsoft": CONTRIB},
     # A node that runs on the CPU in between costs two copies, and no CUDA graph can be captured.
     kernel_gaps=ONNXRUNTIME_CUDA,
+    missing_kernel=missing_kernel,
     selections=(
         # Not for speed: without it the product may be wrong.
         "crossing_matmul",
