@@ -2,6 +2,8 @@
 
 The kernel wants the channels last. The Transposes around it go away where convolutions next to it
 have their channels last as well.
+
+Like ONNX's function, it computes the variance as mean of squares less squared mean.
 """
 
 from __future__ import annotations
