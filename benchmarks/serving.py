@@ -304,7 +304,7 @@ def processes(arguments: argparse.Namespace, job: dict[str, Any]) -> dict[str, A
         children = [spawn("start", **job, how=CACHED) for _ in range(arguments.clients)]
         rows = found[what] = [answer(child) for child in children]
         seconds = sorted(row["load_s"] for row in rows)
-        entries = list(Path(job["cache"]).glob("*/entry.json"))
+        entries = list(Path(job["cache"]).glob("*/*/entry.json"))
         print(
             f"  {what}: {len(rows)} processes, 0 errors, {len({r['digest'] for r in rows})} "
             f"different answers, {len(entries)} entry, load {seconds[0]:.2f} to {seconds[-1]:.2f} s"

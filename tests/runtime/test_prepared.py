@@ -5,17 +5,18 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import shutil
 import subprocess
 import sys
 import threading
 from pathlib import Path
 
 import numpy as np
-import onnx
 import pytest
 
 from sardonyx import runtime
 from sardonyx.runtime import content, prepared
+from sardonyx.runtime.prepared import FOLDER
 from sardonyx.runtime.store import MANIFEST, Store
 from tests.meta.imports import ROOTS
 
@@ -47,7 +48,7 @@ def settle(path: Path) -> Path:
 
 def entry(folder: Path) -> Path:
     """The only entry of a cache."""
-    (found,) = [path.parent for path in folder.glob(f"*/{MANIFEST}")]
+    (found,) = [path.parent for path in folder.glob(f"{FOLDER}/*/{MANIFEST}")]
     return found
 
 
@@ -152,20 +153,21 @@ def test_a_changed_model_is_noticed(tmp_path):
 
 
 def test_what_was_read_is_believed_only_when_it_is_old(tmp_path, monkeypatch):
-    path, store = write("linear", tmp_path / "model"), Store(tmp_path / "cache", 1 << 30)
-    loads(path, store.folder)
+    path, cache = write("linear", tmp_path / "model"), tmp_path / "cache"
+    store = Store(cache / FOLDER, 1 << 30)
+    loads(path, cache)
     assert not (store.folder / "sources").exists()  # Its ctime is from just now.
     with monkeypatch.context() as later:
         later.setattr(content, "SETTLED", -(10**12))
-        loads(path, store.folder)
-        assert content.remembered(store, str(path)) is not None
-    assert content.remembered(store, str(path)) is None
+        loads(path, cache)
+        assert content.remembered(store, str(path), is_checked=True) is not None
+    assert content.remembered(store, str(path), is_checked=True) is None
     monkeypatch.setattr(content, "SETTLED", -(10**12))
     (said,) = (store.folder / "sources").iterdir()
     noted = json.loads(said.read_text())
     noted["said"]["digest"] = "0" * 64
     said.write_text(json.dumps(noted))
-    assert content.remembered(store, str(path)) is None
+    assert content.remembered(store, str(path), is_checked=True) is None
 
 
 def test_eight_processes_on_a_cold_cache(tmp_path):
@@ -192,7 +194,7 @@ print(session.prepared.what.split()[0], hashlib.sha256(session(x)[0].tobytes()).
     words = [out.split() for out, _ in answers]
     assert len({row[-1] for row in words}) == 1
     assert sorted(row[0] for row in words) == ["from"] * 7 + ["prepared"]
-    assert not list(cache.glob("*.part"))
+    assert not list(cache.rglob("*.part"))
     # Another cold cache gets the same files.
     loads(path, tmp_path / "second")
     one, two = (
@@ -229,7 +231,7 @@ def test_a_model_that_changes_meanwhile_is_not_kept(tmp_path, monkeypatch):
     session = runtime.load(path, cache=tmp_path / "cache")
     assert "changed while it was read" in session.prepared.what
     assert session(*inputs("linear"))[0].shape == (5, 32)
-    assert not list((tmp_path / "cache").glob(f"*/{MANIFEST}"))
+    assert not list((tmp_path / "cache").rglob(MANIFEST))
 
 
 def test_what_onnxruntime_refuses_is_prepared_once(tmp_path, monkeypatch):
@@ -244,6 +246,60 @@ def test_what_onnxruntime_refuses_is_prepared_once(tmp_path, monkeypatch):
         session = runtime.load(path, cache=tmp_path / "cache")
         assert session.prepared.what.startswith("ONNX Runtime refuses what it prepared: ")
         assert session(*inputs("linear"))[0].shape == (5, 32)
+    assert len(calls) == 1
+
+
+def taken_away(path: Path, kind: str) -> None:
+    """What another process that clears the cache does to an entry, or a part of it."""
+    if kind == "whole":
+        shutil.rmtree(path)
+    else:
+        (path / prepared.MODEL).unlink()
+
+
+@pytest.mark.parametrize("kind", ["whole", "part"])
+@pytest.mark.parametrize("times", [1, 5])
+def test_what_is_taken_away_meanwhile_is_no_refusal(kind, times, tmp_path, monkeypatch):
+    path, cache = write("linear", tmp_path / "model"), tmp_path / "cache"
+    real, left = prepared.Entry.check, [times]
+
+    def check(self, name, threads=1):
+        real(self, name, threads)
+        if name == prepared.MODEL and left[0]:
+            left[0] -= 1
+            taken_away(self.folder, kind)
+
+    monkeypatch.setattr(prepared.Entry, "check", check)
+    session = runtime.load(path, cache=cache)
+    is_made = times == 1
+    assert (session.prepared.folder is not None) == is_made, session.prepared
+    assert session(*inputs("linear"))[0].shape == (5, 32)
+    monkeypatch.undo()
+    assert loads(path, cache)[1] != is_made
+    assert "refusal" not in Store(cache / FOLDER, 1 << 30).entries()[0].facts
+
+
+def test_a_bad_model_leaves_no_refusal(tmp_path):
+    bad = model("g (float[n] x) => (float[n] y) { y = Nonsense(x) }")
+    with pytest.raises(runtime.LoadError, match="refuses the model"):
+        runtime.load(bad, cache=tmp_path)
+    assert Store(tmp_path / FOLDER, 1 << 30).entries() == []
+
+
+def test_a_refusal_gives_a_session_of_the_model(tmp_path, monkeypatch):
+    path, calls = write("linear", tmp_path / "model"), []
+
+    def refuses(*args):
+        calls.append(args)
+        return "ONNX Runtime does not prepare it: today"
+
+    monkeypatch.setattr(prepared, "_prepare", refuses)
+    for _ in range(2):
+        session = runtime.load(path, cache=tmp_path / "cache")
+        assert str(session.prepared) == "ONNX Runtime does not prepare it: today"
+        np.testing.assert_array_equal(
+            session(*inputs("linear"))[0], runtime.load(path)(*inputs("linear"))[0]
+        )
     assert len(calls) == 1
 
 
@@ -269,26 +325,21 @@ def test_bad_models_fail_as_without_a_cache(tmp_path):
             runtime.load(tmp_path / "absent.onnx", cache=cache)
 
 
-@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes here")
-def test_weights_in_a_pipe_are_not_waited_for(tmp_path):
-    proto = onnx.load_from_string(model("g (float[2] x) => (float[2] y) { y = Add(x, w) }"))
-    weights = proto.graph.initializer.add(name="w", data_type=1, dims=[2], data_location=1)
-    weights.external_data.add(key="location", value="pipe")
-    os.mkfifo(tmp_path / "pipe")
-    onnx.save(proto, tmp_path / "net.onnx")
-    with pytest.raises(runtime.LoadError, match="no regular file"):
-        runtime.load(tmp_path / "net.onnx", cache=tmp_path / "cache")
-
-
 def test_the_environment_names_the_cache(tmp_path, monkeypatch):
     data = unary("Relu", 1)
-    for value, is_off in (("0", True), ("", True), (str(tmp_path / "a"), False)):
-        monkeypatch.setenv("SARDONYX_CACHE", value)
-        assert (runtime.load(data).prepared.what == "off") == is_off
-    assert list((tmp_path / "a").glob(f"*/{MANIFEST}"))
-    monkeypatch.setenv("SARDONYX_CACHE", "1")
+    monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "b"))
-    assert str(tmp_path / "b" / "sardonyx" / "prepared") in str(runtime.load(data).prepared)
+    for value in ("0", "", " ", "false", "No", "off"):
+        monkeypatch.setenv("SARDONYX_CACHE", value)
+        assert runtime.load(data).prepared.what == "off"
+    assert os.listdir() == []
+    for value in ("1", "True", "yes", "ON"):
+        monkeypatch.setenv("SARDONYX_CACHE", value)
+        assert str(tmp_path / "b" / "sardonyx" / "prepared") in str(runtime.load(data).prepared)
+    assert os.listdir() == ["b"]
+    monkeypatch.setenv("SARDONYX_CACHE", str(tmp_path / "a"))
+    assert runtime.load(data).prepared.what == "prepared now"
+    assert list((tmp_path / "a").rglob(MANIFEST))
     assert runtime.load(data, cache=False).prepared.what == "off"
 
 
@@ -298,6 +349,56 @@ def test_wrong_values():
     assert str(caught.value) == (
         "cache is not valid\n  found: 7\n  expected: True, False or a folder"
     )
+
+
+def test_a_folder_without_a_name_or_a_home_is_refused():
+    for cache, more in (("", ""), ("~nosuch/x", " of a user who has a home")):
+        with pytest.raises(runtime.SettingsError) as caught:
+            runtime.load(unary("Relu", 1), cache=cache)
+        assert str(caught.value) == (
+            f"cache is not valid\n  found: {cache!r}\n  expected: True, False or a folder{more}"
+        )
+
+
+def test_files_of_the_caller_stay(tmp_path):
+    names = ["poetry.lock", ".lock", f"{'e' * 64}.lock", "a" * 64, f"{'a' * 64}.{'b' * 16}.part"]
+    for name in names:
+        (tmp_path / name).write_text(name)
+    blob = tmp_path / ("d" * 64) / "blob"
+    blob.parent.mkdir()
+    blob.write_text("blob")
+    (tmp_path / "sources").mkdir()
+    note = tmp_path / "sources" / f"{'f' * 64}.json"
+    note.write_text("note")
+    before = {path.name for path in tmp_path.iterdir()}
+    loads(unary("Relu", 1), tmp_path)
+    Store(tmp_path / FOLDER, 1 << 30).clear()
+    assert {path.name for path in tmp_path.iterdir()} == before | {FOLDER}
+    assert [(tmp_path / name).read_text() for name in names] == names
+    assert (blob.read_text(), note.read_text()) == ("blob", "note")
+
+
+@pytest.mark.skipif(sys.platform in ("win32", "darwin"), reason="its users have homes")
+def test_a_user_without_a_home_has_no_cache(monkeypatch):
+    import pwd
+
+    def unknown(uid):
+        raise KeyError(uid)
+
+    monkeypatch.setattr(pwd, "getpwuid", unknown)
+    for name in ("HOME", "XDG_CACHE_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    with pytest.warns(RuntimeWarning, match="models are not cached: .*home.*; name a folder"):
+        session = runtime.load(unary("Relu", 1), cache=True)
+    assert session.prepared.what == "off"
+
+
+@pytest.mark.skipif(sys.platform in ("win32", "darwin"), reason="names are text here")
+def test_a_folder_whose_name_is_no_text_is_a_warning(tmp_path):
+    with pytest.warns(RuntimeWarning, match=r"x\\udcff/sardonyx-prepared' is not UTF-8"):
+        session = runtime.load(unary("Relu", 1), cache=str(tmp_path / "x\udcff"))
+    assert session.prepared.what == "off"
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_wrong_limit(tmp_path, monkeypatch):

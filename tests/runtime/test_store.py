@@ -82,6 +82,57 @@ def test_damaged_manifests_are_swept(tmp_path):
     assert not entry.folder.exists()
 
 
+def test_entries_without_bytes_and_notes_are_bounded(tmp_path, monkeypatch):
+    monkeypatch.setattr("sardonyx.runtime.store.MOST", 3)
+    store = Store(tmp_path, 1000)
+    for age, letter in zip(range(50, 0, -10), "abcde", strict=True):
+        entry = store.add(letter * 64, lambda folder: {"refusal": "none"})
+        os.utime(entry.folder / "entry.json", (time.time() - age,) * 2)
+        store.note(letter * 64, letter)
+        os.utime(tmp_path / "sources" / f"{letter * 64}.json", (time.time() - age,) * 2)
+    assert [entry.key[0] for entry in store.entries()] == ["e", "d", "c"]
+    assert store.noted("e" * 64) == "e"
+    assert {path.stem[0] for path in (tmp_path / "sources").iterdir()} == set("cde")
+    assert store.clear() == 3
+    assert [path.name for path in tmp_path.rglob("*")] == ["sources"]
+
+
+def test_names_of_other_forms_stay(tmp_path):
+    store = Store(tmp_path, 0)
+    (tmp_path / "sources").mkdir()
+    names = ["a" * 63, "G" * 64, f"{'A' * 64}.lock", "uv.lock", f"{'a' * 64}.0.part", "b" * 64]
+    names += [f"sources/{name}" for name in ("x.json", f"{'a' * 64}.txt", f"{'a' * 64}.json.part")]
+    for name in names:
+        (tmp_path / name).write_text(name)
+    add(store, KEYS[0], 10)
+    store.note(KEYS[0], "note")
+    assert store.clear() == 1
+    left = {path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*")}
+    assert left == {*names, "sources"}
+
+
+def test_what_a_reader_left_half_removed_is_swept(tmp_path):
+    """A process that dies while it takes an entry away leaves no lock behind."""
+    store = Store(tmp_path, 1000)
+    aside = tmp_path / f"{KEYS[0]}.{'0' * 16}.part"
+    aside.mkdir()
+    (aside / "x").write_bytes(b"x")
+    add(store, KEYS[1], 10)
+    assert [path.name for path in tmp_path.iterdir()] == [KEYS[1]]
+
+
+def test_an_entry_is_held_until_it_is_taken_away_or_made_anew(tmp_path):
+    store = Store(tmp_path, 1000)
+    first = add(store, KEYS[0], 10)
+    assert store.holds(first)
+    second = store.add(KEYS[0], lambda folder: (folder / "x").write_bytes(bytes(10)) and {"n": 1})
+    assert (store.holds(first), store.holds(second)) == (False, True)
+    (second.folder / "x").write_bytes(b"")
+    assert not store.holds(second)
+    store.discard(second)
+    assert not store.holds(second)
+
+
 def test_a_lock_dies_with_its_owner(tmp_path):
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(map(str, ROOTS.values()))}
     command = [sys.executable, "-c", HOLDER, str(tmp_path), KEYS[0]]

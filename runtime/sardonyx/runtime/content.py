@@ -15,7 +15,7 @@ from .errors import LoadError
 from .integrity import DIGEST, check_model, size_and_digest
 from .machine import digest
 from .modelfile import Header, external_files, read_header
-from .store import Store, write_atomically
+from .store import Store
 
 SETTLED = 2_000_000_000
 """Nanoseconds after which another write surely gives a file another time."""
@@ -31,11 +31,13 @@ class Content:
         digest: A digest of every byte of it, those of its external weights too.
         bytes: How many bytes these are.
         stamps: Path, inode, length and times of each of its files, when they were read.
+        problem: Why it is not known what it is made of; empty when it is.
     """
 
     digest: str
     bytes: int
     stamps: tuple[Stamp, ...]
+    problem: str = ""
 
     def is_unchanged(self) -> bool:
         """Whether its files are still the same, as far as their inodes and times tell."""
@@ -60,45 +62,62 @@ def read_content(
         is_checked: Check the digests that it carries.
 
     Raises:
-        LoadError: It is no model, or a newer Sardonyx wrote it, or weights cannot be read.
+        LoadError: It is no model, or a newer Sardonyx wrote it, or its own weights are not there.
         IntegrityError: Bits of the model or of its weights are not as they were written.
     """
-    known = remembered(store, path) if path is not None else None
+    known = remembered(store, path, is_checked=is_checked) if path is not None else None
     if known is not None:
         return read_header(data, where), known
-    names: list[str] = []
-    with contextlib.suppress(LoadError):  # Whoever reads it next says it better.
-        names = external_files(data) if path is not None else []
-    folder = os.path.dirname(os.path.realpath(path)) if path is not None else ""
-    others = [os.path.join(folder, name) for name in names]
+    names, problem = _external(data, path)
+    # Beside the path as it is given, whatever that links to: there ONNX Runtime looks for them.
+    others = [os.path.join(os.path.dirname(path or ""), name) for name in names]
     # What is written from here on has other times.
     stamps = tuple(_stamps([path, *others])) if path is not None else ()
     started = time.time_ns()
-    if is_checked:
-        header, weights = check_model(data, where, path)
-        if weights is not None:
-            weights.check()
-    else:
-        header = read_header(data, where)
-    if is_checked and DIGEST in header.metadata:
-        parts = ["sealed", header.metadata[DIGEST]]
-    else:
-        digests = [size_and_digest(other)[1] for other in others]
-        parts = ["read", hashlib.sha256(data).hexdigest(), *digests]
+    header, weights = (
+        check_model(data, where, path) if is_checked else (read_header(data, where), None)
+    )
+    if weights is not None:
+        weights.check()
+    is_sealed = is_checked and DIGEST in header.metadata
+    parts = [header.metadata[DIGEST] if is_sealed else hashlib.sha256(data).hexdigest()]
+    try:
+        # The digest of a sealed model covers that of its weights.
+        parts += [size_and_digest(o)[1] for o in others if not weights or o != weights.path]
+    except LoadError as error:
+        problem = f"{error.what}: {error.where}: {error.found}"
+    if problem:
+        return header, Content("", 0, (), problem)
     size = sum(max(stamp[2], 0) for stamp in stamps) if stamps else len(data)
-    content = Content(digest(*parts, names), size, stamps)
+    content = Content(digest(is_sealed, parts, names), size, stamps)
     if path is not None and content.is_settled(started) and content.is_unchanged():
-        _remember(store, path, content, started)
+        _remember(store, path, content, started, is_checked=is_checked)
     return header, content
 
 
-def remembered(store: Store, path: str) -> Content | None:
-    """What the files of a path are made of, if none was written since that was noted."""
+def _external(data: memoryview, path: str | None) -> tuple[list[str], str]:
+    """Names of the files of a model's weights, and why they cannot be told."""
     try:
-        text = (store.folder / "sources" / _name(path)).read_text(encoding="utf-8")
-        noted = json.loads(text)
+        names = external_files(data)
+    except LoadError as error:
+        return [], f"{error.what}: {error.found}"
+    if names and path is None:
+        return [], "its weights are in files, and it was given as bytes"
+    return names, ""
+
+
+def remembered(store: Store, path: str, *, is_checked: bool) -> Content | None:
+    """What the files of a path are made of, if none was written since that was noted.
+
+    Args:
+        store: Where it was noted.
+        path: The model's file.
+        is_checked: Take it only from who checked the digests that it carries.
+    """
+    try:
+        noted = json.loads(store.noted(_name(path)))
         said = noted["said"]
-        if noted["sha256"] != digest(said):
+        if noted["sha256"] != digest(said) or said["is_checked"] < is_checked:
             return None
         content = Content(said["digest"], said["bytes"], tuple(said["stamps"]))
         is_settled = content.is_settled(said["at"])
@@ -109,18 +128,16 @@ def remembered(store: Store, path: str) -> Content | None:
     return content if is_it else None
 
 
-def _remember(store: Store, path: str, content: Content, started: int) -> None:
+def _remember(store: Store, path: str, content: Content, started: int, *, is_checked: bool) -> None:
     """Note what a path is made of; a folder that cannot be written to is no matter."""
     said = {"digest": content.digest, "bytes": content.bytes, "at": started}
-    body = {**said, "stamps": content.stamps}
+    body = {**said, "stamps": content.stamps, "is_checked": is_checked}
     with contextlib.suppress(OSError):
-        place = store.folder / "sources"
-        place.mkdir(mode=0o700, exist_ok=True)
-        write_atomically(place / _name(path), json.dumps({"said": body, "sha256": digest(body)}))
+        store.note(_name(path), json.dumps({"said": body, "sha256": digest(body)}))
 
 
 def _name(path: str) -> str:
-    return f"{digest(os.path.abspath(path))}.json"
+    return digest(os.path.abspath(path))
 
 
 def _stamps(paths: Sequence[str]) -> list[Stamp]:

@@ -106,8 +106,8 @@ def load(
         tuned: Use what :func:`tune` left in the file, if it measured it on this machine: a provider
             where ``providers`` is None, and settings below the caller's.
         cache: Keep the model as ONNX Runtime prepared it for the next process: True for the user's
-            folder for caches, or a folder; by default what ``SARDONYX_CACHE`` says (1, 0 or a
-            folder), else nothing is kept. ``session.prepared`` says what came of it.
+            folder for caches, or a folder to have one in; by default what ``SARDONYX_CACHE`` says
+            (1, 0 or a folder), else nothing is kept. ``session.prepared`` says what came of it.
 
     Settings in the model's metadata (key ``sardonyx.session``) are applied below the caller's.
     Denormal numbers, those below 1.2e-38, are flushed to zero during calls, for speed; the calling

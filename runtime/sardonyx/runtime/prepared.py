@@ -30,9 +30,16 @@ from .settings import Settings, session_options
 from .store import DamagedError, Entry, Store
 
 FORMAT = 1
+FOLDER = "sardonyx-prepared"
+"""The subfolder of a caller's folder that holds what is prepared, and nothing of the caller's."""
+
 VARIABLE, LIMIT_VARIABLE = "SARDONYX_CACHE", "SARDONYX_CACHE_BYTES"
 DEFAULT_LIMIT = 10 << 30
 MODEL = "model.onnx"
+WORDS = {
+    **dict.fromkeys(("", "0", "false", "no", "off"), False),
+    **dict.fromkeys(("1", "true", "yes", "on"), True),
+}
 GROWTH = 2.5
 """An entry has the weights twice, as they are and packed; a little is left for the rest."""
 
@@ -51,8 +58,8 @@ CONFLICTS = (
     "ep.",
 )
 
-Create = Callable[[str, Settings], Any]
-"""Makes ONNX Runtime's session of a model file."""
+Create = Callable[[str | bytes, Settings], Any]
+"""Makes ONNX Runtime's session of a model."""
 
 
 def open_store(cache: bool | str | os.PathLike[str] | None) -> Store | None:
@@ -62,30 +69,68 @@ def open_store(cache: bool | str | os.PathLike[str] | None) -> Store | None:
         SettingsError: The value, or that of an environment variable, is not valid.
     """
     if cache is None:
-        said = os.environ.get(VARIABLE, "")
-        cache = {"": False, "0": False, "1": True}.get(said, said)
+        cache = environment()
     if cache is False:
         return None
-    if cache is not True and not isinstance(cache, str | os.PathLike):
-        raise SettingsError(
-            "cache is not valid", found=repr(cache), expected="True, False or a folder"
-        )
-    folder = default_folder() if cache is True else Path(os.fsdecode(cache)).expanduser()
     try:
-        return Store(folder, size_limit())
+        return Store(cache_folder(cache), size_limit())
     except (OSError, ValueError) as error:
         warnings.warn(f"models are not cached: {error}", RuntimeWarning, stacklevel=3)
         return None
 
 
-def default_folder() -> Path:
-    """Where ``load(cache=True)`` keeps prepared models: the user's folder for caches."""
-    if sys.platform == "win32":
-        base = os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local"
-    elif sys.platform == "darwin":
-        base = Path.home() / "Library" / "Caches"
+def environment() -> bool | str:
+    """What the environment says of the cache: whether there is one, or its folder."""
+    said = os.environ.get(VARIABLE, "")
+    return WORDS.get(said.strip().lower(), said)
+
+
+def cache_folder(cache: Any) -> Path:
+    """Where a cache keeps its files: one of its own, or below the folder of the caller.
+
+    Args:
+        cache: True, or the caller's folder.
+
+    Raises:
+        SettingsError: It is neither.
+        OSError: It has a name that cannot be used, or the user has no folder.
+    """
+    if cache is True:
+        folder = default_folder()
+    elif not isinstance(cache, str | os.PathLike) or not os.fspath(cache):
+        raise _wrong(cache)
     else:
-        base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+        try:
+            folder = Path(os.fsdecode(cache)).expanduser() / FOLDER
+        except RuntimeError:
+            raise _wrong(cache, " of a user who has a home") from None
+    try:
+        str(folder).encode()
+    except UnicodeEncodeError:
+        raise OSError(f"{str(folder)!r} is not UTF-8, as ONNX Runtime wants it") from None
+    return folder
+
+
+def _wrong(cache: Any, more: str = "") -> SettingsError:
+    expected = f"True, False or a folder{more}"
+    return SettingsError("cache is not valid", found=repr(cache), expected=expected)
+
+
+def default_folder() -> Path:
+    """Where ``load(cache=True)`` keeps prepared models: the user's folder for caches.
+
+    Raises:
+        OSError: The user has none.
+    """
+    try:
+        if sys.platform == "win32":
+            base = os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local"
+        elif sys.platform == "darwin":
+            base = Path.home() / "Library" / "Caches"
+        else:
+            base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    except RuntimeError as error:
+        raise OSError(f"{error}; name a folder, as in cache='folder'") from None
     return Path(base) / "sardonyx" / "prepared"
 
 
@@ -170,9 +215,10 @@ def create_prepared(
     Returns:
         The session, and where its model is from; None, and why the model is not prepared.
     """
-    if problem is not None:
+    problem = problem or order.content.problem
+    if problem:
         return None, Prepared(problem)
-    key, damaged, problem = order.key(), list[Entry](), ""
+    key, damaged = order.key(), list[Entry]()
     for _ in range(3):
         try:
             entry, is_new = store.find(key), False
@@ -183,14 +229,16 @@ def create_prepared(
         if entry is None:
             return None, Prepared("another process takes too long to prepare it")
         if "refusal" in entry.facts:
-            return None, Prepared(str(entry.facts["refusal"]))
+            return _refused(store, entry, order, create, is_new=is_new)
         try:
             raw = _open(entry, order.settings, create)
         except DamagedError as error:
             problem = str(error)
         except LoadError as error:
             problem = f"ONNX Runtime refuses what it prepared: {error.found or error}"
-            if is_new:
+            if not store.holds(entry):
+                problem = "another process takes away what was prepared"
+            elif is_new:
                 _refuse(store, entry, problem)
                 break
         else:
@@ -198,6 +246,22 @@ def create_prepared(
             return raw, Prepared("prepared now" if is_new else "from the cache", entry.folder)
         damaged.append(entry)
     return None, Prepared(problem)
+
+
+def _refused(
+    store: Store, entry: Entry, order: Order, create: Create, *, is_new: bool
+) -> tuple[Any | None, Prepared]:
+    """No session of a model that cannot be prepared; one of the model itself if that is new."""
+    said = Prepared(str(entry.facts["refusal"]))
+    if not is_new:
+        entry.touch()
+        return None, said
+    try:
+        return create(order.source, order.settings), said
+    except LoadError:
+        # It was no model, or not its weights: the same content may do well elsewhere.
+        store.discard(entry)
+        raise
 
 
 def renew_prepared(store: Store, order: Order, create: Create, plainly: Callable[[], Any]) -> Any:

@@ -3,7 +3,7 @@
 An entry is a folder that is renamed into its place when it is complete, and never written again.
 Its manifest has the length and a checksum of every file; a reader checks them
 all, so that an entry which was torn, cut or changed is no entry. What is used least goes when the
-sum of all lengths is above the limit.
+sum of all lengths is above the limit. Names of other forms than those written here are left alone.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import hashlib
 import json
 import mmap
 import os
+import re
 import secrets
 import shutil
 from collections.abc import Callable, Iterator
@@ -29,6 +30,12 @@ from .machine import digest
 FORMAT = 1
 MANIFEST = "entry.json"
 CHUNK, PAGE = 1 << 20, 4096
+MOST = 1000
+"""Entries, and notes, that there are at most: those that refuse a model have no bytes."""
+
+NOTES = "sources"
+KEY = r"[0-9a-f]{64}"
+PART = r"\.[0-9a-f]{16}\.part"
 PATIENCE = 600.0
 """Seconds to wait for another process that makes the same entry."""
 
@@ -61,9 +68,7 @@ class Entry:
     @property
     def used(self) -> float:
         """When it was used last, in seconds since the epoch."""
-        with contextlib.suppress(OSError):
-            return (self.folder / MANIFEST).stat().st_mtime
-        return 0.0
+        return _changed(self.folder / MANIFEST)
 
     def touch(self) -> None:
         """Note that it is used."""
@@ -99,10 +104,10 @@ class Entry:
 
 
 class Store:
-    """The entries below a folder.
+    """The entries below a folder, and notes of a line or two.
 
     Args:
-        folder: The folder; made when there is none, for this user alone.
+        folder: The folder, of nothing else; made when there is none, for this user alone.
         limit: Bytes that all entries may have together.
 
     Raises:
@@ -116,6 +121,14 @@ class Store:
     def find(self, key: str) -> Entry | None:
         """The entry under a key, if its manifest is whole; its files are not read yet."""
         return _read(self.folder / key)
+
+    def holds(self, entry: Entry) -> bool:
+        """Whether an entry is still there, and each of its files as long as it was."""
+        try:
+            entry.check_lengths()
+        except DamagedError:
+            return False
+        return self.find(entry.key) == entry
 
     @contextlib.contextmanager
     def making(self, key: str) -> Iterator[bool]:
@@ -160,34 +173,67 @@ class Store:
 
     def entries(self) -> list[Entry]:
         """All entries, the one used last first."""
-        found = [entry for path in self.folder.glob("?" * 64) if (entry := _read(path))]
+        found = [entry for path in self._places() if (entry := _read(path))]
         return sorted(found, key=lambda entry: entry.used, reverse=True)
 
     def trim(self, keep: str | None = None) -> list[Entry]:
         """Take away what is used least until the rest is within the limit; returns what went."""
-        for path in self.folder.glob("?" * 64):
+        for path in self._places():
             if _read(path) is None:
                 with contextlib.suppress(OSError):
                     self._remove(path)
         gone, room = [], self.limit
-        for entry in sorted(self.entries(), key=lambda entry: entry.key != keep):
+        found = sorted(self.entries(), key=lambda entry: entry.key != keep)
+        for number, entry in enumerate(found):
             room -= entry.bytes
-            if room < 0 and entry.key != keep:
+            if (room < 0 or number >= MOST) and entry.key != keep:
                 self.discard(entry)
                 gone.append(entry)
-        for lock in self.folder.glob("*.lock"):
-            key = lock.stem
+        for key in {path.name[:64] for path in _named(self.folder, rf"{KEY}(\.lock|{PART})")}:
             if not (self.folder / key).exists() and key != keep:
-                self._forget(key, lock)
+                self._forget(key, self.folder / f"{key}.lock")
+        self._trim_notes(MOST)
         return gone
 
     def clear(self) -> int:
-        """Take all entries away; returns how many there were."""
+        """Take all entries and notes away; returns how many entries there were."""
         found = self.entries()
         for entry in found:
             self.discard(entry)
         self.trim()
+        self._trim_notes(0)
         return len(found)
+
+    def noted(self, key: str) -> str:
+        """The note under a key.
+
+        Raises:
+            OSError: There is none.
+            ValueError: It is no text.
+        """
+        return (self.folder / NOTES / f"{key}.json").read_text(encoding="utf-8")
+
+    def note(self, key: str, text: str) -> None:
+        """Keep a note; readers see the old one or the new one.
+
+        Raises:
+            OSError: It could not be written.
+        """
+        place = self.folder / NOTES
+        place.mkdir(mode=0o700, exist_ok=True)
+        _write_atomically(place / f"{key}.json", text)
+        self._trim_notes(MOST)
+
+    def _trim_notes(self, most: int) -> None:
+        """Take all notes away but the newest."""
+        paths = _named(self.folder / NOTES, rf"{KEY}\.json({PART})?")
+        for path in sorted(paths, key=_changed, reverse=True)[most:]:
+            with contextlib.suppress(OSError):
+                path.unlink()
+
+    def _places(self) -> list[Path]:
+        """Where entries are, or what is left of them."""
+        return [path for path in _named(self.folder, KEY) if path.is_dir()]
 
     def _forget(self, key: str, lock: Path) -> None:
         """Take away what a process that died while it made an entry left, if it is not alive."""
@@ -198,7 +244,7 @@ class Store:
 
     def _sweep(self, key: str) -> None:
         """Take away the unfinished folders of a key; its lock must be held."""
-        for left in self.folder.glob(f"{key}.*.part"):
+        for left in _named(self.folder, key + PART):
             shutil.rmtree(left, ignore_errors=True)
 
     def _spare(self, key: str) -> Path:
@@ -253,7 +299,7 @@ def _sha256(*parts: bytes) -> str:
     return found.hexdigest()
 
 
-def write_atomically(path: Path, text: str) -> None:
+def _write_atomically(path: Path, text: str) -> None:
     """Write a small file so that readers see the old text or the new one."""
     spare = path.with_name(f"{path.name}.{secrets.token_hex(8)}.part")
     try:
@@ -263,6 +309,19 @@ def write_atomically(path: Path, text: str) -> None:
         with contextlib.suppress(OSError):
             spare.unlink()
         raise
+
+
+def _named(folder: Path, form: str) -> list[Path]:
+    """What in a folder has a name of a form; nothing where there is no folder."""
+    with contextlib.suppress(OSError):
+        return [folder / name for name in os.listdir(folder) if re.fullmatch(form, name)]
+    return []
+
+
+def _changed(path: Path) -> float:
+    with contextlib.suppress(OSError):
+        return path.stat().st_mtime
+    return 0.0
 
 
 def _read(folder: Path) -> Entry | None:

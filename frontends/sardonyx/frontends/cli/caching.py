@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,7 +9,7 @@ from typing import Any
 
 from sardonyx import runtime
 from sardonyx.frontends.cli.show import print_json, print_rows, status
-from sardonyx.runtime.prepared import VARIABLE, default_folder, size_limit
+from sardonyx.runtime.prepared import cache_folder, environment, size_limit
 from sardonyx.runtime.store import Entry, Store
 
 
@@ -20,13 +19,13 @@ def manage(models: Sequence[str], *, folder: Path | None, clear: bool, as_json: 
     Raises:
         SardonyxError: A model cannot be loaded, or the folder is no cache.
     """
-    place = folder or _default()
+    cache = folder or environment() or True
     try:
-        store = Store(place, size_limit())
+        store = Store(cache_folder(cache), size_limit())
     except OSError as error:
         raise runtime.SettingsError(
             "the cache cannot be used",
-            where=str(place),
+            where=None if cache is True else str(cache),
             found=str(error),
             expected="a folder that can be written to",
         ) from None
@@ -34,26 +33,21 @@ def manage(models: Sequence[str], *, folder: Path | None, clear: bool, as_json: 
     outcomes = {}
     for model in models:
         with status(f"preparing {model}", as_json):
-            outcomes[model] = str(runtime.load(model, cache=place).prepared)
+            outcomes[model] = str(runtime.load(model, cache=cache).prepared)
     entries = store.entries()
     if as_json:
         rows = [_fields(entry) for entry in entries]
-        result = {"folder": str(place), "limit": store.limit, "entries": rows, "removed": removed}
-        print_json({**result, "prepared": outcomes})
+        result = {"folder": str(store.folder), "limit": store.limit, "entries": rows}
+        print_json({**result, "removed": removed, "prepared": outcomes})
         return
     if outcomes:
         print_rows("prepared", [{"model": m, "outcome": o} for m, o in outcomes.items()])
     total = sum(entry.bytes for entry in entries)
-    title = f"{place}: {total / 2**20:,.0f} of {store.limit / 2**20:,.0f} MiB"
+    title = f"{store.folder}: {total / 2**20:,.0f} of {store.limit / 2**20:,.0f} MiB"
     if removed:
         title += f"; {removed} taken away"
     rows = [_row(entry) for entry in entries]
     print_rows(title, rows or [{"model": "none"}])
-
-
-def _default() -> Path:
-    said = os.environ.get(VARIABLE, "")
-    return default_folder() if said in ("", "0", "1") else Path(said).expanduser()
 
 
 def _fields(entry: Entry) -> dict[str, Any]:
