@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import gc
 import math
-import os
 import threading
 import time
 import weakref
@@ -17,8 +15,10 @@ import pytest
 
 from sardonyx import runtime
 from sardonyx.runtime.serving.batcher import _Finish
+from sardonyx.runtime.serving.pace import NEEDED
 from sardonyx.runtime.serving.rows import rows_of
-from tests.runtime.models import model, unary
+from tests.runtime.models import model
+from tests.runtime.serving.gate import Gate, row
 
 MLP = """g (float[batch, n] x, float[batch, m] w) => (float[batch, n] y, float[batch] z)
     { r = Relu(x) y = Add(r, r)
@@ -27,42 +27,6 @@ MIXED = """g (float[batch, n] x) => (float[batch, n] y)
     { axes = Constant<value_ints = [0]>() m = ReduceMean<keepdims=1>(x, axes) y = Sub(x, m) }"""
 SUMMED = """g (float[batch, n] x) => (float[k] y)
     { axes = Constant<value_ints = [0]>() y = ReduceSum<keepdims=0>(x, axes) }"""
-
-
-class Gate:
-    """A session whose calls of more than the first sample wait, and that counts rows."""
-
-    def __init__(self, session):
-        self.inputs, self.outputs, self._bind = session.inputs, session.outputs, session._bind
-        self.session, self.sizes = session, []
-        self.is_open, self.entered = threading.Event(), threading.Event()
-        self.broken = None
-
-    def run_named(self, feed, outputs=None):
-        if self.is_armed():
-            self.sizes.append(rows_of(feed))
-            self.entered.set()
-            assert self.is_open.wait(30)
-        if self.broken is not None and np.any(feed["x"] == self.broken):
-            raise runtime.RunError("a bad row")
-        return self.session.run_named(feed, outputs)
-
-    def is_armed(self):
-        return threading.current_thread() is not threading.main_thread()
-
-
-@pytest.fixture
-def relu():
-    return runtime.load(unary("Relu", 1, shape=("batch", "n")), threads=1)
-
-
-@pytest.fixture
-def gate(relu):
-    return Gate(relu)
-
-
-def row(*values):
-    return np.float32([values])
 
 
 def test_many_threads_get_their_own_answers():
@@ -168,6 +132,49 @@ def test_one_bad_request_fails_alone(gate):
             batcher.submit("text")
         assert batcher(row(9))[0] == 9
     assert gate.sizes == [1, 4, 1, 1, 1, 1, 1]
+
+
+def crowd(gate, batcher, number):
+    """Answers to so many requests that wait at once."""
+    gate.is_open.clear()
+    gate.entered.clear()
+    batcher.submit(row(0))
+    assert gate.entered.wait(10)
+    futures = [batcher.submit(row(n)) for n in range(number)]
+    gate.is_open.set()
+    return [future.result(10)[0].item() for future in futures]
+
+
+def test_a_size_that_fails_is_not_tried_again_and_again(gate):
+    """Requests that run alone, but not so many at once: the size is what is bad."""
+    real = gate.run_named
+
+    def refuse_many(feed, outputs=None):
+        answer = real(feed, outputs)
+        if rows_of(feed) > 4:
+            raise runtime.OutOfMemoryError("too many rows")
+        return answer
+
+    gate.run_named = refuse_many
+    with runtime.Batcher(gate, max_batch=8, max_delay=0) as batcher:
+        for _ in range(5):
+            assert crowd(gate, batcher, 8) == list(range(8))
+        assert batcher.statistics().failed == 0
+        (known,) = batcher.statistics().pace_ms.values()
+    assert gate.sizes.count(8) == NEEDED
+    assert gate.sizes.count(4) >= NEEDED
+    assert [rows for rows, ms in known.items() if math.isinf(ms)] == [8]
+
+
+def test_a_bad_request_says_nothing_of_the_size_of_its_batch(gate):
+    gate.broken = 7
+    with runtime.Batcher(gate, max_batch=8, max_delay=0) as batcher:
+        for _ in range(NEEDED + 1):
+            with pytest.raises(runtime.RunError):
+                crowd(gate, batcher, 8)
+        (known,) = batcher.statistics().pace_ms.values()
+    assert gate.sizes.count(8) == NEEDED + 1
+    assert 8 not in known
 
 
 def test_what_goes_wrong_with_an_answer_is_its_caller_s(gate, monkeypatch):
@@ -302,32 +309,6 @@ def _refusal(batcher):
     return caught.value.what
 
 
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
-@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
-def test_a_forked_child_starts_anew(gate):
-    """What waits is the parent's; locks that are held while it forks do not matter."""
-    gate.session.run_named = lambda feed, outputs=None: {"y": np.maximum(feed["x"], 0)}
-    with runtime.Batcher(gate, max_delay=0) as batcher:
-        future = batcher.submit(row(1))
-        assert gate.entered.wait(10)
-        with batcher._line._changed, batcher._line.tally._lock:
-            child = os.fork()
-            if child == 0:
-                gate.is_open.set()
-                done = batcher.submit(row(-3)).result(10)[0] == 0
-                os._exit(0 if done and not future.done() else 1)
-        assert os.waitpid(child, 0)[1] == 0
-        gate.is_open.set()
-        assert future.result(10)[0] == 1
-    child = os.fork()
-    if child == 0:
-        with contextlib.suppress(runtime.ClosedError):
-            batcher.submit(row(1))
-            os._exit(1)
-        os._exit(0)
-    assert os.waitpid(child, 0)[1] == 0
-
-
 def test_large_requests_run_alone(gate):
     gate.is_open.set()
     with runtime.Batcher(gate, max_batch=2) as batcher:
@@ -373,10 +354,59 @@ def test_models_that_cannot_be_batched(text, what):
     assert caught.value.what == what
 
 
+DEFAULTS = """g (float[batch, n] x, float[2, 1] w, float s) => (float[batch, n] y)
+    <float[2, 1] w = {1, 1}, float s = {3}>
+    { axes = Constant<value_ints = [0]>() m = ReduceMean<keepdims=1>(w, axes)
+      t = Mul(x, m) y = Mul(t, s) }"""
+
+
+@pytest.mark.parametrize("name", ["w", "s"])
+def test_inputs_of_fixed_size_that_have_defaults_are_left_out(name):
+    session = runtime.load(model(DEFAULTS), threads=1)
+    given = {"w": np.ones((2, 1), np.float32), "s": np.float32(3)}[name]
+    with runtime.Batcher(session) as batcher:
+        assert batcher(row(1, 2))[0].tolist() == [[3, 6]]
+        with pytest.raises(runtime.InputError) as caught:
+            batcher.submit(x=np.ones((2, 3), np.float32), **{name: given})
+    assert caught.value.input == name
+    assert str(caught.value) == (
+        f"input '{name}' is the same for all requests of a batch\n"
+        f"  found: {'float32[2, 1]' if name == 'w' else 'float32'}\n"
+        "  expected: none: the model has a default\n  try: call the session itself"
+    )
+    with pytest.raises(runtime.InputError, match=f"'{name}' is the same for all requests"):
+        runtime.Batcher(session, sample={"x": np.ones((2, 3), np.float32), name: given})
+
+
+def test_inputs_that_have_defaults_and_a_batch_are_joined_when_given():
+    text = """g (float[batch, n] x, float[batch, 1] w) => (float[batch, n] y)
+        <float[1, 1] w = {2}> { y = Mul(x, w) }"""
+    gate = Gate(runtime.load(model(text), threads=1))
+    with runtime.Batcher(gate, max_delay=0) as batcher:
+        batcher.submit(row(0, 0))
+        assert gate.entered.wait(10)
+        given = [{"x": row(n, -n), "w": row(n)} for n in (3, 5)]
+        futures = [batcher.submit(row(7, 1)), *(batcher.submit(**feed) for feed in given)]
+        futures.append(batcher.submit(row(9, 4)))
+        gate.is_open.set()
+        answers = [future.result(10)[0].tolist() for future in futures]
+    assert answers == [[[14, 2]], [[9, -9]], [[25, -25]], [[18, 8]]]
+    assert gate.sizes == [1, 2, 2]
+
+
 def test_samples(relu):
     mixed = runtime.load(model(MIXED), threads=1)
     with pytest.raises(runtime.BatchError, match="depends on the other rows"):
         runtime.Batcher(mixed, sample={"x": np.float32([[1, 2, 4]])})
+    with pytest.raises(runtime.InputError) as caught:
+        runtime.Batcher(relu, sample={"z": row(1, 2)})
+    assert (caught.value.what, caught.value.kind) == ("the model has no input 'z'", "unknown")
+    with pytest.raises(runtime.InputError, match="missing input 'x'"):
+        runtime.Batcher(relu, sample={})
+    with pytest.raises(runtime.SettingsError, match="sample is not valid"):
+        runtime.Batcher(relu, sample=[row(1, 2)])
+    with runtime.Batcher(relu, sample={"x": [[1.0, 2.0]]}) as batcher:
+        assert batcher(row(-1))[0] == 0
     with pytest.raises(runtime.BatchError, match="no two rows that differ"):
         runtime.Batcher(mixed, sample={"x": np.ones((2, 3), np.float32)})
     gather = """g (int64[b, n] x) => (float[b, n] y)

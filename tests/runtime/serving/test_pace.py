@@ -1,5 +1,6 @@
 """Sizes of batches follow from what batches took."""
 
+import math
 import sys
 import threading
 
@@ -74,6 +75,19 @@ def test_it_can_be_read_while_notes_are_taken():
     finally:
         sys.setswitchinterval(before)
         notes.join()
+
+
+def test_a_size_that_failed_is_not_chosen():
+    pace = trained(Pace(8), lambda rows: 0.01 if rows < 8 else math.inf, SIZES)
+    assert pace.wanted() == 4
+    assert [pace.choose(8, seconds) for seconds in (1.0, 0.005, math.inf)] == [4, 2, 4]
+    assert pace.pays() is True
+    pace = trained(Pace(8), lambda rows: 0.01 if rows < 2 else math.inf, SIZES)
+    assert pace.wanted() == 1
+    assert pace.pays() is False
+    for _ in range(4):  # Then it does not fail any more.
+        pace.note(8, 0.01)
+    assert pace.wanted() == 8
 
 
 def test_old_runs_are_no_evidence():

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Any
 
-from ..errors import SettingsError
 from ..forks import after_fork_in_child
+from .arguments import check_by_name, check_number, largest_batch
 from .line import Line, Request
 from .pace import GAIN, Pace
 from .rows import Model, check_independence, check_specs, rows_of, shape_key
@@ -30,11 +30,13 @@ class Batcher:
     be rounded otherwise in a batch of another size, because kernels sum in another order.
 
     Use it with ``with``, or call :meth:`close`: what waits is answered first. A forked child has
-    an empty line of its own.
+    an empty line of its own; the futures of requests from before the fork are errors there.
+    Callbacks of futures run in the thread that answers requests, which must not wait for any.
 
     Args:
         model: A session, or a session with buckets, which pads requests of different lengths.
-        max_batch: Rows of a batch at most; a request of more rows runs alone.
+        max_batch: Rows of a batch at most; a request of more rows runs alone. By default 32, or the
+            largest bucket of a batch where that is smaller.
         max_delay: Seconds that a request waits at most for others when nothing else runs, or a
             twentieth of the time that the last batch took, where that is longer; 0: not at all.
         max_latency: Seconds after a request's arrival until which its batch shall have ended:
@@ -44,26 +46,29 @@ class Batcher:
 
     Raises:
         BatchError: Inputs or outputs have no batch axis, or rows depend on each other.
-        SettingsError: An argument is not valid.
+        InputError: The sample does not fit the model's inputs.
+        SettingsError: An argument is not valid, or batches would be larger than every bucket.
     """
 
     def __init__(
         self,
         model: Model,
         *,
-        max_batch: int = 32,
+        max_batch: int | None = None,
         max_delay: float = 0.005,
         max_latency: float | None = None,
         queue: int = 1024,
         sample: Mapping[str, Any] | None = None,
     ) -> None:
-        _check("max_batch", max_batch, is_whole=True)
-        _check("queue", queue, is_whole=True)
-        _check("max_delay", max_delay, least=0)
+        max_batch = largest_batch(max_batch, getattr(model, "max_rows", None))
+        check_number("queue", queue, is_whole=True)
+        check_number("max_delay", max_delay, least=0)
         if max_latency is not None:
-            _check("max_latency", max_latency, least=0)
-        check_specs(model)
-        check_independence(model, sample)
+            check_number("max_latency", max_latency, least=0)
+        if sample is not None:
+            check_by_name("sample", sample)
+        self._left_out = check_specs(model)
+        check_independence(model, sample, self._left_out)
         self._model = model
         self._prepare = getattr(model, "prepare", None)
         self._names = [spec.name for spec in model.outputs]
@@ -89,7 +94,8 @@ class Batcher:
             named: Inputs by name.
 
         Raises:
-            InputError: The arguments do not fit, or are no arrays in CPU memory.
+            InputError: The arguments do not fit, are no arrays in CPU memory, or are for an input
+                of fixed size, which keeps its default.
             QueueFullError: As many requests wait as may.
             ClosedError: The batcher is closed.
         """
@@ -97,7 +103,8 @@ class Batcher:
         cut = None
         if self._prepare is not None:
             feed, cut = self._prepare(feed)
-        request = Request(feed, rows_of(feed), _Finish(self._names, cut))
+        rows = rows_of(feed, self._left_out)
+        request = Request(feed, rows, _Finish(self._names, cut))
         self._line.put(shape_key(feed), request)
         return request.future
 
@@ -106,9 +113,16 @@ class Batcher:
 
         Raises:
             InputError, QueueFullError, ClosedError: As for :meth:`submit`.
-            RunError: ONNX Runtime failed on this request.
+            RunError: ONNX Runtime failed on this request, or this is a done-callback of another
+                one, in the thread that answers requests.
         """
-        return self.submit(*args, **named).result()
+        future = self.submit(*args, **named)
+        try:
+            return future.result()
+        except BaseException:
+            # It may still wait.
+            future.cancel()
+            raise
 
     async def run_async(self, /, *args: Any, **named: Any) -> list[Any]:
         """Ask for one call and await it; a task that is cancelled takes its request back.
@@ -177,12 +191,3 @@ def _advice(pace: Pace) -> str:
     if not pays:
         return f"batching does not pay: no batch does {GAIN:g} x the rows a second of single calls"
     return f"batching pays: {best} rows at once do {ratio:.2f} x the rows a second of single calls"
-
-
-def _check(name: str, value: Any, *, is_whole: bool = False, least: float = 1) -> None:
-    kinds = (int,) if is_whole else (int, float)
-    if isinstance(value, bool) or not isinstance(value, kinds) or not value >= least:
-        number = "a whole number" if is_whole else "a number of seconds"
-        raise SettingsError(
-            f"{name} is not valid", found=repr(value), expected=f"{number}, {least:g} or more"
-        )

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future, InvalidStateError
-from contextlib import suppress
+from concurrent.futures import InvalidStateError
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from ..errors import ClosedError, QueueFullError
+from .answer import Answer
 from .pace import Pace
 from .rows import Feed, join, split
 from .statistics import Tally
@@ -29,7 +32,7 @@ DECAY = 0.9
 """How fast a line forgets how many requests were in it at once."""
 
 
-@dataclass
+@dataclass(eq=False)
 class Request:
     """One request.
 
@@ -44,7 +47,7 @@ class Request:
     feed: Feed
     rows: int
     finish: Finish
-    future: Future[list[Any]] = field(default_factory=Future)
+    future: Answer = field(default_factory=Answer)
     arrived: float = field(default_factory=time.monotonic)
 
 
@@ -131,6 +134,8 @@ class Line:
             if group is None:
                 self._forget()
                 group = self.groups[key] = Group(Pace(self.max_batch))
+            request.future.thread = self._thread.ident
+            request.future.take_back = partial(self._take_back, group, request)
             group.waiting.append(request)
             self._count += 1
             self._crowd = max(self._crowd, self._count + self._running)
@@ -145,20 +150,38 @@ class Line:
                 for group in self.groups.values():
                     cancelled += group.waiting
                     group.waiting.clear()
+                for request in cancelled:
+                    request.future.take_back = None
                 self._count = 0
             self._changed.notify()
             is_started = self._is_started
-        # Those who are told may wait for others who ask.
-        for request in cancelled:
-            self._cancel(request)
-        if is_started and threading.current_thread() is not self._thread:
-            self._thread.join()
+        # Those who are told may wait for others who ask, and raise what they like.
+        with ExitStack() as rest:
+            if is_started and threading.current_thread() is not self._thread:
+                rest.callback(self._thread.join)
+            for request in reversed(cancelled):
+                rest.callback(self._cancel, request)
 
     def _cancel(self, request: Request) -> None:
-        request.future.cancel()
-        # Those who wait for it are told by this alone.
-        request.future.set_running_or_notify_cancel()
         self.tally.count("cancelled")
+        try:
+            request.future.cancel()
+        finally:
+            # Those who wait for it are told by this alone.
+            request.future.set_running_or_notify_cancel()
+
+    def _take_back(self, group: Group, request: Request) -> bool:
+        """Take a request out of the line; whether it still waited."""
+        with self._changed:
+            try:
+                group.waiting.remove(request)
+            except ValueError:
+                return False
+            request.future.take_back = None
+            self._count -= 1
+            self._changed.notify()
+        self.tally.count("cancelled")
+        return True
 
     def _forget(self) -> None:
         """Forget the paces of shapes that nobody asks for, when there are many."""
@@ -211,7 +234,7 @@ class Line:
         return group.rows() >= wanted or self._count >= int(self._crowd)
 
     def _take(self, group: Group) -> list[Request]:
-        """The requests of a group that run together now, those left out that were cancelled."""
+        """The requests of a group that run together now."""
         batch: list[Request] = []
         if not group.waiting:
             return batch
@@ -223,43 +246,49 @@ class Line:
         while group.waiting and (not batch or rows + group.waiting[0].rows <= most):
             request = group.waiting.popleft()
             self._count -= 1
-            if request.future.set_running_or_notify_cancel():
-                batch.append(request)
-                rows += request.rows
-            else:
-                self.tally.count("cancelled")
+            # In this order, or it might be cancelled in between.
+            request.future.set_running_or_notify_cancel()
+            request.future.take_back = None
+            batch.append(request)
+            rows += request.rows
         self._crowd = max(1.0, self._crowd * DECAY, self._count + len(batch))
         return batch
 
-    def _serve(self, group: Group, batch: Sequence[Request]) -> None:
-        """Run a batch and answer its requests; when it fails, each of them by itself."""
+    def _serve(self, group: Group, batch: Sequence[Request]) -> bool:
+        """Whether a batch ran; its requests are answered, when it failed each of them by itself."""
         if not batch:
-            return
+            return True
         rows = [request.rows for request in batch]
         try:
             start = time.monotonic()
             outputs = split(self._run(join([request.feed for request in batch])), rows)
             group.last = time.monotonic() - start
-            group.pace.note(sum(rows), group.last)
-        except Exception as error:
+        except BaseException as error:
             if len(batch) == 1:
                 self._fail(batch[0], error)
-                return
-            for request in batch:
-                self._serve(group, [request])
-            return
+                return False
+            ran = [self._serve(group, [request]) for request in batch]
+            if all(ran):
+                # No request is bad: they are too many.
+                group.pace.note(sum(rows), math.inf)
+            return False
+        group.pace.note(sum(rows), group.last)
         self.tally.batch(sum(rows))
         for request, found in zip(batch, outputs, strict=True):
-            try:
-                answer = request.finish(found)
-            except Exception as error:
-                self._fail(request, error)
-                continue
-            self.tally.answer(request.rows, request.arrived)
-            with suppress(InvalidStateError):
-                request.future.set_result(answer)
+            self._answer(request, found)
+        return True
 
-    def _fail(self, request: Request, error: Exception) -> None:
+    def _answer(self, request: Request, outputs: dict[str, Any]) -> None:
+        try:
+            answer = request.finish(outputs)
+        except BaseException as error:
+            self._fail(request, error)
+            return
+        self.tally.answer(request.rows, request.arrived)
+        with suppress(InvalidStateError):
+            request.future.set_result(answer)
+
+    def _fail(self, request: Request, error: BaseException) -> None:
         self.tally.count("failed")
         with suppress(InvalidStateError):
             request.future.set_exception(error)

@@ -37,7 +37,7 @@ class Pace:
         }
 
     def note(self, rows: int, seconds: float) -> None:
-        """Take note of one run."""
+        """Take note of one run; infinitely many seconds are those of one that failed."""
         size = min(_class_of(rows), self._classes[-1])
         self._runs[size].append((self._clock(), seconds / rows))
 

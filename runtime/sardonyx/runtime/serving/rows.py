@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from typing import Any, NoReturn, Protocol
 
 import numpy as np
@@ -41,31 +41,52 @@ class Model(Protocol):
         ...
 
 
-def check_specs(model: Model) -> None:
+def check_specs(model: Model) -> frozenset[str]:
     """Make sure that inputs and outputs are tensors whose axis 0 has no fixed size.
 
+    Returns:
+        Inputs that are not, and have a default in the model: nobody has to give them.
+
     Raises:
-        BatchError: One is not.
+        BatchError: Another one is not.
     """
+    left_out = set()
     for what, specs in (("input", model.inputs), ("output", model.outputs)):
         for spec in specs:
-            dims = spec.shape
-            if spec.kind != "tensor" or spec.dtype in NARROW:
+            is_tensor = spec.kind == "tensor"
+            is_joined = is_tensor and spec.dtype not in NARROW
+            has_rows = spec.shape is None or (spec.shape and not isinstance(spec.shape[0], int))
+            if is_joined and has_rows:
+                continue
+            if is_tensor and not spec.required:
+                left_out.add(spec.name)
+            elif not is_joined:
                 _refuse(f"{what} '{spec.name}' cannot be joined", spec.type, "tensors of numbers")
-            if dims is not None and (not dims or isinstance(dims[0], int)):
+            else:
                 remedy = "export or compile the model with a dynamic batch"
                 fixed = f"{what} '{spec.name}' has no batch axis"
                 _refuse(fixed, spec.type, "an axis 0 of any size", remedy)
+    return frozenset(left_out)
 
 
-def rows_of(feed: Mapping[str, Any]) -> int:
+def rows_of(feed: Mapping[str, Any], left_out: Container[str] = ()) -> int:
     """Rows of a request: the size of axis 0 of all its inputs.
 
     Raises:
-        InputError: They differ, or there are none, or an input is no array in CPU memory.
+        InputError: They differ, or there are none, or an input is no array in CPU memory, or is
+            one of those that are left out.
     """
     rows: dict[str, int] = {}
     for name, value in feed.items():
+        if name in left_out:
+            raise InputError(
+                f"input '{name}' is the same for all requests of a batch",
+                kind="unknown",
+                input=name,
+                found=describe(value),
+                expected="none: the model has a default",
+                remedy="call the session itself",
+            )
         if not isinstance(value, np.ndarray) or not value.shape or not len(value):
             raise InputError(
                 f"input '{name}' cannot be joined with those of other requests",
@@ -120,7 +141,9 @@ def split(outputs: Mapping[str, Any], rows: Sequence[int]) -> list[dict[str, NDA
     ]
 
 
-def check_independence(model: Model, sample: Mapping[str, Any] | None) -> None:
+def check_independence(
+    model: Model, sample: Mapping[str, Any] | None, left_out: Container[str] = ()
+) -> None:
     """Make sure, on samples, that a row's outputs do not depend on what the other rows hold.
 
     Batches of the same size whose first rows are the same and whose second rows differ must have
@@ -129,11 +152,13 @@ def check_independence(model: Model, sample: Mapping[str, Any] | None) -> None:
     Args:
         model: The model.
         sample: Inputs by name; random ones, with sizes of 1, by default.
+        left_out: Inputs that requests do not have.
 
     Raises:
         BatchError: They depend on each other, or the samples cannot be run.
+        InputError: The sample does not fit the model's inputs.
     """
-    first, second = _two_rows(model, sample)
+    first, second = _two_rows(model, sample, left_out)
     if all(same_bits(first[name], second[name]) for name in first):
         _refuse("the sample has no two rows that differ", "", "", "pass sample=two requests")
     try:
@@ -162,7 +187,9 @@ def same_bits(x: NDArray[Any], y: NDArray[Any]) -> bool:
     return np.array_equal(x, y, equal_nan=x.dtype.kind in "fc")
 
 
-def _two_rows(model: Model, sample: Mapping[str, Any] | None) -> tuple[Feed, Feed]:
+def _two_rows(
+    model: Model, sample: Mapping[str, Any] | None, left_out: Container[str]
+) -> tuple[Feed, Feed]:
     """Two requests of one row each, of the same sizes and with other numbers."""
     if sample is None:
         try:
@@ -170,9 +197,10 @@ def _two_rows(model: Model, sample: Mapping[str, Any] | None) -> tuple[Feed, Fee
         except InputError as error:
             _refuse(error.what, error.found or "", error.expected or "", "pass sample=...")
         return first, second
-    given = {name: np.asarray(value) for name, value in sample.items()}
+    given = model._bind((), sample)
+    rows = rows_of(given, left_out)
     first = {name: value[:1] for name, value in given.items()}
-    if rows_of(given) > 1:
+    if rows > 1:
         return first, {name: value[1:2] for name, value in given.items()}
     # The same numbers in another order are as valid as they were, for indices and masks too.
     return first, {name: np.flip(value, -1).copy() for name, value in first.items()}

@@ -27,7 +27,8 @@ class Statistics:
         seconds: From the first request's arrival to the last answer.
         latency_ms: p50, p90, p99 and the largest latency of the last requests, in milliseconds.
         batches: How many batches there were of each number of rows.
-        pace_ms: For each shape that was batched, milliseconds per row by rows of a batch.
+        pace_ms: For each shape that was batched, milliseconds per row by rows of a batch; infinity
+            for batches that failed though their requests did not.
         advice: What was learned about batching, in words, for each shape.
     """
 
