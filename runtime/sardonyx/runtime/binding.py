@@ -39,11 +39,12 @@ def bind_feed(binding: Any, feed: Mapping[str, Any]) -> None:
 
     ONNX Runtime copies a value that is not where its kernel reads it now, not when it runs.
     """
+    from onnxruntime import OrtValue
+
     for name, value in feed.items():
-        if is_ort_value(value):
-            binding.bind_ortvalue_input(name, value)
-        else:
-            binding.bind_cpu_input(name, value)
+        # ONNX Runtime binds arrays to required inputs alone, but values to all.
+        shared = value if is_ort_value(value) else OrtValue.ortvalue_from_numpy(value)
+        binding.bind_ortvalue_input(name, shared)
 
 
 def run_on_device(
@@ -239,8 +240,6 @@ def refuse_unbindable(
         spec = known[name]
         if spec.kind != "tensor":
             _fail(f"input '{name}' cannot be bound", name, spec.type)
-        if not spec.required:
-            _fail(f"input '{name}' cannot be bound", name, "one that has a default in the model")
 
 
 def refuse_in_graph(raw: Any, feed: Mapping[str, Any]) -> None:

@@ -14,6 +14,7 @@ from ..errors import BatchError, InputError, SardonyxError, SettingsError
 from ..narrow import NARROW
 from ..session import Session
 from ..specs import Spec
+from .arguments import checked_fill, checked_samples, checked_sizes
 from .bound import BoundCalls
 from .rows import Feed, same_bits
 
@@ -42,7 +43,7 @@ class Buckets:
         atol: Absolute difference that is allowed.
         bind: Bind memory to each bucket when it is first used, and use it again; on CUDA, where the
             session captures graphs, this is one graph for each. Calls in the same bucket then go
-            one after the other.
+            one after the other, and inputs are arrays of numbers in CPU memory.
 
     Attributes:
         inputs: Those of the session.
@@ -50,8 +51,9 @@ class Buckets:
         largest_difference: The largest absolute difference that the samples showed.
 
     Raises:
-        SettingsError: A dimension is not one of the model's, or sizes are not valid.
+        SettingsError: A dimension is not one of the model's, or an argument is not valid.
         BatchError: Padding changes results, or the samples do not show that it does not.
+        InputError: A sample does not fit the model's inputs.
     """
 
     def __init__(
@@ -68,18 +70,20 @@ class Buckets:
         self._session = session
         self._bound = BoundCalls(session) if bind else None
         self.inputs, self.outputs = session.inputs, session.outputs
-        self._sizes = _checked(sizes)
+        self._sizes = checked_sizes(sizes)
         self._padded = _axes(self.inputs, self._sizes, "input")
         self._cut = _axes(self.outputs, self._sizes, "output")
-        self._fill = dict(fill or {})
         self._check_names()
-        self.largest_difference = self._prove(samples, rtol, atol)
+        padded = [spec for spec in self.inputs if spec.name in self._padded]
+        self._fill = checked_fill({} if fill is None else fill, padded)
+        self.largest_difference = self._prove(checked_samples(samples), rtol, atol)
 
     def __call__(self, /, *args: Any, **named: Any) -> list[Any]:
         """Run the model, as a session does, on inputs in CPU memory.
 
         Raises:
-            InputError: The arguments do not fit, or are larger than the largest bucket.
+            InputError: The arguments do not fit, disagree on the size of a dimension that is
+                padded, or are larger than the largest bucket.
             RunError: ONNX Runtime failed.
         """
         return list(self._run(self._bind(args, named)).values())
@@ -96,39 +100,64 @@ class Buckets:
 
     def prepare(self, feed: Feed) -> tuple[Feed, Callable[[Outputs], Outputs]]:
         """A request padded along all dimensions but that of axis 0, and what cuts its outputs."""
-        first = {axes[0][1] for axes in self._padded.values() if axes and axes[0][0] == 0}
+        first = self._first()
         found = {symbol: size for symbol, size in self._found(feed).items() if symbol not in first}
         return self._pad(feed, self._buckets(found)), lambda outputs: self._trim(outputs, found)
+
+    @property
+    def max_rows(self) -> int | None:
+        """Rows that fit the largest bucket of axis 0; None where it is not padded."""
+        return min((self._sizes[symbol][-1] for symbol in self._first()), default=None)
+
+    def _first(self) -> set[str]:
+        """The dimensions that are axis 0 of an input."""
+        return {axes[0][1] for axes in self._padded.values() if axes[0][0] == 0}
 
     def _bind(self, args: Sequence[Any], named: Mapping[str, Any]) -> Feed:
         feed: Feed = self._session._bind(args, named)
         for name, value in feed.items():
-            if name in self._padded and not isinstance(value, np.ndarray):
+            is_padded = name in self._padded
+            if (is_padded or self._bound is not None) and not isinstance(value, np.ndarray):
                 raise InputError(
-                    f"input '{name}' cannot be padded",
+                    f"input '{name}' cannot be {'padded' if is_padded else 'bound'}",
                     kind="type",
                     input=name,
                     found=describe(value),
                     expected="an array in CPU memory",
+                    remedy=None if is_padded else "make buckets with bind=False",
                 )
         return feed
 
     def _run(self, feed: Feed, names: Sequence[str] | None = None) -> Outputs:
         found = self._found(feed)
         padded = self._pad(feed, self._buckets(found))
-        if self._bound is None:
+        # Outputs that there are not are refused by the session.
+        if self._bound is None or not set(names or ()) <= {spec.name for spec in self.outputs}:
             return self._trim(self._session.run_named(padded, names), found)
         outputs = self._bound(padded)
         return self._trim({name: outputs[name] for name in names or outputs}, found)
 
     def _found(self, feed: Feed) -> dict[str, int]:
-        """The size of each dimension in a request."""
-        return {
-            symbol: feed[name].shape[axis]
-            for name, axes in self._padded.items()
-            for axis, symbol in axes
-            if name in feed
-        }
+        """The size of each dimension in a request.
+
+        Raises:
+            InputError: Inputs disagree: one is to be broadcast, and padded it could not be.
+        """
+        found: dict[str, tuple[int, str]] = {}
+        for name, axes in self._padded.items():
+            for axis, symbol in axes if name in feed else ():
+                size, where = feed[name].shape[axis], f"in axis {axis} of {name}"
+                first, first_where = found.setdefault(symbol, (size, where))
+                if size != first:
+                    raise InputError(
+                        f"the inputs disagree on dimension '{symbol}'",
+                        kind="dim",
+                        input=name,
+                        found=f"{first} {first_where}, {size} {where}",
+                        expected=f"one size of '{symbol}', which is padded",
+                        remedy="call the session itself",
+                    )
+        return {symbol: size for symbol, (size, _) in found.items()}
 
     def _buckets(self, found: Mapping[str, int]) -> dict[str, int]:
         """The bucket that each size goes into."""
@@ -151,8 +180,10 @@ class Buckets:
         return {name: self._pad_one(name, value, buckets) for name, value in feed.items()}
 
     def _pad_one(self, name: str, value: NDArray[Any], buckets: Mapping[str, int]) -> NDArray[Any]:
+        if name not in self._padded:
+            return value
         shape = list(value.shape)
-        for axis, symbol in self._padded.get(name, ()):
+        for axis, symbol in self._padded[name]:
             shape[axis] = buckets.get(symbol, shape[axis])
         if tuple(shape) == value.shape:
             return value
@@ -178,12 +209,6 @@ class Buckets:
                 raise SettingsError(
                     f"the model's inputs have no dynamic dimension '{symbol}'",
                     expected=", ".join(sorted(dims)) or "a model with dynamic dimensions",
-                )
-        for name in self._fill:
-            if name not in self._padded:
-                raise SettingsError(
-                    f"there is no padded input '{name}' to fill",
-                    expected=", ".join(self._padded),
                 )
 
     def _prove(self, samples: Sequence[Mapping[str, Any]], rtol: float, atol: float) -> float:
@@ -223,29 +248,16 @@ class Buckets:
         yield {symbol: max(self._sizes[symbol][-1], size) for symbol, size in found.items()}
 
 
-def _checked(sizes: Mapping[str, Sequence[int]]) -> dict[str, list[int]]:
-    checked = {}
-    for symbol, given in sizes.items():
-        values = list(given)
-        if not values or not all(type(size) is int and size > 0 for size in values):
-            raise SettingsError(
-                f"the bucket sizes of '{symbol}' are not valid",
-                found=repr(given),
-                expected="whole numbers, 1 or more",
-            )
-        checked[symbol] = sorted(set(values))
-    if not checked:
-        raise SettingsError("there are no buckets", expected="sizes of a dimension by its name")
-    return checked
-
-
 def _axes(specs: Sequence[Spec], sizes: Mapping[str, Any], what: str) -> Axes:
     found = {}
     for spec in specs:
         dims = enumerate(spec.shape or ())
         axes = tuple((axis, dim) for axis, dim in dims if isinstance(dim, str) and dim in sizes)
-        if axes and (spec.kind != "tensor" or spec.dtype in NARROW):
+        is_tensor = spec.kind == "tensor"
+        if axes and not (is_tensor and spec.dtype not in NARROW):
             _refuse(f"{what} '{spec.name}' cannot be padded", spec.type, "tensors of numbers")
+        if what == "output" and not is_tensor:
+            _refuse(f"output '{spec.name}' cannot be cut", spec.type, "tensors")
         if axes:
             found[spec.name] = axes
     return found
