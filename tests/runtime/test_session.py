@@ -61,6 +61,9 @@ def test_outputs_by_name(affine):
     only = affine.run_named({"b": b, "x": x, "w": w}, outputs=["z"])
     assert list(only) == ["z"]
     np.testing.assert_array_equal(only["z"], z)
+    one = affine.run_named({"b": b, "x": x, "w": w}, outputs="z")
+    assert list(one) == ["z"]
+    np.testing.assert_array_equal(one["z"], z)
     with pytest.raises(runtime.InputError) as caught:
         affine.run_named({"b": b, "x": x, "w": w}, outputs=["logits"])
     assert str(caught.value) == (
@@ -79,6 +82,22 @@ def test_names_that_are_no_python_words():
     np.testing.assert_array_equal(session(**{"/": [1, 2]})[0], [-1, -2])
     named_self = runtime.load(model("g (float[n] self) => (float[n] y) { y = Neg(self) }"))
     np.testing.assert_array_equal(named_self(self=[1, 2])[0], [-1, -2])
+
+
+@pytest.mark.parametrize("feed", [[1], [], None, {"x"}], ids=repr)
+@pytest.mark.parametrize("inputs", ["", "float[n] x"])
+def test_inputs_by_name_are_a_mapping(feed, inputs):
+    text = f"g ({inputs}) => (float[1] y) {{ y = Constant<value = float[1] {{5}}>() }}"
+    session = runtime.load(model(text))
+    for call in (session.run_named, session.release_memory):
+        if call == session.release_memory and feed is None:
+            continue  # It makes inputs up.
+        with pytest.raises(runtime.InputError) as caught:
+            call(feed)
+        assert str(caught.value).startswith(
+            f"inputs by name are a mapping of names to values\n  where: {session._where}\n"
+        )
+        assert caught.value.kind == "type"
 
 
 def test_specs_and_their_text(affine):

@@ -1,5 +1,8 @@
 """Values in and out: dtypes, memory layouts, DLPack, strings, sequences, optionals."""
 
+import re
+import warnings
+
 import numpy as np
 import onnx
 import pytest
@@ -8,6 +11,7 @@ from onnx import TensorProto as T
 
 from sardonyx import runtime
 from sardonyx.runtime.arrays import as_array
+from sardonyx.runtime.device_tensors import to_value
 
 from .models import AFFINE, model, optional, sequence, tensor, typed, unary
 
@@ -168,6 +172,98 @@ def test_torch_parameters_views_and_lists_of_tensors():
     np.testing.assert_array_equal(session([x[0], x[2]])[0], x.numpy()[[0, 2]])
 
 
+def test_signs_that_torch_changes_when_it_reads_are_read_right():
+    torch = pytest.importorskip("torch")
+    z = torch.from_numpy((rng.standard_normal((5, 2)) @ [1, 1j]).astype(np.complex64))
+    session = runtime.load(unary("Identity", T.FLOAT))
+    flipped = z.conj().imag
+    assert flipped.is_neg()
+    for run in (session, session.bind(flipped), lambda x: session.run(x, timeout=60)):
+        (y,) = run() if isinstance(run, runtime.Bound) else run(flipped)
+        np.testing.assert_array_equal(y, -z.numpy().imag)
+    np.testing.assert_array_equal(session.run_async(flipped).result()[0], -z.numpy().imag)
+    np.testing.assert_array_equal(as_array(z.conj()), z.numpy().conj())
+    np.testing.assert_array_equal(to_value(flipped).numpy(), -z.numpy().imag)
+
+
+@pytest.mark.filterwarnings("ignore:Accessing the data pointer of FakeTensor")
+def test_torch_tensors_without_memory_are_refused():
+    torch = pytest.importorskip("torch")
+    session = runtime.load(unary("Identity", T.FLOAT))
+    with torch._subclasses.FakeTensorMode():
+        fake = torch.ones(3)
+    freed = torch.ones(3)
+    freed.untyped_storage().resize_(0)
+    lazy = [fake, freed, torch._efficientzerotensor(3)]
+    torch.func.functionalize(lambda x: lazy.append(x) or x)(torch.ones(3))
+    for tensor in lazy:
+        with pytest.raises(runtime.InputError) as caught:
+            session(tensor)
+        assert (
+            str(caught.value)
+            == f"""input 'x' is no array
+  where: {session._where}
+  found: torch.float32[3]; it has no memory: it is fake, functionalized, or stands for zeros
+  expected: float32[n]"""
+        )
+        with pytest.raises(ValueError, match="no memory"):
+            to_value(tensor)
+    assert session(torch.ones(0))[0].shape == (0,)
+
+
+class Raises:
+    """An object of another library whose protocols fail, each in its own way."""
+
+    def __init__(self, **members):
+        self.members = members
+
+    def __getattr__(self, name):
+        member = self.__dict__["members"].get(name, AttributeError(name))
+        if isinstance(member, Exception):
+            raise member
+        return member
+
+    def __array__(self, dtype=None, copy=None):
+        raise KeyError("column")
+
+
+def nested():
+    torch = pytest.importorskip("torch")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return torch.nested.nested_tensor([torch.ones(2), torch.ones(1)])
+
+
+def loop():
+    value = []
+    value.append(value)
+    return value
+
+
+@pytest.mark.parametrize(
+    ("make", "found"),
+    [
+        (Raises, "Raises <.*>; 'column'"),
+        (lambda: Raises(__dlpack_device__=lambda: 1 / 0), "Raises <.*>; division by zero"),
+        (lambda: Raises(data_type=OSError("closed")), "Raises; closed"),
+        (lambda: Dlpack({}.pop), "Dlpack <.*>; .*"),
+        (nested, "Tensor; .*"),
+        (loop, r"list \[+\.\.\.\]+; maximum recursion depth exceeded.*"),
+    ],
+    ids=["array", "dlpack device", "attribute", "dlpack", "nested", "loop"],
+)
+def test_whatever_an_object_raises_is_an_input_error(make, found):
+    session = runtime.load(unary("Identity", T.FLOAT))
+    value = make()
+    for given in (value, [np.float32(1), value]):
+        with pytest.raises(runtime.InputError) as caught:
+            session(given)
+        assert (caught.value.kind, caught.value.input) == ("type", "x")
+    with pytest.raises(runtime.InputError) as caught:
+        session(value)
+    assert re.fullmatch(found, caught.value.found)
+
+
 def test_python_numbers_take_the_declared_dtype():
     cases = [
         (T.FLOAT, (), 0.1, np.float32(0.1)),
@@ -232,11 +328,48 @@ def test_numpy_scalars_are_arrays_and_never_cast():
         runtime.load(unary("Identity", T.FLOAT))([np.float64(0.1)])
 
 
+one, two = np.float32(1), np.float32([2, 3])
+
+
+@pytest.mark.parametrize(
+    ("dtype", "values", "expected"),
+    [
+        (T.FLOAT, [one, 2], [1, 2]),
+        (T.FLOAT, [one, 2.5, True], [1, 2.5, 1]),
+        (T.FLOAT, [two, [4, one], (5.0, 6)], [[2, 3], [4, 1], [5, 6]]),
+        (T.FLOAT, [one, one.astype(">f4")], [1, 1]),
+        (T.DOUBLE, [np.uint64(2**64 - 1), np.int64(1)], None),
+        (T.DOUBLE, [np.float64(1), np.int64(1)], None),
+        (T.INT64, [np.int64(1), np.int32(1)], None),
+        (T.INT64, [np.int64(1), 2.5], None),
+        (T.INT64, [np.int64(1), 2**63], None),
+        (T.FLOAT, [one, np.float64(1)], None),
+        (T.FLOAT, [1.0, np.float64(0.1)], None),
+        (T.FLOAT, [one, 1e300], None),
+        (T.FLOAT, [one, "1"], None),
+        (T.FLOAT, [one, None], None),
+        (T.FLOAT, [two, [1.0]], None),
+        (T.FLOAT, [two, 1.0], None),
+    ],
+    ids=repr,
+)
+def test_items_of_a_list_are_each_as_in_a_call_in_any_order(dtype, values, expected):
+    session = runtime.load(unary("Identity", dtype, shape=None))
+    for step in (1, -1):
+        if expected is None:
+            with pytest.raises(runtime.InputError):
+                session(values[::step])
+        else:
+            (y,) = session(values[::step])
+            assert y.dtype == NUMPY[dtype]
+            np.testing.assert_array_equal(y, expected[::step])
+
+
 def test_strings_of_every_kind_go_in_and_out():
     session = runtime.load(unary("Identity", T.STRING))
     texts = ["", "onyx", "\u00e9\u4e2d\U0001f48e", "a b"]
     wide = np.array(texts)
-    values = [texts, wide, wide.astype(object), wide.astype(">U4"), np.repeat(wide, 2)[::2]]
+    values = [texts, list(wide), [texts[0], *wide[1:]], [*wide[:3], texts[3]], wide, wide.astype(object), wide.astype(">U4"), np.repeat(wide, 2)[::2]]
     if hasattr(np.dtypes, "StringDType"):
         values.append(wide.astype(np.dtypes.StringDType()))
     for value in values:

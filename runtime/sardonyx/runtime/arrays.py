@@ -31,19 +31,15 @@ class OnDeviceError(ValueError):
 def as_array(value: Any) -> NDArray[Any]:
     """The elements of an array-like as an ndarray that shares its memory, whatever its strides.
 
-    Only a list or tuple of arrays is copied, into one array.
-
     Raises:
         OnDeviceError: The memory is not CPU memory.
         TypeError: The object offers no protocol numpy can read.
-        ValueError, RuntimeError, BufferError: The object's own refusal.
+        Exception: The object's own refusal.
     """
     if isinstance(value, np.ndarray):
         if np.ma.is_masked(value):
             raise ValueError("it has masked elements, and a model knows no mask")
         return np.asarray(value)
-    if isinstance(value, list | tuple):
-        return np.stack([as_array(item) for item in value])
     if is_torch(value):
         return _from_torch(value)
     if hasattr(value, "__dlpack_device__"):
@@ -63,11 +59,13 @@ def is_torch(value: Any) -> bool:
 
 def is_literal(value: Any) -> bool:
     """Whether this is a Python number or string, or a nested list of them (empty ones too)."""
-    while isinstance(value, list | tuple):
-        if not value:
-            return True
-        value = value[0]
-    return isinstance(value, LITERALS) and not isinstance(value, np.generic)
+    if not isinstance(value, list | tuple):
+        return isinstance(value, LITERALS) and not isinstance(value, np.generic)
+    # A long list has few types.
+    kinds = set(map(type, value))
+    if any(issubclass(kind, list | tuple) for kind in kinds):
+        return all(map(is_literal, value))
+    return all(issubclass(kind, LITERALS) and not issubclass(kind, np.generic) for kind in kinds)
 
 
 def cast(array: NDArray[Any], dtype: np.dtype[Any]) -> NDArray[Any] | None:
@@ -94,6 +92,13 @@ def _keeps_value(before: NDArray[Any], after: NDArray[Any]) -> bool:
 
 def describe(value: Any) -> str:
     """A value in a few words: dtype and shape of an array, type and start of anything else."""
+    try:
+        return _in_words(value)
+    except Exception:  # Whatever a foreign object raises where others have a shape.
+        return type(value).__name__
+
+
+def _in_words(value: Any) -> str:
     if hasattr(value, "dtype") and isinstance(getattr(value, "shape", None), tuple):
         shape = ", ".join(map(str, value.shape))
         dtype = getattr(value.dtype, "name", str(value.dtype))
@@ -103,11 +108,27 @@ def describe(value: Any) -> str:
     return "None" if value is None else f"{type(value).__name__} {reprlib.repr(value)}"
 
 
-def _from_torch(tensor: Any) -> NDArray[Any]:
+def settled(tensor: Any) -> Any:
+    """A torch tensor without gradient whose memory holds its numbers.
+
+    DLPack knows neither the signs that torch changes when it reads, nor tensors without memory.
+
+    Raises:
+        ValueError: It has no memory.
+    """
     if tensor.requires_grad:
         tensor = tensor.detach()
+    if tensor.is_neg() or tensor.is_conj():
+        tensor = tensor.resolve_conj().resolve_neg()
+    if tensor.numel() and not tensor.data_ptr():
+        raise ValueError("it has no memory: it is fake, functionalized, or stands for zeros")
+    return tensor
+
+
+def _from_torch(tensor: Any) -> NDArray[Any]:
     if tensor.device.type != "cpu":
         raise OnDeviceError(f"it is on device {tensor.device}")
+    tensor = settled(tensor)
     name = str(tensor.dtype).removeprefix("torch.")
     if name in TORCH_RAW:
         raw = tensor.view(getattr(sys.modules["torch"], TORCH_RAW[name]))

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .arrays import CPU_DEVICES, DEVICES, is_torch
+from .arrays import CPU_DEVICES, DEVICES, is_torch, settled
 
 
 def is_ort_value(value: Any) -> bool:
@@ -45,7 +45,7 @@ def to_value(tensor: Any) -> Any:
 
     if not is_torch(tensor):
         return OrtValue.from_dlpack(tensor)
-    tensor = tensor.detach().contiguous()
+    tensor = settled(tensor).contiguous()
     torch = sys.modules["torch"]
     if tensor.dtype != torch.bool:
         return OrtValue.from_dlpack(tensor)

@@ -9,6 +9,7 @@ from typing import Any, NoReturn
 import numpy as np
 from numpy import ndarray
 
+from .arrays import describe
 from .errors import InputError
 from .specs import Spec
 from .tensors import CONTIGUOUS_ALIGNED, check_for, shape_of
@@ -39,7 +40,8 @@ class Binder:
         """Values by input name, ready to run.
 
         Raises:
-            InputError: A name, type, dtype, rank or dimension does not fit.
+            InputError: A name, type, dtype, rank or dimension does not fit, or ``named`` is no
+                mapping.
         """
         known = self._known
         if args and not named and len(args) == len(known):
@@ -71,6 +73,8 @@ class Binder:
         if len(args) > len(self._names):
             self._too_many(args)
         values = dict(zip(self._names, args, strict=False))
+        if type(named) is not dict and not isinstance(named, Mapping):
+            self._no_mapping(named)
         if named:
             self._add_named(values, named)
         if not self._required <= values.keys():
@@ -98,6 +102,15 @@ class Binder:
                     expected=self._signature(),
                 )
             values[name] = value
+
+    def _no_mapping(self, named: object) -> NoReturn:
+        raise InputError(
+            "inputs by name are a mapping of names to values",
+            kind="type",
+            where=self._where,
+            found=describe(named),
+            expected=self._signature(),
+        )
 
     def _too_many(self, args: Sequence[Any]) -> NoReturn:
         raise InputError(

@@ -262,13 +262,15 @@ class Session:
 
         Args:
             feed: Values by input name, as for a call.
-            outputs: Names of the outputs wanted; all by default.
+            outputs: Names of the outputs wanted, or one name; all by default.
             timeout: Seconds after which the call is given up, as for ``run``.
 
         Raises:
             InputError: The arguments do not fit, or there is no output of that name.
             OutOfMemoryError, RunError, RunTimeoutError: As for ``run``.
         """
+        if isinstance(outputs, str):
+            outputs = [outputs]
         names = self._names if outputs is None else list(outputs)
         for name in names:
             if name not in self._outputs:

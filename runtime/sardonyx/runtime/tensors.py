@@ -2,25 +2,24 @@
 
 Arrays are passed on as they are: memory is copied only where ONNX Runtime would misread it (foreign
 byte order, strides, misalignment). Python numbers are converted without loss or not at all; an
-array is never cast.
+array is never cast. In a list each item is treated so.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from .arrays import OnDeviceError, as_array, cast, describe, is_literal, is_torch
 from .device_tensors import device_of, is_ort_value, to_value
-from .errors import InputError
+from .errors import InputError, SardonyxError
 from .narrow import NARROW, narrow_dtype, to_ort
 from .specs import Spec
 
-FOREIGN_ERRORS = (AttributeError, TypeError, ValueError, RuntimeError, BufferError, OverflowError)
-
+T = TypeVar("T")
 Check = Callable[[Any], Any]
 
 CONTIGUOUS_ALIGNED = 0x101
@@ -110,7 +109,7 @@ class TensorCheck:
         ):
             array = value
         else:
-            array = self._normalise(value)
+            array = self._guarded(self._normalise, value, "type", "is no array")
         if self._rank is not None:
             shape = array.shape if type(array) is np.ndarray else shape_of(array)
             if len(shape) != self._rank:
@@ -125,7 +124,7 @@ class TensorCheck:
     def _normalise(self, value: Any) -> Any:
         device = device_of(value)
         if device in self._devices and not is_literal(value):
-            value = self._shared(value)
+            value = self._guarded(to_value, value, "type", "cannot be read where it is")
         if is_ort_value(value):
             if device is not None and device not in self._devices:
                 self._elsewhere(value, f"it is on device {device}")
@@ -134,9 +133,15 @@ class TensorCheck:
             return value
         if value is None:
             self._fail("type", "is not optional", "None")
-        if is_literal(value):
-            return self._from_literal(value)
-        array = self._read(value)
+        return self._to_array(value)
+
+    def _to_array(self, value: Any) -> NDArray[Any]:
+        is_list = isinstance(value, list | tuple)
+        if is_literal(value) or (is_list and self._is_text):
+            return self._guarded(self._from_literal, value, "value", "is no array")
+        if is_list:
+            return np.stack([self._to_array(item) for item in value])
+        array = as_array(value)
         if self._is_text:
             return self._text(array)
         if array.dtype == self._dtype:
@@ -145,19 +150,16 @@ class TensorCheck:
             self._wrong_dtype(value, array)
         return array.astype(self._dtype, order="C")
 
-    def _read(self, value: Any) -> NDArray[Any]:
+    def _guarded(self, read: Callable[[Any], T], value: Any, kind: str, what: str) -> T:
+        """What ``read`` makes of a value; whatever a foreign object raises is an InputError."""
         try:
-            return as_array(value)
+            return read(value)
         except OnDeviceError as error:
             self._elsewhere(value, str(error))
-        except FOREIGN_ERRORS as error:
-            self._fail("type", "is no array", f"{describe(value)}; {error}")
-
-    def _shared(self, value: Any) -> Any:
-        try:
-            return to_value(value)
-        except FOREIGN_ERRORS as error:
-            self._fail("type", "cannot be read where it is", f"{describe(value)}; {error}")
+        except (SardonyxError, MemoryError):
+            raise
+        except Exception as error:
+            self._fail(kind, what, f"{describe(value)}; {error}")
 
     def _elsewhere(self, value: Any, found: str) -> NoReturn:
         places = ", ".join(["CPU memory", *sorted(self._devices)])
@@ -183,10 +185,7 @@ class TensorCheck:
 
     def _from_literal(self, value: Any) -> NDArray[Any]:
         """Python numbers in the input's dtype, if they keep their value."""
-        try:
-            array = np.asarray(value, dtype=object if self._is_text else None)
-        except FOREIGN_ERRORS as error:
-            self._fail("value", "is no array", f"{describe(value)}; {error}")
+        array = np.asarray(value, dtype=object if self._is_text else None)
         if self._is_text:
             return self._text(array)
         converted = cast(array, self._dtype)
