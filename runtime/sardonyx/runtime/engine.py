@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import functools
+import sys
 import threading
 from collections.abc import Callable, Mapping
 from threading import get_ident
 from typing import Any
 
 from .denormals import call_in_mode
-from .errors import RunError
+from .errors import RunError, is_from_handler
 from .forks import after_fork_in_child, never_delete
-from .interrupts import WATCH, Taken
+from .interrupts import WATCH, Elsewhere
 from .pending import start, wait
 from .turns import Turn
 
@@ -32,7 +33,6 @@ class Engine:
         raw: The session; in a forked child another one, made when it is first used.
         session: What is inside it: its ``run`` is the same without the checks of inputs, which
             are checked already.
-        errors: What ONNX Runtime raises; anything else comes from a signal handler, or from us.
     """
 
     def __init__(
@@ -46,7 +46,6 @@ class Engine:
     ) -> None:
         self.raw = raw
         self._turn = turn
-        self.errors = _errors()
         self.session = raw._sess
         self._in_mode = call_in_mode(is_flushed)
         self._watch = WATCH
@@ -56,6 +55,12 @@ class Engine:
         self._shared_options = self.options() if entries else None
         self._renew = renew
         after_fork_in_child(self)
+
+    @property
+    def errors(self) -> tuple[type[Exception], ...]:
+        """What ONNX Runtime raises, for ``except``; nothing while a signal handler's error is up."""
+        error = sys.exception()
+        return () if error is not None and is_from_handler(error) else _errors()
 
     def options(self, **entries: str) -> Any:
         """ONNX Runtime's options for runs of one's own; setting ``terminate`` stops them."""
@@ -85,7 +90,7 @@ class Engine:
         try:
             main_options = options or self._main_options
             return self._watch.call(self._in_mode, function, args, main_options)
-        except Taken:
+        except Elsewhere:
             options = options or self.options()
         return wait(start(options, self._in_mode, function, args, options, is_prompt=True))
 

@@ -10,9 +10,22 @@ import re
 _PREFIX = re.compile(r"^\[ONNXRuntimeError\] : \d+ : \w+ : ")
 
 
+_CALLED = ("sardonyx.runtime.", "onnxruntime.", "torch.utils.dlpack.")
+"""Modules whose functions are under way during a call."""
+
+
 def ort_words(error: object) -> str:
     """What ONNX Runtime says in an error, without the numbers it puts in front."""
     return _PREFIX.sub("", str(error)).strip()
+
+
+def is_from_handler(error: BaseException) -> bool:
+    """Whether a signal handler raised it: not ONNX Runtime, and nothing that is called with it."""
+    step = error.__traceback__
+    while step is not None and step.tb_next is not None:
+        step = step.tb_next
+    module = "" if step is None else step.tb_frame.f_globals.get("__name__", "")
+    return not f"{module}.".startswith(_CALLED)
 
 
 class SardonyxError(Exception):

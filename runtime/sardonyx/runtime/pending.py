@@ -22,31 +22,49 @@ _MANY = 1024
 class Pending(Future[Any]):
     """The result of a call that another thread makes.
 
-    ``asyncio.wrap_future`` makes it awaitable; cancelling either stops the call.
+    ``asyncio.wrap_future`` makes it awaitable; cancelling either stops the call. It is done, and
+    cancelled, when the call has ended: until then the inputs are read.
     """
 
     def __init__(self, options: Any) -> None:
         super().__init__()
         self._options = options
-        self._is_stopped = False
+        self._is_stopped = self._has_ended = False
         after_fork_in_child(self)
 
     def cancel(self) -> bool:
-        """Stop the call, after the operator that it is computing; False when it is done."""
+        """Stop the call, after the operator that it is computing; False when it has ended."""
         if super().cancel():
             return True
-        if self.done():
-            return False
-        self._is_stopped = True
+        with self._condition:
+            if self._has_ended:
+                return self._is_stopped
+            self._is_stopped = True
         self._options.terminate = True
         return True
 
+    def cancelled(self) -> bool:
+        """Whether the call was stopped, or never began."""
+        return super().cancelled() or (self._is_stopped and self.done())
+
     def result(self, timeout: float | None = None) -> Any:
         """What the call returns; Ctrl-C while it is waited for stops the call."""
+        return self._waited(super().result, timeout)
+
+    def exception(self, timeout: float | None = None) -> BaseException | None:
+        """What the call raises, or None; Ctrl-C while it is waited for stops the call."""
+        error: BaseException | None = self._waited(super().exception, timeout)
+        if isinstance(error, CancelledError):
+            raise error
+        return error
+
+    def _waited(self, wait: Callable[[float | None], Any], timeout: float | None) -> Any:
         try:
-            return super().result(timeout)
-        except KeyboardInterrupt:
-            self.cancel()
+            return wait(timeout)
+        except BaseException as error:
+            # A call that has ended cannot be stopped any more; the others are still waited for.
+            if timeout is None or not isinstance(error, TimeoutError):
+                self.cancel()
             raise
 
     def after_fork(self) -> None:
@@ -54,6 +72,7 @@ class Pending(Future[Any]):
         self._condition = threading.Condition()
         self._done_callbacks: list[Any] = []
         if not self.done():
+            self._is_stopped, self._has_ended = False, True
             self.set_exception(
                 RunError(
                     "the call was started before this process was forked",
@@ -67,12 +86,19 @@ class Pending(Future[Any]):
         try:
             result = function(*args)
         except BaseException as error:
-            self.set_exception(CancelledError() if self._is_stopped else error)
+            self._end(error, None)
         else:
-            if self._is_stopped:
-                self.set_exception(CancelledError())
-            else:
-                self.set_result(result)
+            self._end(None, result)
+
+    def _end(self, problem: BaseException | None, result: Any) -> None:
+        with self._condition:
+            self._has_ended = True
+        if self._is_stopped:
+            problem = CancelledError()
+        if problem is None:
+            self.set_result(result)
+        else:
+            self.set_exception(problem)
 
 
 class _Pools:
@@ -111,10 +137,21 @@ def start(options: Any, function: Callable[..., Any], *args: Any, is_prompt: boo
         function: What to call.
         args: Its arguments.
         is_prompt: Do not wait in the queue of calls that are more than there are cores.
+
+    Raises:
+        RunError: There is no thread for it: the process ends, or has too many.
     """
     pending = Pending(options)
     pool = _POOLS.prompt if is_prompt else _POOLS.queue
-    pool.submit(pending._compute, function, args)
+    try:
+        pool.submit(pending._compute, function, args)
+    except RuntimeError as error:
+        pending.cancel()
+        raise RunError(
+            "no other thread can make this call",
+            found=str(error),
+            remedy="call the session itself, without a time limit",
+        ) from None
     return pending
 
 
@@ -124,6 +161,8 @@ def wait(pending: Pending, timeout: float | None = None) -> Any:
     Raises:
         TimeoutError: It was not there in time.
     """
+    if timeout is not None:
+        timeout = min(timeout, threading.TIMEOUT_MAX)
     try:
         done, _ = concurrent.futures.wait([pending], timeout)
     except BaseException:

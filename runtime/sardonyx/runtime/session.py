@@ -134,8 +134,9 @@ class Session:
 
         Args:
             args: Inputs by position, as for a call.
-            timeout: Seconds after which the call is given up. What ONNX Runtime is computing then
-                ends after the operator it is in, and reads the inputs until it does.
+            timeout: Seconds after which the call is given up; infinity is no limit. What ONNX
+                Runtime is computing then ends after the operator it is in, and reads the inputs
+                until it does.
             named: Inputs by name; one called ``timeout`` goes by position, or by ``run_named``.
 
         Raises:
@@ -160,6 +161,7 @@ class Session:
 
         Raises:
             InputError: The arguments do not fit; other errors are the future's.
+            RunError: No thread can be started.
         """
         feed = self._bind(args, named)
         options = self._engine.options()
@@ -243,7 +245,7 @@ class Session:
         given = self._bind((), random_inputs(self.inputs, {}) if feed is None else feed)
         try:
             return shrink(self._engine, given)
-        except Exception as error:
+        except self._engine.errors as error:
             raise self._failed(error, given) from error
 
     @property
