@@ -5,7 +5,10 @@ from __future__ import annotations
 import os
 import sys
 
+import numpy as np
+import onnx
 import pytest
+from onnx import numpy_helper
 
 from sardonyx import runtime
 
@@ -13,15 +16,10 @@ from .models import AFFINE, LOOP, model
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system")
 
-PARENT = """
+HELPERS = """
 import os, sys, time
 import numpy as np
 from sardonyx import runtime
-
-x, w, b = (np.random.default_rng(0).standard_normal(s, np.float32) for s in [(2, 3), (3, 4), 4])
-session = runtime.load({source!r}, threads=2)
-expected = [y.tobytes() for y in session(x, w, b)]
-bound = session.bind(x, w, b)
 
 def child(work):
     pid = os.fork()
@@ -37,6 +35,22 @@ def child(work):
     os.kill(pid, 9)
     return "hangs"
 
+def refused(call):
+    try:
+        call()
+    except runtime.RunError as error:
+        sys.stdout.write(str(error) + "\\n")
+
+"""
+
+PARENT = (
+    HELPERS
+    + """
+x, w, b = (np.random.default_rng(0).standard_normal(s, np.float32) for s in [(2, 3), (3, 4), 4])
+session = runtime.load({source!r}, threads=2)
+expected = [y.tobytes() for y in session(x, w, b)]
+bound = session.bind(x, w, b)
+
 def use():
     assert [y.tobytes() for y in session(x, w, b)] == expected
     assert [y.tobytes() for y in session.run(x, w, b, timeout=30)] == expected
@@ -47,16 +61,11 @@ def delete():
     global session, bound
     del session, bound
 
-def refused(call):
-    try:
-        call()
-    except runtime.RunError as error:
-        sys.stdout.write(str(error) + "\\n")
-
 def twice():
     assert child(use) == 7
     use()
 """
+)
 
 
 @pytest.fixture
@@ -102,14 +111,13 @@ print(endless.cancel(), of_bytes(3, 1.0)[0])
     flags = ["-W", "ignore::DeprecationWarning"] if sys.version_info >= (3, 12) else []
     what = "the session was made before this process was forked, and has no threads here"
     remedy = "load the model in the child, or start processes by 'spawn' instead of 'fork'"
-    changed = "the model is not in a file, or the file has changed"
     path = tmp_path / "net.onnx"
     refusals = [
         f"{what}\n  where: {where}\n  found: {found}\n  try: {remedy}"
         for where, found in [
             (path, "memory bound to the session of the parent process"),
-            (f"a model of {len(model(LOOP))} bytes", changed),
-            (path, changed),
+            (f"a model of {len(model(LOOP))} bytes", "the model is not in a file"),
+            (path, "the file of the model has changed, or is gone"),
         ]
     ]
     pending = """the call was started before this process was forked
@@ -119,6 +127,60 @@ print(endless.cancel(), of_bytes(3, 1.0)[0])
         "7",
         "True 4.0",
     ]
+
+
+@pytest.mark.parametrize("cache", [None, "kept"])
+def test_a_child_may_go_to_another_folder(run_python, parent, tmp_path, cache):
+    code = f"""{parent}
+os.chdir({str(tmp_path)!r})
+session = runtime.load("net.onnx", cache={cache and str(tmp_path / cache)!r})
+def use_from_root():
+    os.chdir("/")
+    use()
+print(child(use_from_root))
+"""
+    flags = ["-W", "ignore::DeprecationWarning"] if sys.version_info >= (3, 12) else []
+    assert run_python(code, *flags) == "7"
+
+
+@pytest.mark.parametrize(
+    ("change", "found"),
+    [
+        ("pass", None),
+        ("os.replace('other', 'w.data')", "the file of its weights, 'w.data', has changed"),
+        ("open('w.data', 'r+b').write(b'1')", "the file of its weights, 'w.data', has changed"),
+        ("os.remove('w.data')", "the file of its weights, 'w.data', is gone"),
+        ("os.remove('net.onnx')", "the file of the model has changed, or is gone"),
+    ],
+)
+def test_weights_that_others_replaced_are_not_computed_with(run_python, tmp_path, change, found):
+    x, w = (np.random.default_rng(5).standard_normal(s, np.float32) for s in [(2, 3), (3, 64)])
+    proto = onnx.load_from_string(model("g (float[b, 3] x) => (float[b, 64] y) {y = MatMul(x, w)}"))
+    proto.graph.initializer.append(numpy_helper.from_array(w, "w"))
+    (tmp_path / "other").write_bytes((2 * w).tobytes())
+    os.utime(tmp_path / "other", (1, 1))
+    onnx.save(
+        proto,
+        tmp_path / "net.onnx",
+        save_as_external_data=True,
+        location="w.data",
+        size_threshold=0,
+    )
+    code = f"""{HELPERS}
+os.chdir({str(tmp_path)!r})
+session = runtime.load("net.onnx")
+time.sleep(0.02)
+{change}
+print(child(lambda: refused(lambda: sys.stdout.write(str(session({x.tolist()!r})[0][1, 63])))))
+"""
+    flags = ["-W", "ignore::DeprecationWarning"] if sys.version_info >= (3, 12) else []
+    *said, status = run_python(code, *flags).splitlines()
+    if found is None:
+        value, status = said[0].removesuffix("7") if said else status[:-1], "7"
+        np.testing.assert_allclose(float(value), (x @ w)[1, 63], rtol=1e-5)
+    else:
+        assert said[1:3] == ["  where: net.onnx", f"  found: {found}"]
+    assert status == "7"
 
 
 def test_a_session_that_its_parent_uses_meanwhile_is_inherited_too(run_python, parent):

@@ -93,6 +93,23 @@ def test_a_path_without_a_model_is_refused_in_these_words(tmp_path):
     assert message(b"").startswith("the model is empty\n")
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="a folder in use cannot be deleted")
+def test_a_path_relative_to_a_folder_that_is_gone_is_refused(tmp_path, monkeypatch):
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+    gone.rmdir()
+    assert (
+        message("net.onnx")
+        == """the model file cannot be read
+  where: net.onnx
+  found: the folder of this process: No such file or directory
+  try: give an absolute path"""
+    )
+    (tmp_path / "net.onnx").write_bytes(NEG)
+    assert runtime.load(tmp_path / "net.onnx")([2.0])[0] == [-2.0]
+
+
 @pytest.mark.parametrize(
     ("head", "found"),
     [

@@ -1,6 +1,8 @@
 """Calls: by position and name, what comes back, what is refused and in which words."""
 
 import concurrent.futures
+import copy
+import pickle
 
 import numpy as np
 import onnx
@@ -388,6 +390,19 @@ def test_narrow_outputs_beside_text_inputs_are_refused_clearly():
         runtime.load(model(text))([1, 2], ["a", "b"])
     assert caught.value.where == "input 's'"
     assert caught.value.found == "outputs y: bfloat16[n], t: string[n]"
+
+
+def test_a_session_is_not_pickled(affine):
+    for send in (pickle.dumps, copy.deepcopy):
+        with pytest.raises(runtime.NotPicklableError) as caught:
+            send(affine)
+        assert isinstance(caught.value, TypeError)
+        assert (
+            str(caught.value)
+            == f"""a session cannot be pickled
+  where: {affine._where}
+  try: send the path of the model, and load it in the other process"""
+        )
 
 
 def test_placement_lists_nodes_and_counts_them_as_a_table(affine):

@@ -196,9 +196,9 @@ def test_torch_tensors_without_memory_are_refused():
     freed.untyped_storage().resize_(0)
     lazy = [fake, freed, torch._efficientzerotensor(3)]
     torch.func.functionalize(lambda x: lazy.append(x) or x)(torch.ones(3))
-    for tensor in lazy:
+    for x in lazy:
         with pytest.raises(runtime.InputError) as caught:
-            session(tensor)
+            session(x)
         assert (
             str(caught.value)
             == f"""input 'x' is no array
@@ -207,7 +207,7 @@ def test_torch_tensors_without_memory_are_refused():
   expected: float32[n]"""
         )
         with pytest.raises(ValueError, match="no memory"):
-            to_value(tensor)
+            to_value(x)
     assert session(torch.ones(0))[0].shape == (0,)
 
 
@@ -369,7 +369,16 @@ def test_strings_of_every_kind_go_in_and_out():
     session = runtime.load(unary("Identity", T.STRING))
     texts = ["", "onyx", "\u00e9\u4e2d\U0001f48e", "a b"]
     wide = np.array(texts)
-    values = [texts, list(wide), [texts[0], *wide[1:]], [*wide[:3], texts[3]], wide, wide.astype(object), wide.astype(">U4"), np.repeat(wide, 2)[::2]]
+    values = [
+        texts,
+        list(wide),
+        [texts[0], *wide[1:]],
+        [*wide[:3], texts[3]],
+        wide,
+        wide.astype(object),
+        wide.astype(">U4"),
+        np.repeat(wide, 2)[::2],
+    ]
     if hasattr(np.dtypes, "StringDType"):
         values.append(wide.astype(np.dtypes.StringDType()))
     for value in values:

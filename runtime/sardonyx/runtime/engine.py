@@ -58,7 +58,7 @@ class Engine:
 
     @property
     def errors(self) -> tuple[type[Exception], ...]:
-        """What ONNX Runtime raises, for ``except``; nothing while a signal handler's error is up."""
+        """What ONNX Runtime raises, for ``except``; nothing when a signal handler raised."""
         error = sys.exception()
         return () if error is not None and is_from_handler(error) else _errors()
 

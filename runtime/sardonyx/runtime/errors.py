@@ -119,6 +119,10 @@ class OutOfMemoryError(RunError):
     """The device, or the limit that was set for it, has no room for this call; smaller ones run."""
 
 
+class NotPicklableError(SardonyxError, TypeError):
+    """A session belongs to its process, and cannot be sent to another one."""
+
+
 class BatchError(SardonyxError):
     """Requests to this model cannot be gathered into batches, or not be padded."""
 

@@ -197,7 +197,7 @@ def _weights(said: Any, where: str, path: str) -> Weights:
             expected="its file, bytes and sha256",
             remedy="compile the model anew",
         )
-    weights = Weights(_beside(path, name), size, digest, where)
+    weights = Weights(beside(path, name), size, digest, where)
     found = _size(weights.path)
     if found != size:
         raise weights.changed(f"{found:,} bytes")
@@ -242,7 +242,7 @@ def _unreadable(path: str, error: OSError | ValueError) -> LoadError:
     )
 
 
-def _beside(path: str, name: str) -> str:
+def beside(path: str, name: str) -> str:
     """Return where a file beside a model is, or beside the one that its path links to."""
     given, real = (os.path.join(os.path.dirname(p), name) for p in (path, os.path.realpath(path)))
     return given if os.path.exists(given) else real

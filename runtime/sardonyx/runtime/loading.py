@@ -7,6 +7,7 @@ import contextlib
 import functools
 import os
 import tempfile
+import time
 import warnings
 import weakref
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -29,8 +30,8 @@ from .devices import (
 )
 from .engine import cannot_renew
 from .errors import LoadError, ProviderError, SettingsError, ort_words
-from .integrity import Weights, check_model
-from .modelfile import Header, open_model, read_header, scalars
+from .integrity import Weights, beside, check_model
+from .modelfile import Header, external_files, open_model, read_header, scalars
 from .plugins import short_name
 from .prepared import Order, Prepared, create_prepared, open_store, renew_prepared, unfit
 from .session import Session
@@ -176,12 +177,29 @@ class Recipe:
 
 def _reference(source: Any) -> Callable[[], Any]:
     if isinstance(source, str | os.PathLike):
-        path = os.path.abspath(os.fsdecode(source))
+        path = _absolute(os.fsdecode(source))
         return lambda: path
     try:
         return weakref.ref(source)
     except TypeError:
         return lambda: None
+
+
+def _absolute(path: str) -> str:
+    """A path that stays right when the process goes to another folder.
+
+    Raises:
+        LoadError: It is relative to a folder that does not exist any more.
+    """
+    try:
+        return os.path.abspath(path)
+    except OSError as error:
+        raise LoadError(
+            "the model file cannot be read",
+            where=path,
+            found=f"the folder of this process: {error.strerror}",
+            remedy="give an absolute path",
+        ) from None
 
 
 def load_again(
@@ -244,6 +262,7 @@ def _load(
     store: Store | None = None,
 ) -> Session:
     content = weights = None
+    started = time.time_ns()
     with open_model(model) as data:
         path = model if isinstance(model, str) else None
         if store is not None:
@@ -264,7 +283,8 @@ def _load(
 
     raw, order, prepared = None, None, Prepared()
     if store is not None and content is not None:
-        order = Order(model, where, content, settings)
+        source = _absolute(model) if isinstance(model, str) else model
+        order = Order(source, where, content, settings)
         problem = unfit(requested, settings, header.graph)
         raw, prepared = create_prepared(store, order, create, problem)
     if raw is None:
@@ -275,7 +295,7 @@ def _load(
     if not_used is not None:
         report(not_used, recipe.fallback)
     # Not with the model itself: that would keep its bytes.
-    file = (model, _identity(model)) if isinstance(model, str) else None
+    file = _File(_absolute(model), _identity(model), started) if isinstance(model, str) else None
     renew = functools.partial(_renew, file, where, settings, requested)
     if store is not None and order is not None and file and prepared.folder is not None:
         renew = functools.partial(renew_prepared, store, order, create, renew)
@@ -374,8 +394,39 @@ def _create(
     return _create(model, where, settings, rest, fallback=fallback, prepare=prepare)
 
 
+@dataclass(frozen=True)
+class _File:
+    """A model's file when it was loaded.
+
+    Attributes:
+        path: Where it is, from the root.
+        identity: What :func:`_identity` says of it.
+        loaded: When its reading began, in nanoseconds since the epoch.
+    """
+
+    path: str
+    identity: tuple[int, int, int] | None
+    loaded: int
+
+    def change(self) -> str | None:
+        """What has changed of it or of the weights beside it; None when nothing has."""
+        if self.identity is None or _identity(self.path) != self.identity:
+            return "the file of the model has changed, or is gone"
+        with open_model(self.path) as data:
+            names = external_files(data)
+        for name in names:
+            try:
+                # Set by every write, and when a file takes another one's place.
+                changed = os.stat(beside(self.path, name)).st_ctime_ns
+            except (OSError, ValueError):
+                return f"the file of its weights, '{name}', is gone"
+            if changed > self.loaded:
+                return f"the file of its weights, '{name}', has changed"
+        return None
+
+
 def _renew(
-    file: tuple[str, tuple[int, int, int] | None] | None,
+    file: _File | None,
     where: str,
     settings: Settings,
     requested: Mapping[str, dict[str, Any]],
@@ -383,9 +434,15 @@ def _renew(
     """ONNX Runtime's session of a file once more, in a forked child; what its Session calls."""
     if set(requested) != {CPU}:
         raise cannot_renew(where, "accelerators cannot be used in a forked process")
-    if file is None or file[1] is None or _identity(file[0]) != file[1]:
-        raise cannot_renew(where, "the model is not in a file, or the file has changed")
-    return _create(file[0], where, settings, requested, fallback="error")
+    if file is None:
+        raise cannot_renew(where, "the model is not in a file")
+    try:
+        change = file.change()
+        if change is None:
+            return _create(file.path, where, settings, requested, fallback="error")
+    except LoadError as error:
+        change = f"{error.what}: {error.found}"
+    raise cannot_renew(where, change)
 
 
 def _refused(where: str, message: str) -> LoadError:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from .arrays import describe, is_torch
 from .binding import GRAPH_ID, NO_GRAPH, Bound, device_of_feed, run_on_device, view
@@ -13,6 +13,7 @@ from .devices import CPU, REMEDIES, used_providers
 from .engine import Engine, Renew
 from .errors import (
     InputError,
+    NotPicklableError,
     OutOfMemoryError,
     RunError,
     RunTimeoutError,
@@ -351,6 +352,13 @@ class Session:
         remedy = REMEDIES["cuda"] if NO_CUDNN in found else None
         return RunError(
             "ONNX Runtime failed to run the model", where=where, found=found, remedy=remedy
+        )
+
+    def __reduce__(self) -> NoReturn:
+        raise NotPicklableError(
+            "a session cannot be pickled",
+            where=self._where,
+            remedy="send the path of the model, and load it in the other process",
         )
 
     def __repr__(self) -> str:
