@@ -182,8 +182,8 @@ class Session:
             named: Inputs by name.
 
         Raises:
-            InputError: The arguments do not fit, are not tensors of numbers, or are in CPU memory or
-                read there where graphs are captured.
+            InputError: The arguments do not fit, are not tensors of numbers, or, where graphs are
+                captured, are in CPU memory or read there.
             RunError: ONNX Runtime failed.
         """
         feed = self._bind(args, named)
