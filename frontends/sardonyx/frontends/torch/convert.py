@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -18,6 +19,8 @@ from sardonyx.frontends.torch.attempts import attempt, attempt_lowering
 from sardonyx.frontends.torch.capture import describe_call, eager_failure, inference_state, silence
 from sardonyx.frontends.torch.dynamic import check_sizes, resolve
 from sardonyx.frontends.torch.finish import Names, finish
+from sardonyx.frontends.torch.guards import branches
+from sardonyx.frontends.torch.lower import DECOMPOSED
 from sardonyx.frontends.torch.program import check_dynamic, describe_program
 from sardonyx.frontends.torch.report import capture_error, eager_error
 
@@ -49,6 +52,10 @@ def from_torch(
             position; specs may be nested like the inputs. One name is one size everywhere. All
             other dims keep the sizes of the examples. For a program, names for its dynamic dims.
 
+    Warns:
+        UserWarning: The module's Python code branches on a size, and gives something else than the
+            model at a size that the warning names.
+
     Raises:
         CaptureError: The arguments do not fit, a dim cannot vary, or the module cannot be captured
             or lowered; the error names the input, the operator or the source line.
@@ -74,6 +81,7 @@ def from_torch(
             eager = eager_failure(call)
             raise eager_error(root, eager) if eager else capture_error(root, call.inputs, outcome)
         lowered, program = outcome
+        decomposed = lowered.meta.pop(DECOMPOSED)
         names = Names(
             inputs=[item.name for item in call.inputs],
             axes=[item.axes for item in call.inputs],
@@ -82,6 +90,9 @@ def from_torch(
             wrapper="module.",
         )
         made = finish(lowered, program, names)
+        found = branches(call, program, decomposed)
+    for branch in found:
+        warnings.warn(f"{root} is not its model everywhere: {branch}", UserWarning, stacklevel=2)
     made.meta[SAMPLES] = [{item.name: _array(item.example) for item in call.inputs}]
     return made
 
@@ -110,4 +121,5 @@ def _from_program(program: ExportedProgram, dynamic: Mapping[Any, Any] | None) -
             root="program",
             wrapper="",
         )
+        del outcome.meta[DECOMPOSED]
         return finish(outcome, program, names)

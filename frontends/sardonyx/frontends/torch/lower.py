@@ -17,6 +17,8 @@ from sardonyx.frontends.torch.tables import tables_kept
 from sardonyx.frontends.torch.translations import complex_translations, translations
 
 OPSET = 23
+DECOMPOSED = "torch.decomposed"
+"""Where a lowered model holds the program that was lowered operator by operator."""
 MOST_MISSING = 20  # of the missing operators that one report lists
 
 
@@ -46,6 +48,7 @@ def lower(
         )
     assert exported is not None  # only the TorchScript exporter returns nothing
     model = exported.model
+    model.meta[DECOMPOSED] = exported.exported_program or program
     if model.functions:
         passes.InlinePass()(model)
     _forget_lost_readers(model)

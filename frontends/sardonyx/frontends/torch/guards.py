@@ -1,0 +1,163 @@
+"""Where a trace does something else than its module: at sizes that its Python code branches on.
+
+``torch.export`` follows one branch and notes the condition, a guard on sizes, in the program. ONNX
+has no place for it. So the module is tried at the smallest sizes that break each guard: what it
+gives there either is what the trace gives (many guards are about strides only), or is told.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch.export import ExportedProgram
+
+from sardonyx.frontends.torch.capture import Call, FlatModule
+from sardonyx.frontends.torch.dynamic import Axes
+
+SIZES = (*range(2, 10), 12, 16, 17, 33)
+"""Sizes that are tried for each dynamic dim; 1 would break guards of every model for nothing."""
+
+MOST = 4
+"""Sizes at which the module runs at most."""
+
+APART = 1e-3
+"""Difference, as a part of the largest number, from which two results are not the same."""
+
+_SIZE = re.compile(r"L\['tensors'\]\[(\d+)\]\.size\(\)\[(\d+)\]")
+
+
+@dataclass(frozen=True)
+class Branch:
+    """Sizes at which a module and its trace differ.
+
+    Attributes:
+        sizes: The sizes of dims by name.
+        condition: What the trace takes for granted, with the names of dims.
+        found: How the two differ.
+    """
+
+    sizes: Mapping[str, int]
+    condition: str
+    found: str
+
+    def __str__(self) -> str:
+        at = ", ".join(f"{name}={size}" for name, size in self.sizes.items())
+        return f"at {at} {self.found}: it was traced where {self.condition}"
+
+
+def branches(call: Call, program: ExportedProgram, decomposed: ExportedProgram) -> list[Branch]:
+    """The sizes at which a module, called again, differs from what was traced of it.
+
+    Args:
+        call: The module and its example arguments.
+        program: What was captured, with its guards.
+        decomposed: The same in the operators that have a lowering.
+    """
+    found = []
+    for condition, sizes in _broken(call, program).items():
+        inputs = [_resized(item.example, item.axes, sizes) for item in call.inputs]
+        differs = _difference(call, decomposed, inputs)
+        if differs is not None:
+            found.append(Branch(sizes, condition, differs))
+    return found
+
+
+def _broken(call: Call, program: ExportedProgram) -> dict[str, dict[str, int]]:
+    """For each guard that sizes can break: the guard in the names of dims, and such sizes."""
+    names = {
+        (index, axis): name
+        for index, item in enumerate(call.inputs)
+        for axis, name in item.axes.items()
+    }
+    example = {
+        name: max(2, call.inputs[index].example.shape[axis])
+        for (index, axis), name in names.items()
+    }
+    found: dict[str, dict[str, int]] = {}
+    for guard in getattr(program, "_guards_code", ()):
+        condition = _SIZE.sub(lambda m: names.get((int(m[1]), int(m[2])), m[0]), guard)
+        tries = ({**example, name: size} for size in SIZES for name in example)
+        sizes = next((sizes for sizes in tries if not _holds(condition, sizes)), None)
+        if sizes is not None and sizes not in found.values() and len(found) < MOST:
+            found[condition] = sizes
+    return found
+
+
+def _holds(condition: str, sizes: Mapping[str, int]) -> bool:
+    """Whether a guard holds; one that is about more than named dims does."""
+    known = {"math": math, "max": max, "min": min, "__builtins__": {}}
+    try:
+        return bool(eval(condition, known, dict(sizes)))
+    except (ArithmeticError, AttributeError, NameError, SyntaxError, TypeError, ValueError):
+        return True
+
+
+def _resized(example: torch.Tensor, axes: Axes, sizes: Mapping[str, int]) -> torch.Tensor:
+    """An example cut or repeated to other sizes: its numbers stay valid ones."""
+    made = example.clone()
+    for axis, name in axes.items():
+        if not made.shape[axis]:
+            return made
+        at = torch.arange(sizes[name], device=made.device) % made.shape[axis]
+        made = made.index_select(axis, at)
+    return made
+
+
+def _difference(
+    call: Call, decomposed: ExportedProgram, inputs: Sequence[torch.Tensor]
+) -> str | None:
+    """How the two differ; None where they agree, or where the module itself fails or varies."""
+    try:
+        traced = decomposed.module(check_guards=False)
+    except TypeError:  # an older PyTorch, which always checks them
+        return None
+    # It checks the ranges of sizes, which the model of ONNX does not.
+    traced._forward_pre_hooks.clear()
+    module = FlatModule(call)
+    with _buffers_kept(call.module):
+        try:
+            wanted, again = (module(*(x.clone() for x in inputs)) for _ in range(2))
+        except Exception:
+            return None
+        if _apart(again, wanted) is not None:
+            return None
+        try:
+            return _apart(traced(*(x.clone() for x in inputs)), wanted)
+        except Exception as error:
+            return f"the module runs, and the model does not ({str(error).splitlines()[0][:120]})"
+
+
+def _apart(made: Mapping[str, Any], wanted: Mapping[str, Any]) -> str | None:
+    for name, y in wanted.items():
+        other = made.get(name)
+        if not isinstance(y, torch.Tensor) or not isinstance(other, torch.Tensor):
+            continue
+        if other.shape != y.shape:
+            shapes = f"{list(y.shape)}, and the model {list(other.shape)}"
+            return f"the module's {name} has shape {shapes}"
+        scale = y.abs().max().item() if y.numel() else 0.0
+        if not torch.allclose(other.to(y.dtype), y, rtol=0.0, atol=APART * scale, equal_nan=True):
+            return f"the module's {name} has other numbers than the model's"
+    return None
+
+
+@contextlib.contextmanager
+def _buffers_kept(module: torch.nn.Module) -> Iterator[None]:
+    """Leave a module's buffers as they were, though its calls may write into them."""
+    kept = [
+        (part, name, buffer, buffer.clone())
+        for part in module.modules()
+        for name, buffer in part._buffers.items()
+        if buffer is not None
+    ]
+    try:
+        yield
+    finally:
+        for part, name, buffer, numbers in kept:
+            part._buffers[name] = buffer.copy_(numbers)
