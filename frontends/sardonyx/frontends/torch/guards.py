@@ -112,7 +112,7 @@ def _resized(example: torch.Tensor, axes: Axes, sizes: Mapping[str, int]) -> tor
 def _difference(
     call: Call, decomposed: ExportedProgram, inputs: Sequence[torch.Tensor]
 ) -> str | None:
-    """How the two differ; None where they agree, or where the module itself fails or varies."""
+    """How the two differ; None where they agree, one of them fails, or the module varies."""
     try:
         traced = decomposed.module(check_guards=False)
     except TypeError:  # an older PyTorch, which always checks them
@@ -122,15 +122,12 @@ def _difference(
     module = FlatModule(call)
     with _buffers_kept(call.module):
         try:
-            wanted, again = (module(*(x.clone() for x in inputs)) for _ in range(2))
+            wanted, again, made = (
+                run(*map(torch.clone, inputs)) for run in (module, module, traced)
+            )
         except Exception:
             return None
-        if _apart(again, wanted) is not None:
-            return None
-        try:
-            return _apart(traced(*(x.clone() for x in inputs)), wanted)
-        except Exception as error:
-            return f"the module runs, and the model does not ({str(error).splitlines()[0][:120]})"
+    return None if _apart(again, wanted) is not None else _apart(made, wanted)
 
 
 def _apart(made: Mapping[str, Any], wanted: Mapping[str, Any]) -> str | None:
