@@ -149,3 +149,24 @@ def test_a_bag_of_embeddings_leaves_no_readers_behind():
 def test_linear_algebra_of_small_matrices(function):
     a = torch.randn(2, 3, 3, generator=torch.Generator().manual_seed(4))
     check(Function(function), (a,), rtol=1e-4)
+
+
+NAN = float("nan")
+WITH_NAN = torch.tensor([[1, NAN, 3, 2, NAN, 5, 1, 1], [2, 2, 2, 3, 3, 1, 0, 9]])
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        lambda x: x.cumprod(1),
+        lambda x: x.cumprod(0),
+        lambda x: tuple(x.cummax(1)),
+        lambda x: tuple(x.cummin(-1)),
+        lambda x: tuple(x.nan_to_num(1).mul(3).int().cummax(0)),
+    ],
+    ids=["prod", "prod of columns", "max", "min", "max of integers"],
+)
+def test_scans_along_an_axis_of_any_length(function):
+    calls = [(torch.randn(shape),) for shape in ((2, 5), (3, 9), (1, 1), (40, 33))]
+    dynamic = {0: {0: "b", 1: "t"}}
+    check(Function(function), *calls, (WITH_NAN,), rtol=2e-5, dynamic=dynamic)

@@ -29,12 +29,16 @@ def _all_axes(x: Tensor) -> list[int]:
 
 
 def cumulative_product(x: Tensor, dim: int, *, dtype: torch.dtype | None = None) -> Tensor:
-    """The products of all numbers up to each, in about log2 steps along the axis."""
+    """The products of all numbers up to each, in log2 steps along a static axis."""
     whole = torch.int64 if not (x.is_floating_point() or x.is_complex()) else x.dtype
     x = x.to(dtype or whole)
     if x.dim() == 0:
         return x.clone()
     step, length = 1, x.shape[dim]
+    if not isinstance(length, int):
+        rows = x.movedim(dim, -1)
+        factors = torch.where(_up_to_each(rows), rows.unsqueeze(-2), 1)
+        return factors.prod(-1).to(x.dtype).movedim(-1, dim)
     while step < length:
         later = x.narrow(dim, step, length - step) * x.narrow(dim, 0, length - step)
         x = torch.cat([x.narrow(dim, 0, step), later], dim)
@@ -44,18 +48,22 @@ def cumulative_product(x: Tensor, dim: int, *, dtype: torch.dtype | None = None)
 
 def cumulative_largest(x: Tensor, dim: int) -> tuple[Tensor, Tensor]:
     """Cummax: the largest number up to each, and where its last one is."""
-    return _cumulative(x, dim, torch.ge)
+    return _cumulative(x, dim, torch.ge, torch.amax)
 
 
 def cumulative_smallest(x: Tensor, dim: int) -> tuple[Tensor, Tensor]:
     """Cummin: the smallest number up to each, and where its last one is."""
-    return _cumulative(x, dim, torch.le)
+    return _cumulative(x, dim, torch.le, torch.amin)
 
 
-def _cumulative(x: Tensor, dim: int, beats: Callable[..., Tensor]) -> tuple[Tensor, Tensor]:
+def _cumulative(
+    x: Tensor, dim: int, beats: Callable[..., Tensor], best: Callable[..., Tensor]
+) -> tuple[Tensor, Tensor]:
     if x.dim() == 0:
         return x.clone(), torch.zeros_like(x, dtype=torch.int64)
     length = x.shape[dim]
+    if not isinstance(length, int):
+        return _of_all_pairs(x, dim, best)
     sizes = [1] * x.dim()
     sizes[dim] = length
     at = torch.arange(length, device=x.device).reshape(sizes).expand(x.shape)
@@ -72,6 +80,29 @@ def _cumulative(x: Tensor, dim: int, beats: Callable[..., Tensor]) -> tuple[Tens
         at = torch.cat([at.narrow(dim, 0, step), later_at], dim)
         step *= 2
     return x.clone() if length <= 1 else x, at.clone() if length <= 1 else at
+
+
+def _up_to_each(rows: Tensor) -> Tensor:
+    """Whether the number of a column is not after that of a row, for each pair in the last axis."""
+    at = torch.arange(rows.shape[-1], device=rows.device)
+    return at <= at.unsqueeze(-1)
+
+
+def _of_all_pairs(x: Tensor, dim: int, best: Callable[..., Tensor]) -> tuple[Tensor, Tensor]:
+    """The same along an axis of dynamic length: steps of doubling would be as many as traced."""
+    rows = x.movedim(dim, -1)
+    is_before = _up_to_each(rows)
+    # A row's own number stands in for what comes after it.
+    numbers = torch.where(is_before, rows.unsqueeze(-2), rows.unsqueeze(-1))
+    values = best(numbers, -1)
+    if x.is_floating_point():
+        values = torch.where(torch.isnan(numbers).any(-1), torch.nan, values)
+    is_best = numbers == values.unsqueeze(-1)
+    if x.is_floating_point():
+        is_best = is_best | torch.isnan(numbers)
+    at = torch.arange(rows.shape[-1], device=x.device)
+    places = torch.where(is_best & is_before, at, -1).amax(-1)
+    return values.movedim(-1, dim), places.movedim(-1, dim)
 
 
 TABLE = {
