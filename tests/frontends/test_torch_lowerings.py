@@ -6,6 +6,8 @@ import pytest
 import torch
 from torch.nn import functional as F
 
+from sardonyx.compiler.errors import CaptureError
+from sardonyx.frontends import from_torch
 from tests.frontends.torch_compare import check
 
 F32 = 2e-6
@@ -170,3 +172,25 @@ def test_scans_along_an_axis_of_any_length(function):
     calls = [(torch.randn(shape),) for shape in ((2, 5), (3, 9), (1, 1), (40, 33))]
     dynamic = {0: {0: "b", 1: "t"}}
     check(Function(function), *calls, (WITH_NAN,), rtol=2e-5, dynamic=dynamic)
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        lambda x: F.pad(x, (0, -(-x.shape[1] // 4) * 4 - x.shape[1])),
+        lambda x: x * ((1 - x.shape[1]) // 2),
+        lambda x: x[:, -x.shape[1] // 2 :],
+        lambda x: x[:, : (x.shape[1] - 3) // 2 + 1],
+        lambda x: x.sum() + torch.arange((-x.shape[1]) // 2, x.shape[1] // 2),
+    ],
+    ids=["ceil", "factor", "last half", "windows", "centred"],
+)
+def test_sizes_are_divided_with_floor(function):
+    calls = [(torch.randn(shape),) for shape in ((2, 7), (3, 9), (1, 12), (2, 4))]
+    check(Function(function), *calls, rtol=1e-6, dynamic={0: {0: "b", 1: "t"}})
+
+
+def test_distances_of_pairs_of_rows_want_a_known_number_of_rows():
+    check(Function(F.pdist), (torch.randn(4, 3),), (torch.randn(4, 3),), rtol=F32)
+    with pytest.raises(CaptureError, match=r"aten\._pdist_forward"):
+        from_torch(Function(F.pdist), torch.randn(4, 3), dynamic={0: {0: "rows"}})

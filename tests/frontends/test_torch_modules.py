@@ -8,6 +8,8 @@ import pytest
 import torch
 from torch import nn
 
+from sardonyx import compiler
+from sardonyx.frontends import from_torch
 from tests.frontends.torch_compare import check
 
 F32 = 2e-5
@@ -136,6 +138,15 @@ class Attention(nn.Module):
 
     def forward(self, q: torch.Tensor, k: torch.Tensor, v: torch.Tensor) -> torch.Tensor:
         return nn.functional.scaled_dot_product_attention(q, k, v, **self.options)
+
+
+@pytest.mark.parametrize("batch_first", [True, False])
+def test_queries_keys_and_values_are_one_product(batch_first: bool) -> None:
+    layer = nn.TransformerEncoderLayer(8, 2, 16, batch_first=batch_first).eval()
+    program = compiler.compile(from_torch(layer, torch.randn(3, 5, 8)), target="cpu")
+    products = [node for node in program.model.graph if node.op_type in ("MatMul", "Gemm")]
+    widths = sorted(max(node.inputs[1].shape.numpy()) for node in products)
+    assert widths == [8, 16, 16, 24]
 
 
 @pytest.mark.parametrize(

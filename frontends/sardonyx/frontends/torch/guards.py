@@ -1,7 +1,7 @@
 """Where a trace does something else than its module: at sizes that its Python code branches on.
 
 ``torch.export`` follows one branch and notes the condition, a guard on sizes, in the program. ONNX
-has no place for it. So the module is tried at the smallest sizes that break each guard: what it
+has no place for it. So the module is tried at small sizes that break each guard: what it
 gives there either is what the trace gives (many guards are about strides only), or is told.
 """
 
@@ -20,11 +20,11 @@ from torch.export import ExportedProgram
 from sardonyx.frontends.torch.capture import Call, FlatModule
 from sardonyx.frontends.torch.dynamic import Axes
 
-SIZES = (*range(2, 10), 12, 16, 17, 33)
+SIZES = (*range(2, 10), 12, 16, 17, 33, 64, 65, 128, 513)
 """Sizes that are tried for each dynamic dim; 1 would break guards of every model for nothing."""
 
-MOST = 4
-"""Sizes at which the module runs at most."""
+MOST_GUARDS, MOST_SIZES = 4, 3
+"""How many guards are looked into, and at how many sizes that break each the module runs."""
 
 APART = 1e-3
 """Difference, as a part of the largest number, from which two results are not the same."""
@@ -60,16 +60,21 @@ def branches(call: Call, program: ExportedProgram, decomposed: ExportedProgram) 
         decomposed: The same in the operators that have a lowering.
     """
     found = []
-    for condition, sizes in _broken(call, program).items():
-        inputs = [_resized(item.example, item.axes, sizes) for item in call.inputs]
-        differs = _difference(call, decomposed, inputs)
-        if differs is not None:
-            found.append(Branch(sizes, condition, differs))
+    for condition, tries in _broken(call, program).items():
+        for sizes in tries:
+            inputs = [_resized(item.example, item.axes, sizes) for item in call.inputs]
+            differs = _difference(call, decomposed, inputs)
+            if differs is not None:
+                found.append(Branch(sizes, condition, differs))
+                break
     return found
 
 
-def _broken(call: Call, program: ExportedProgram) -> dict[str, dict[str, int]]:
-    """For each guard that sizes can break: the guard in the names of dims, and such sizes."""
+def _broken(call: Call, program: ExportedProgram) -> dict[str, list[dict[str, int]]]:
+    """For each guard that sizes can break: the guard in the names of dims, and such sizes.
+
+    Sizes that another guard has are not tried again for it.
+    """
     names = {
         (index, axis): name
         for index, item in enumerate(call.inputs)
@@ -79,13 +84,14 @@ def _broken(call: Call, program: ExportedProgram) -> dict[str, dict[str, int]]:
         name: max(2, call.inputs[index].example.shape[axis])
         for (index, axis), name in names.items()
     }
-    found: dict[str, dict[str, int]] = {}
+    every = [{**example, name: size} for size in SIZES for name in example]
+    found: dict[str, list[dict[str, int]]] = {}
     for guard in getattr(program, "_guards_code", ()):
         condition = _SIZE.sub(lambda m: names.get((int(m[1]), int(m[2])), m[0]), guard)
-        tries = ({**example, name: size} for size in SIZES for name in example)
-        sizes = next((sizes for sizes in tries if not _holds(condition, sizes)), None)
-        if sizes is not None and sizes not in found.values() and len(found) < MOST:
-            found[condition] = sizes
+        breaking = [sizes for sizes in every if not _holds(condition, sizes)][:MOST_SIZES]
+        if breaking and len(found) < MOST_GUARDS:
+            found[condition] = breaking
+            every = [sizes for sizes in every if sizes not in breaking]
     return found
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import onnx_ir as ir
 import torch
 from onnxscript import opset23
@@ -39,6 +41,8 @@ def translations() -> Table:
         }
     )
     table[torch.sym_sqrt] = square_root_of_size
+    # The exporter's rounds to zero.
+    table[operator.floordiv] = floor_division_of_sizes
     # An operator of Hugging Face's mixtures of experts, known once transformers has defined it.
     if hasattr(torch.ops.transformers, "grouped_mm_fallback"):
         table[torch.ops.transformers.grouped_mm_fallback.default] = grouped_matmul
@@ -171,6 +175,40 @@ def pairwise_distance(x1: Any, x2: Any, p: float, compute_mode: int | None = Non
         return op.ReduceMax(difference, last, keepdims=0)
     power, root = _scalar(p, x1.dtype), _scalar(1 / p, x1.dtype)
     return op.Pow(op.ReduceSum(op.Pow(difference, power), last, keepdims=0), root)
+
+
+def floor_division_of_sizes(self: Any, other: Any) -> Any:
+    """a // b of the sizes of dims; of what may be negative ONNX's Div would give another."""
+    if _is_not_negative(self) and _is_not_negative(other):
+        return op.Div(self, other)
+    return op.Div(op.Sub(self, op.Mod(self, other)), other)
+
+
+_OF_ALL = ("Add", "Mul", "Div", "Mod", "Max")
+_OF_FIRST = ("Cast", "Gather", "Identity", "Squeeze", "Unsqueeze")
+"""Operators whose result is not negative where all their operands are not, or the first."""
+
+
+def _is_not_negative(size: Any) -> bool:
+    """Whether a number that a trace computes of sizes is known to be none below zero."""
+    if not isinstance(size, ir.Value):
+        return bool(size >= 0)
+    node = size.producer()
+    if size.const_value is not None:
+        return bool((size.const_value.numpy() >= 0).all())
+    if node is None or node.op_type in ("Shape", "Size"):
+        return node is not None
+    if node.op_type == "Constant":
+        return all(number >= 0 for number in np.ravel(_constant(node)))
+    if node.op_type in _OF_FIRST:
+        return _is_not_negative(node.inputs[0])
+    return node.op_type in _OF_ALL and all(map(_is_not_negative, node.inputs))
+
+
+def _constant(node: ir.Node) -> Any:
+    (attribute,) = node.attributes.values()
+    value = attribute.value
+    return value.numpy() if hasattr(value, "numpy") else value
 
 
 def square_root_of_size(size: Any) -> Any:

@@ -94,9 +94,9 @@ def test_a_bias_that_is_added_in_a_branch_stays_there():
 
 
 def test_as_many_layers_as_may_be_held():
-    body = "c = MatMul(x, k) d = MatMul(x, k) e = MatMul(x, k) z = Sum(c, d, e) y = MatMul(x, q)"
-    left = {**MERGED, "Sum": 1}
-    check_rule(PARALLEL_LINEAR, linears(body), left, dims=SIZES, **CLOSE)
+    body = "c = MatMul(x, k) d = MatMul(x, k2) e = MatMul(x, k3) z = Sum(c, d, e) y = MatMul(x, q)"
+    given = linears(body, k2=normal(6, 4, seed=23), k3=normal(6, 4, seed=24))
+    check_rule(PARALLEL_LINEAR, given, {**MERGED, "Sum": 1}, dims=SIZES, **CLOSE)
 
 
 @pytest.mark.parametrize("term", ["x8", "row"])
@@ -267,3 +267,28 @@ def test_the_pass_runs_it_after_what_goes_into_the_layers():
     body = "a = MatMul(x, q) y = Mul(a, half) c = MatMul(x, k) z = Add(c, kb)"
     given = linears(body, half=np.float32(0.5))
     check_rule(Fuse(), given, {**MERGED, "Add": 1}, dims=SIZES, **CLOSE)
+
+
+SAME = "two of the layers are one and the same"
+
+
+@pytest.mark.parametrize(
+    ("body", "is_one"),
+    [
+        ("y = MatMul(x, q) z = MatMul(x, q)", True),
+        ("y = MatMul(x, q) z = MatMul(x, copy)", True),
+        ("a = MatMul(x, q) y = Add(a, qb) c = MatMul(x, copy) z = Add(c, copy_b)", True),
+        ("a = MatMul(x, q) y = Add(a, qb) c = MatMul(x, copy) z = Add(c, other_b)", False),
+        ("a = MatMul(x, q) y = Add(a, qb) z = MatMul(x, q)", False),
+        ("y = MatMul(x, q) z = MatMul(x, other)", False),
+    ],
+)
+def test_a_layer_computed_twice_is_left_to_be_computed_once(body, is_one):
+    head = "g (float[b,s,6] x) => (float[b,s,8] y, float[b,s,8] z) "
+    copies = {"copy": WEIGHTS["q"].copy(), "copy_b": WEIGHTS["qb"].copy()}
+    given = linears(body, head, **copies, other=normal(6, 8, seed=21), other_b=normal(8, seed=22))
+    if is_one:
+        check_miss(PARALLEL_LINEAR, given, SAME)
+    else:
+        left = {**MERGED, **({"Add": 1} if "Add" in body else {})}
+        check_rule(PARALLEL_LINEAR, given, left, dims=SIZES, **CLOSE)

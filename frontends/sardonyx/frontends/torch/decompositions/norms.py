@@ -74,7 +74,9 @@ def _by_batch(x: Tensor, weight: Tensor | None, bias: Tensor | None, eps: float)
 
 
 def distances(x: Tensor, p: float = 2.0) -> Tensor:
-    """Pdist: the p-norm of each row minus each later one."""
+    """Pdist: the p-norm of each row minus each later one; their places are known if rows are."""
+    if not isinstance(x.shape[0], int):
+        return LEFT
     if x.shape[0] < 2:
         return x.new_zeros(0)
     first, second = torch.triu_indices(x.shape[0], x.shape[0], 1, device=x.device)
