@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from dataclasses import dataclass
 
 import numpy as np
@@ -108,22 +107,9 @@ def _can_merge(m: Match) -> bool | No:
         )
     if m.root is not layers[0].node:
         return no("it goes into the first layer that reads the value", m.x)
-    if any(_are_one(a, b) for a, b in itertools.combinations(layers, 2)):
+    if len({(layer.weight, layer.bias) for layer in layers}) < len(layers):
         return no("two of the layers are one and the same: a later pass computes it once", m.x)
     return True
-
-
-def _are_one(a: _Layer, b: _Layer) -> bool:
-    return all(_is_same(x, y) for x, y in ((a.weight, b.weight), (a.bias, b.bias)))
-
-
-def _is_same(x: ir.Value | None, y: ir.Value | None) -> bool:
-    if x is y:
-        return True
-    first, second = constants.tensor(x), constants.tensor(y)
-    if first is None or second is None or first.shape != second.shape:
-        return False
-    return first.dtype == second.dtype and np.array_equal(first.numpy(), second.numpy())
 
 
 def _layers(m: Match) -> list[_Layer]:
