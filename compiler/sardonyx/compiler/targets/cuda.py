@@ -1,8 +1,8 @@
 """ONNX Runtime on a CUDA device."""
 
-import onnx
 import onnx_ir as ir
 
+from sardonyx.compiler.ir.schema import operator_names
 from sardonyx.compiler.ir.signature import Attributes
 from sardonyx.compiler.targets.kernel_gaps import ONNXRUNTIME_CUDA
 from sardonyx.compiler.targets.target import SessionSettings, Target
@@ -68,12 +68,19 @@ operator that the opset and all later ones up to 23 have. It has no kernel for t
 the CPU: a model with one of them in bfloat16 does not load.
 """
 
-_STANDARD = {schema.name for schema in onnx.defs.get_all_schemas() if not schema.domain}
-FLOAT16 = dict.fromkeys(_STANDARD - {"EyeLike", "GridSample"}, 18) | {"IsInf": 20}
-"""The same for half precision: all but those that it computes in single precision only.
 
-What it has no kernel for in either runs on the CPU in either.
-"""
+def kernels_of_bfloat16(opset: int) -> frozenset[str]:
+    """Return the operators that the CUDA provider computes in bfloat16."""
+    return frozenset(name for name, oldest in BFLOAT16.items() if oldest <= opset)
+
+
+def kernels_of_float16(opset: int) -> frozenset[str]:
+    """Return all operators but those that it computes in single precision only.
+
+    What it has no kernel for in either runs on the CPU in either.
+    """
+    single = {"EyeLike", "GridSample", *(("IsInf",) if opset < 20 else ())}
+    return operator_names("") - single
 
 
 def missing_kernel(node: ir.Node, version: int) -> str | None:
@@ -121,7 +128,7 @@ CUDA = Target(
         ),
     ),
     precisions=("fp16", "bf16"),
-    half_kernels={"bf16": BFLOAT16, "fp16": FLOAT16},
+    half_kernels={"bf16": kernels_of_bfloat16, "fp16": kernels_of_float16},
     # Converted by ONNX Runtime: its operators in that layout are internal to it. Its bias epilogue
     # pays in this layout only.
     layouts={"nchw": {}, "nhwc": {"prefer_nhwc": "1", "fuse_conv_bias": "1"}},

@@ -63,8 +63,8 @@ class Target:
             form that it runs fastest, in the order in which they are applied.
         session: How ONNX Runtime is to be set up; None leaves it alone.
         precisions: Names of the half precisions that it computes in faster than in single.
-        half_kernels: By half precision, the operators of the standard that it has kernels for, and
-            the oldest opset at which; a precision that is not named has all.
+        half_kernels: By half precision, what gives the operators of the standard that it has
+            kernels for at an opset; a precision that is not named has all.
         layouts: For each layout of images that it can be asked for, the options of its provider
             that make it compute so: {"nhwc": {"prefer_nhwc": "1"}}.
         layout_gaps: By layout, the precisions ("f64" is double) and the operators that it cannot
@@ -83,7 +83,7 @@ class Target:
     selections: tuple[str, ...] = ()
     session: SessionSettings | None = None
     precisions: tuple[str, ...] = ()
-    half_kernels: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    half_kernels: Mapping[str, Callable[[int], frozenset[str]]] = field(default_factory=dict)
     layouts: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     layout_gaps: Mapping[str, frozenset[str]] = field(default_factory=dict)
     image_layout: str | None = None
@@ -116,10 +116,8 @@ class Target:
 
     def kernels_in(self, precision: str, opset: int) -> frozenset[str] | None:
         """Return the operators that it has kernels for in a half precision; None for all."""
-        oldest = self.half_kernels.get(precision)
-        if oldest is None:
-            return None
-        return frozenset(name for name, first in oldest.items() if first <= opset)
+        kernels = self.half_kernels.get(precision)
+        return None if kernels is None else kernels(opset)
 
     def with_layout(
         self, layout: str | None, model: ir.Model, precision: str | None = None
