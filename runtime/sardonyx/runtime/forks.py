@@ -10,7 +10,9 @@ from __future__ import annotations
 import ctypes
 import os
 import sys
+import threading
 import weakref
+from concurrent.futures import Future
 from typing import Any, Protocol
 
 
@@ -34,6 +36,19 @@ def never_delete(*things: object) -> None:
     """Keep C++ objects for the rest of the process, and out of the interpreter's last clean-up."""
     for thing in things:
         ctypes.pythonapi.Py_IncRef(ctypes.py_object(thing))
+
+
+def end_in_child(future: Future[Any], error: Exception) -> bool:
+    """Give a future that nobody will end here an error; whether it needed one.
+
+    Its lock may be held by a thread of the parent, and its waiters are there.
+    """
+    future._condition = threading.Condition()
+    future._waiters, future._done_callbacks = [], []  # type: ignore[attr-defined]
+    if future.done():
+        return False
+    future.set_exception(error)
+    return True
 
 
 def _in_child() -> None:

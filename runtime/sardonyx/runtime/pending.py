@@ -10,7 +10,7 @@ from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from typing import Any
 
 from .errors import RunError
-from .forks import after_fork_in_child
+from .forks import after_fork_in_child, end_in_child
 from .threads import thread_count
 
 GRACE = 0.2
@@ -69,16 +69,12 @@ class Pending(Future[Any]):
 
     def after_fork(self) -> None:
         """In a forked child nobody computes it: whoever waits for it gets an error."""
-        self._condition = threading.Condition()
-        self._done_callbacks: list[Any] = []
-        if not self.done():
+        error = RunError(
+            "the call was started before this process was forked",
+            remedy="wait for it in the parent process, or start it in the child",
+        )
+        if end_in_child(self, error):
             self._is_stopped, self._has_ended = False, True
-            self.set_exception(
-                RunError(
-                    "the call was started before this process was forked",
-                    remedy="wait for it in the parent process, or start it in the child",
-                )
-            )
 
     def _compute(self, function: Callable[..., Any], args: tuple[Any, ...]) -> None:
         if not self.set_running_or_notify_cancel():

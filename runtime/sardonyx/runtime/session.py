@@ -86,13 +86,13 @@ class Session:
         self._bind = Binder(self.inputs, where, frozenset(accelerators)).bind
         self._has_devices = bool(accelerators)
         self._has_graphs = any(map(_captures_graphs, accelerators.values()))
-        self._turns = Turns(has_graphs=self._has_graphs)
+        self._turns = Turns(has_graphs=self._has_graphs) if accelerators else None
         self._engine = Engine(
             raw,
             is_flushed=settings.config.get(FLUSH) == "1",
             entries={GRAPH_ID: NO_GRAPH} if self._has_graphs else {},
             renew=renew,
-            turn=self._turns.take if accelerators else None,
+            turn=None if self._turns is None else self._turns.take,
         )
         self._outputs = {spec.name: spec for spec in self.outputs}
         self._names = list(self._outputs)

@@ -9,7 +9,7 @@ from functools import partial
 from typing import Any
 
 from ..errors import RunError
-from ..forks import after_fork_in_child
+from ..forks import after_fork_in_child, end_in_child
 
 Callback = Callable[[Future[list[Any]]], object]
 
@@ -63,17 +63,12 @@ class Answer(Future[list[Any]]):
 
     def after_fork(self) -> None:
         """In a forked child nobody answers it: whoever waits for it gets an error."""
-        self._condition = threading.Condition()
-        self._done_callbacks: list[Any] = []
-        self._waiters: list[Any] = []
         self.take_back = None
-        if not self.done():
-            self.set_exception(
-                RunError(
-                    "the request was made before this process was forked",
-                    remedy="wait for it in the parent process, or ask again in the child",
-                )
-            )
+        error = RunError(
+            "the request was made before this process was forked",
+            remedy="wait for it in the parent process, or ask again in the child",
+        )
+        end_in_child(self, error)
 
     def _refuse_own_thread(self) -> None:
         if threading.get_ident() == self.thread and not self.done():
