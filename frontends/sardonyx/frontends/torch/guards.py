@@ -8,6 +8,7 @@ gives there either is what the trace gives (many guards are about strides only),
 from __future__ import annotations
 
 import contextlib
+import itertools
 import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -88,10 +89,13 @@ def _broken(call: Call, program: ExportedProgram) -> dict[str, list[dict[str, in
     found: dict[str, list[dict[str, int]]] = {}
     for guard in getattr(program, "_guards_code", ()):
         condition = _SIZE.sub(lambda m: names.get((int(m[1]), int(m[2])), m[0]), guard)
-        breaking = [sizes for sizes in every if not _holds(condition, sizes)][:MOST_SIZES]
-        if breaking and len(found) < MOST_GUARDS:
+        broken = (sizes for sizes in every if not _holds(condition, sizes))
+        breaking = list(itertools.islice(broken, MOST_SIZES))
+        if breaking:
             found[condition] = breaking
             every = [sizes for sizes in every if sizes not in breaking]
+        if len(found) == MOST_GUARDS:
+            break
     return found
 
 
@@ -128,12 +132,13 @@ def _difference(
     module = FlatModule(call)
     with _buffers_kept(call.module):
         try:
-            wanted, again, made = (
-                run(*map(torch.clone, inputs)) for run in (module, module, traced)
-            )
+            wanted, made = (run(*map(torch.clone, inputs)) for run in (module, traced))
+            found = _apart(made, wanted)
+            # It may be random.
+            again = wanted if found is None else module(*map(torch.clone, inputs))
         except Exception:
             return None
-    return None if _apart(again, wanted) is not None else _apart(made, wanted)
+    return None if _apart(again, wanted) is not None else found
 
 
 def _apart(made: Mapping[str, Any], wanted: Mapping[str, Any]) -> str | None:

@@ -6,7 +6,6 @@ import operator
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
 import onnx_ir as ir
 import torch
 from onnxscript import opset23
@@ -193,22 +192,15 @@ def _is_not_negative(size: Any) -> bool:
     """Whether a number that a trace computes of sizes is known to be none below zero."""
     if not isinstance(size, ir.Value):
         return bool(size >= 0)
+    held = ir.convenience.get_const_tensor(size)
+    if held is not None:
+        return bool((held.numpy() >= 0).all())
     node = size.producer()
-    if size.const_value is not None:
-        return bool((size.const_value.numpy() >= 0).all())
     if node is None or node.op_type in ("Shape", "Size"):
         return node is not None
-    if node.op_type == "Constant":
-        return all(number >= 0 for number in np.ravel(_constant(node)))
     if node.op_type in _OF_FIRST:
         return _is_not_negative(node.inputs[0])
     return node.op_type in _OF_ALL and all(map(_is_not_negative, node.inputs))
-
-
-def _constant(node: ir.Node) -> Any:
-    (attribute,) = node.attributes.values()
-    value = attribute.value
-    return value.numpy() if hasattr(value, "numpy") else value
 
 
 def square_root_of_size(size: Any) -> Any:

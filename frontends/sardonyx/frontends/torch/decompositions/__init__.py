@@ -7,10 +7,7 @@ PyTorch traces it: sizes may be symbolic, values are not known.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
-
-from sardonyx.frontends.torch.aten import overloads
+from sardonyx.frontends.torch.aten import Table, overloads
 from sardonyx.frontends.torch.decompositions import (
     aliases,
     elementwise,
@@ -25,8 +22,6 @@ from sardonyx.frontends.torch.decompositions import (
     reductions,
     special,
 )
-
-Table = dict[Any, Callable[..., Any]]
 
 _PARTS = (
     aliases,
