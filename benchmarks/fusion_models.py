@@ -31,7 +31,7 @@ class Fusion:
         selection: With "select": the name in `rules.select.SELECTIONS`.
         optimizer: With "settings": the optimizer of ONNX Runtime that the target switches off.
         target: What it is compiled for on the CPU; on a device everything is for "cuda".
-        opset: Opset of the file.
+        opset: Opset of the file; None takes the target's.
     """
 
     stage: str
@@ -41,7 +41,7 @@ class Fusion:
     selection: str = ""
     optimizer: str = ""
     target: str = "cpu"
-    opset: int = 23
+    opset: int | None = None
 
     def model(self) -> ir.Model:
         """The model."""

@@ -30,6 +30,7 @@ from benchmarks.machine import describe
 from benchmarks.ratios import in_turn, ratio, relative_error
 from benchmarks.run import store
 from sardonyx.compiler.errors import SardonyxError
+from sardonyx.compiler.ir.signature import CANONICAL_OPSET
 from sardonyx.compiler.passes.base import Pass, RulePass
 from sardonyx.compiler.passes.fuse import AFFINE, Fuse
 from sardonyx.compiler.passes.lower import Lower
@@ -89,7 +90,7 @@ def programs(
     made = {}
     for side in SIDES:
         target = target_of(fusion, side, target_name)
-        steps = pipeline(target, opset=fusion.opset, precision=precision)
+        steps = pipeline(target, opset=fusion.opset or CANONICAL_OPSET, precision=precision)
         if side == "before":
             steps = tuple(steps_without(steps, fusion.stage))
         # The two programs are compared with each other below.
