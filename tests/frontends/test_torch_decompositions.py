@@ -150,7 +150,8 @@ CASES = [
     (aten.lgamma.default, torch.tensor([-1.0, 0.0, INF, 2])),
     *((aten.polygamma.default, n, MANY.abs() + 0.1) for n in range(5)),
     # In float32 PyTorch itself is further off near the poles.
-    (aten.polygamma.default, 1, MANY.double()),
+    *((aten.polygamma.default, n, MANY.double()) for n in range(1, 7)),
+    *((aten.polygamma.default, n, torch.tensor([0.0, -3.0])) for n in range(2, 5)),
     (aten.special_erfcx.default, torch.cat([MANY.clamp(min=-3), torch.tensor([20.0, 1e10])])),
 ]  # fmt: skip
 

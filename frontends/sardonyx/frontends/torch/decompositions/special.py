@@ -78,19 +78,33 @@ def hurwitz_zeta(s: float, x: Tensor) -> Tensor:
 
 
 def polygamma(n: int, x: Tensor) -> Tensor:
-    """The n-th derivative of digamma."""
+    """The n-th derivative of digamma; for x <= 0 by that of its reflection (Abramowitz, 6.4.7)."""
     if n == 0:
         return digamma(x)
     x = _reals(x)
+    is_reflected = x <= 0
     sign = 1.0 if n % 2 else -1.0
-    if n > 1:
-        return sign * math.factorial(n) * hurwitz_zeta(n + 1.0, x)
-    made = hurwitz_zeta(2.0, x.clamp(min=1e-30))
-    part = x - torch.round(x)
-    reflected = (math.pi / torch.sin(math.pi * part)) ** 2 - hurwitz_zeta(
-        2.0, (1 - x).clamp(min=0.5)
-    )
-    return torch.where(x > 0, made, reflected)
+    made = sign * math.factorial(n) * hurwitz_zeta(n + 1.0, torch.where(is_reflected, 1 - x, x))
+    # The cotangent has period one in this scale.
+    part = math.pi * (x - torch.round(x))
+    cotangent = torch.cos(part) / torch.sin(part)
+    highest, *lower = _derivative_of_cotangent(n)
+    derivative = torch.full_like(x, highest)
+    for coefficient in lower:
+        derivative = derivative * cotangent + coefficient
+    return torch.where(is_reflected, -sign * made - math.pi ** (n + 1) * derivative, made)
+
+
+def _derivative_of_cotangent(n: int) -> list[float]:
+    """The n-th derivative of cot(x) as a polynomial in cot(x), the highest power first."""
+    made = [0.0, 1.0]
+    for _ in range(n):
+        slope = [power * coefficient for power, coefficient in enumerate(made)][1:]
+        made = [0.0] * (len(slope) + 2)
+        for power, coefficient in enumerate(slope):
+            made[power] -= coefficient
+            made[power + 2] -= coefficient
+    return made[::-1]
 
 
 def scaled_erfc(x: Tensor) -> Tensor:
