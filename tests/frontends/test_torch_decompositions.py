@@ -126,6 +126,7 @@ CASES = [
     (aten.mode.default, TIES, 1),
     (aten.mode.default, TIES.mT.contiguous(), 0, True),
     (aten.searchsorted.Tensor, TIES.sort(1).values, normal(2, 4)),
+    (aten.sort.stable, TIES),
     (aten.searchsorted.Scalar, torch.tensor([1.0, 2.0, 2.0, 3.0]), 2.0),
     (aten.bucketize.Tensor, TIES, torch.tensor([0.0, 1.0, 3.0])),
     (aten.avg_pool2d.default, normal(*WIDE), [3, 2], [2, 3], [1, 1], True, True, 5),
@@ -201,6 +202,7 @@ if hasattr(aten, "cholesky"):  # PyTorch before 2.14
     ]
 KEYWORDS = {
     aten.scatter_reduce.two: lambda x, *_: {"include_self": x.is_floating_point()},
+    aten.sort.stable: lambda x: {"stable": True, "dim": 0, "descending": True},
     aten.linalg_lu_solve.default: lambda a, p, b: {
         "left": b.shape[-2] == 5, "adjoint": b.shape[-1] == 5
     },

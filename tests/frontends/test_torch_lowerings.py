@@ -42,6 +42,11 @@ FUNCTIONS = {
     "cumulative": lambda x: [*x.cummax(1), *x.cummin(1), x.cumprod(1)],
     "median": lambda x: [*x.median(1), *x.kthvalue(3, 1)],
     "searched": lambda x: torch.searchsorted(x.sort(1).values, x * 0.9),
+    "sorted-with-ties": lambda x: [
+        *torch.sort(x.round(), stable=True),
+        *torch.sort(x.round(), dim=0, stable=True, descending=True),
+        torch.argsort(x.round(), stable=True, descending=True),
+    ],
     "signs": lambda x: [torch.copysign(x, x.flip(1)), torch.hypot(x, x.flip(1)), x.signbit()],
     "largest": lambda x: [x.amax(), x.amin(), torch.fmax(x, x.flip(1))],
     "scattered-means": lambda x: torch.scatter_reduce(

@@ -104,6 +104,13 @@ def bucket_of(
     return place_of(boundaries, x, out_int32=out_int32, right=right)
 
 
+def sorted_stably(
+    x: Tensor, *, stable: bool | None = None, dim: int = -1, descending: bool = False
+) -> tuple[Tensor, Tensor]:
+    """Sort with equal numbers in their order, which `TopK`, that sorts become, gives by itself."""
+    return torch.ops.aten.sort.default(x, dim, descending)
+
+
 TABLE = {
     "bucketize.Tensor": bucket_of,
     "kthvalue.default": kth_smallest,
@@ -113,4 +120,5 @@ TABLE = {
     "nanmedian.default": nan_median,
     "searchsorted.Scalar": place_of_number,
     "searchsorted.Tensor": place_of,
+    "sort.stable": sorted_stably,
 }
