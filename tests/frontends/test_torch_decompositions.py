@@ -36,6 +36,7 @@ TIES = torch.tensor([[3.0, 1.0, 3.0, 2.0, 1.0], [0.0, 0.0, 5.0, 5.0, -1.0]])
 WITH_NAN = torch.tensor([[3.0, NAN, 4.0, NAN, 1.0], [0.0, 2.0, 5.0, 5.0, -1.0]])
 MANY = torch.cat([torch.linspace(-6.3, 9.9, 50), torch.tensor([1.0, 2.0, 30.0, 1e-3])])
 WIDE = (1, 3, 7, 9)
+DOUBLES = normal(3, 4).double()
 INTEGERS = torch.tensor([[1, -4, 2], [7, 0, -3]])
 SQUARE = normal(2, 5, 5)
 TALL, BROAD = normal(2, 6, 4), normal(4, 6)
@@ -127,6 +128,23 @@ CASES = [
     (aten.mode.default, TIES.mT.contiguous(), 0, True),
     (aten.searchsorted.Tensor, TIES.sort(1).values, normal(2, 4)),
     (aten.sort.stable, TIES),
+    (aten.add.Tensor, DOUBLES, DOUBLES.flip(0)),
+    (aten.sub.Tensor, DOUBLES, DOUBLES.flip(0)),
+    (aten.addcdiv.default, DOUBLES, DOUBLES.flip(0), DOUBLES.exp()),
+    (aten.addcmul.default, DOUBLES, DOUBLES.flip(0), DOUBLES.exp()),
+    (aten.addmm.default, DOUBLES, DOUBLES @ DOUBLES.T, DOUBLES),
+    (aten.baddbmm.default, DOUBLES[None], (DOUBLES @ DOUBLES.T)[None], DOUBLES[None]),
+    (aten.fill.Scalar, DOUBLES, 0.1),
+    (aten.full_like.default, normal(2, 3).double(), 0.1),
+    (aten.new_full.default, DOUBLES, [4, 1], 0.1),
+    (aten.full.default, [2, 3], 0.1),
+    (aten.hardtanh.default, DOUBLES, -0.1, 0.3),
+    (aten.masked_fill.Scalar, DOUBLES, DOUBLES > 0, 0.1),
+    (aten.pow.Scalar, 0.3, DOUBLES),
+    *((aten.linalg_vector_norm.default, DOUBLES, *more)
+      for more in ([3], [0.3, [1], True], [3, None], [-3, [0]])),
+    *((aten.linspace.default, *ends)
+      for ends in ((0.1, 0.7, 5), (0.3, -2.0, 6), (0.1, 9, 1), (1, 2, 0))),
     (aten.searchsorted.Scalar, torch.tensor([1.0, 2.0, 2.0, 3.0]), 2.0),
     (aten.bucketize.Tensor, TIES, torch.tensor([0.0, 1.0, 3.0])),
     (aten.avg_pool2d.default, normal(*WIDE), [3, 2], [2, 3], [1, 1], True, True, 5),
@@ -202,6 +220,14 @@ if hasattr(aten, "cholesky"):  # PyTorch before 2.14
     ]
 KEYWORDS = {
     aten.scatter_reduce.two: lambda x, *_: {"include_self": x.is_floating_point()},
+    aten.add.Tensor: lambda *_: {"alpha": 0.1},
+    aten.sub.Tensor: lambda *_: {"alpha": 0.1},
+    aten.addcdiv.default: lambda *_: {"value": 0.1},
+    aten.addcmul.default: lambda *_: {"value": 0.1},
+    aten.addmm.default: lambda *_: {"beta": 0.1, "alpha": 0.3},
+    aten.baddbmm.default: lambda *_: {"beta": 0, "alpha": 0.3},
+    aten.full.default: lambda *_: {"dtype": torch.float64},
+    aten.linspace.default: lambda *_: {"dtype": torch.float64},
     aten.sort.stable: lambda x: {"stable": True, "dim": 0, "descending": True},
     aten.linalg_lu_solve.default: lambda a, p, b: {
         "left": b.shape[-2] == 5, "adjoint": b.shape[-1] == 5
@@ -269,6 +295,21 @@ def test_every_decomposition_is_tested():
         (aten.arange.start_step, (1, 9, 2)),
         (aten.arange.default, (Unknown(3.0),)),
         (aten.logspace.default, (0, Unknown(3.0), 4)),
+        (aten.linspace.default, (0.1, 3, 4)),
+        (aten.full.default, ([2], 0.1)),
+        (aten.full_like.default, (normal(2), 0.1)),
+        (aten.fill.Scalar, (DOUBLES, 0.5)),
+        (aten.new_full.default, (DOUBLES, [2], 3)),
+        (aten.masked_fill.Scalar, (normal(2), normal(2) > 0, 0.1)),
+        (aten.pow.Scalar, (0.5, DOUBLES)),
+        (aten.hardtanh.default, (DOUBLES,)),
+        (aten.add.Tensor, (DOUBLES, DOUBLES)),
+        (aten.sub.Tensor, (DOUBLES, DOUBLES)),
+        (aten.addmm.default, (DOUBLES, DOUBLES @ DOUBLES.T, DOUBLES)),
+        (aten.addcmul.default, (DOUBLES, DOUBLES, DOUBLES)),
+        (aten.addcdiv.default, (DOUBLES, DOUBLES, DOUBLES)),
+        (aten.linalg_vector_norm.default, (DOUBLES, 4)),
+        (aten.linalg_vector_norm.default, (DOUBLES, 0)),
         (aten.copy.default, (normal(3, 4), normal(3, 4))),
         (aten.scatter_reduce.two, (TIES, 1, INTEGERS.abs() % 5, INTEGERS * 1.0, "sum")),
     ],

@@ -61,6 +61,30 @@ def test_functions(name):
     check(Function(FUNCTIONS[name]), ROWS[:1], ROWS[1:], rtol=F32, dynamic=BATCH)
 
 
+DOUBLES = {
+    "arithmetic": lambda x: [x + 0.1, 0.1 - x, x * 0.1, x / 0.3, 0.1 / x, x // 0.3, x % 0.3],
+    "powers": lambda x: [x.abs() ** 0.3, 0.3**x, torch.linalg.vector_norm(x, 3, 1)],
+    "limits": lambda x: [x.clamp(0.1, 0.3), x.clamp(min=0.1), F.hardtanh(x, -0.1, 0.3)],
+    "choices": lambda x: [
+        torch.where(x > 0, x, 0.1), x.masked_fill(x > 0, 0.1), F.threshold(x, 0.1, 0.3)
+    ],
+    "constants": lambda x: [
+        x + torch.full((10,), 0.1, dtype=x.dtype), torch.full_like(x, 0.1), x.new_full((3,), 0.1),
+        x + torch.linspace(0.1, 0.7, 10, dtype=x.dtype), F.pad(x, (1, 2), value=0.1),
+    ],
+    "sums": lambda x: [
+        torch.add(x, x.flip(1), alpha=0.1), torch.addcmul(x, x, x, value=0.1),
+        torch.addmm(x @ x.T, x, x.T, beta=0.1, alpha=0.3), torch.lerp(x, x.flip(1), 0.1),
+    ],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", DOUBLES)
+def test_numbers_beside_tensors_in_double_precision(name):
+    rows = [x.double() for x in ROWS]
+    check(Function(DOUBLES[name]), rows[:1], rows[1:], rtol=1e-13, dynamic=BATCH)
+
+
 TRANSFORMS = {
     "fft": as_pairs(torch.fft.fft),
     "fft-orthogonal": as_pairs(torch.fft.fft, norm="ortho"),

@@ -33,6 +33,8 @@ def translations() -> Table:
             "log1p.default": log_of_one_plus,
             "grid_sampler_3d.default": grid_sampler,
             "masked_select.default": masked_select,
+            # The exporter's rounds to single precision first.
+            "scalar_tensor.default": scalar_tensor,
             # The exporter's gives a scalar an axis.
             "nonzero.default": nonzero,
             # ONNX Runtime's DFT is less exact than float32.
@@ -105,6 +107,11 @@ def nonzero(self: Any) -> Any:
             value=ir.tensor([0], dtype=ir.DataType.INT64),
         )
     return op.Transpose(op.NonZero(self), perm=[1, 0])
+
+
+def scalar_tensor(s: Any, dtype: int = ir.DataType.FLOAT, **_: Any) -> Any:
+    """A tensor of one number, exact in double precision too."""
+    return _scalar(s, ir.DataType(dtype))
 
 
 def subtract_from_scalar(self: Any, other: Any, alpha: Any = 1) -> Any:

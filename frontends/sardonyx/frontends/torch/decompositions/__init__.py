@@ -10,6 +10,7 @@ from __future__ import annotations
 from sardonyx.frontends.torch.aten import Table, overloads
 from sardonyx.frontends.torch.decompositions import (
     aliases,
+    doubles,
     elementwise,
     fourier,
     indexing,
@@ -25,6 +26,7 @@ from sardonyx.frontends.torch.decompositions import (
 
 _PARTS = (
     aliases,
+    doubles,
     elementwise,
     fourier,
     indexing,

@@ -108,7 +108,7 @@ def sorted_stably(
     x: Tensor, *, stable: bool | None = None, dim: int = -1, descending: bool = False
 ) -> tuple[Tensor, Tensor]:
     """Sort with equal numbers in their order, which `TopK`, that sorts become, gives by itself."""
-    return torch.ops.aten.sort.default(x, dim, descending)
+    return torch.sort(x, dim, descending)
 
 
 TABLE = {

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -38,6 +39,19 @@ def arange_by_step(
     return numbers.to(dtype or torch.get_default_dtype())
 
 
+def linspace(
+    start: Number, end: Number, steps: int, *, dtype: torch.dtype | None = None, **kwargs: Any
+) -> Tensor:
+    """Linspace in double precision: from both ends to the middle, as PyTorch computes it."""
+    if dtype is not torch.float64 or not _are_known(start, end, steps):
+        return LEFT
+    step = (end - start) / max(steps - 1, 1)
+    places = torch.arange(steps, device=kwargs.get("device"))
+    upper = (places - (steps - 1)).to(torch.float64) * step + end
+    lower = places.to(torch.float64) * step + start
+    return torch.where(places < (steps + 1) // 2, lower, upper)
+
+
 def logspace(
     start: Number,
     end: Number,
@@ -50,9 +64,12 @@ def logspace(
     """Logspace: powers of a base whose exponents lie evenly between two numbers."""
     if not _are_known(start, end, steps, base):
         return LEFT
+    dtype = dtype or torch.get_default_dtype()
+    # PyTorch rounds the two ends.
+    start, end = (n if dtype is torch.float64 else float(np.float32(n)) for n in (start, end))
     powers = _evenly(start, (end - start) / max(steps - 1, 1), steps, kwargs.get("device"))
     bases = torch.full_like(powers, base)
-    return torch.pow(bases, powers).to(dtype or torch.get_default_dtype())
+    return torch.pow(bases, powers).to(dtype)
 
 
 def _evenly(start: Number, step: Number, count: int, device: Any) -> Tensor:
@@ -67,5 +84,6 @@ TABLE = {
     "arange.default": arange,
     "arange.start": arange_from,
     "arange.start_step": arange_by_step,
+    "linspace.default": linspace,
     "logspace.default": logspace,
 }
