@@ -127,6 +127,19 @@ CASES = [
     (aten.mode.default, TIES, 1),
     (aten.mode.default, TIES.mT.contiguous(), 0, True),
     (aten.searchsorted.Tensor, TIES.sort(1).values, normal(2, 4)),
+    (aten.squeeze.dim, normal(5, 1, 4), -2),
+    (aten.squeeze.dim, normal(5, 1, 4), 2),
+    (aten.squeeze.dim, torch.tensor(3.0), 0),
+    (aten.scatter.src, torch.tensor(3.0), 0, torch.tensor(0), torch.tensor(4.0)),
+    (aten.scatter.value, torch.tensor(3.0), 0, torch.tensor(0), 4.5),
+    (aten.scatter_add.default, torch.tensor(3.0), 0, torch.tensor(0), torch.tensor(4.0)),
+    *((aten.scatter.reduce, x, 0, at, new) for x, at, new in (
+        (torch.tensor(3.0), torch.tensor(0), torch.tensor(4.0)),
+        (normal(4, 3), torch.tensor([[0, 3], [0, 1]]), normal(3, 3)),
+        (INTEGERS, torch.tensor([[1, 1, 0]]), INTEGERS),
+    )),
+    (aten.scatter.value_reduce, normal(4, 3), 1, torch.tensor([[0, 2], [1, 1]]), 2.5),
+    (aten.linalg_vector_norm.default, torch.tensor(-3.0), 3, [0]),
     (aten.sort.stable, TIES),
     (aten.add.Tensor, DOUBLES, DOUBLES.flip(0)),
     (aten.sub.Tensor, DOUBLES, DOUBLES.flip(0)),
@@ -228,6 +241,8 @@ KEYWORDS = {
     aten.baddbmm.default: lambda *_: {"beta": 0, "alpha": 0.3},
     aten.full.default: lambda *_: {"dtype": torch.float64},
     aten.linspace.default: lambda *_: {"dtype": torch.float64},
+    aten.scatter.reduce: lambda x, *_: {"reduce": "add" if x.dim() == 2 else "multiply"},
+    aten.scatter.value_reduce: lambda *_: {"reduce": "multiply"},
     aten.sort.stable: lambda x: {"stable": True, "dim": 0, "descending": True},
     aten.linalg_lu_solve.default: lambda a, p, b: {
         "left": b.shape[-2] == 5, "adjoint": b.shape[-1] == 5
@@ -260,6 +275,7 @@ def check(operator, args, rtol, atol):
         )
 
 
+@pytest.mark.filterwarnings("ignore:The reduce argument of torch.scatter")
 @pytest.mark.parametrize("case", CASES, ids=lambda case: str(case[0]).removeprefix("aten."))
 def test_decompositions(case):
     operator, *args = case
@@ -310,6 +326,9 @@ def test_every_decomposition_is_tested():
         (aten.addcdiv.default, (DOUBLES, DOUBLES, DOUBLES)),
         (aten.linalg_vector_norm.default, (DOUBLES, 4)),
         (aten.linalg_vector_norm.default, (DOUBLES, 0)),
+        (aten.scatter.src, (TIES, 1, INTEGERS.abs() % 5, TIES)),
+        (aten.scatter.value, (TIES, 1, INTEGERS.abs() % 5, 2.0)),
+        (aten.scatter_add.default, (TIES, 1, INTEGERS.abs() % 5, TIES)),
         (aten.copy.default, (normal(3, 4), normal(3, 4))),
         (aten.scatter_reduce.two, (TIES, 1, INTEGERS.abs() % 5, INTEGERS * 1.0, "sum")),
     ],

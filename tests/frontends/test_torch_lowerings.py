@@ -52,6 +52,11 @@ FUNCTIONS = {
     "scattered-means": lambda x: torch.scatter_reduce(
         x, 1, torch.tensor([[1, 1, 4]]).expand(x.shape[0], 3), x[:, 3:6], "mean"
     ),
+    "scattered-sums": lambda x: [
+        torch.scatter(x, 1, torch.tensor([[1, 1, 4]]), 2.5, reduce=way)
+        for way in ("add", "multiply")
+    ],
+    "squeezed": lambda x: [x.squeeze(1), x[:, None].squeeze(1), x.squeeze(-1)],
     "stacked": lambda x: [torch.hstack([x, x[:, :3]]), torch.vstack([x[0], x])],
 }
 

@@ -139,7 +139,10 @@ def vector_norm(
     *,
     dtype: torch.dtype | None = None,
 ) -> Tensor:
-    """The norm of an order whose inverse is rounded."""
+    """The norm of a scalar along its only axis, or of an order whose inverse is rounded."""
+    if x.dim() == 0 and dim:
+        made: Tensor = torch.linalg.vector_norm(x.reshape(1), ord, dtype=dtype)
+        return made.reshape(())
     if ord == 0 or not _is_rounded(1 / ord, dtype or x.dtype):
         return LEFT
     powers = x.to(dtype or x.dtype).abs() ** ord

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
@@ -58,6 +58,43 @@ def scatter_mean(
     return torch.where(is_hit, torch.div(total, safe, rounding_mode=mode), x)
 
 
+def scatter(x: Tensor, dim: int, index: Tensor, src: Tensor) -> Tensor:
+    """Scatter into a scalar, which for ONNX has no axis."""
+    return _into_scalar(torch.scatter, x, index, src)
+
+
+def scatter_add(x: Tensor, dim: int, index: Tensor, src: Tensor) -> Tensor:
+    """Scatter_add into a scalar."""
+    return _into_scalar(torch.scatter_add, x, index, src)
+
+
+def scatter_number(x: Tensor, dim: int, index: Tensor, value: float) -> Tensor:
+    """Scatter one number into a scalar."""
+    return scatter(x, dim, index, torch.full_like(x, value)) if x.dim() == 0 else LEFT
+
+
+def _into_scalar(write: Callable[..., Tensor], x: Tensor, index: Tensor, src: Tensor) -> Tensor:
+    if x.dim() > 0:
+        return LEFT
+    return write(x.reshape(1), 0, index.reshape(1), src.reshape(1)).reshape(())
+
+
+def scatter_with(x: Tensor, dim: int, index: Tensor, src: Tensor, *, reduce: str) -> Tensor:
+    """Scatter that adds or multiplies."""
+    if x.dim() == 0:
+        return scatter_with(
+            x.reshape(1), 0, index.reshape(1), src.reshape(1), reduce=reduce
+        ).reshape(())
+    kind = {"add": "sum", "multiply": "prod"}[reduce]
+    return torch.scatter_reduce(x, dim, index, src, kind)
+
+
+def scatter_number_with(x: Tensor, dim: int, index: Tensor, value: float, *, reduce: str) -> Tensor:
+    """Scatter of one number that adds or multiplies."""
+    src = torch.full(index.shape, value, dtype=x.dtype, device=x.device)
+    return scatter_with(x, dim, index, src, reduce=reduce)
+
+
 def diagonal_scatter(
     x: Tensor, src: Tensor, offset: int = 0, dim1: int = 0, dim2: int = 1
 ) -> Tensor:
@@ -94,6 +131,11 @@ def squeeze(x: Tensor, dim: Sequence[int]) -> Tensor:
     return x.view(kept)
 
 
+def squeeze_one(x: Tensor, dim: int) -> Tensor:
+    """The tensor without an axis, if it has size one."""
+    return squeeze(x, [dim])
+
+
 def pad(
     x: Tensor, pad: Sequence[int], mode: str = "constant", value: float | None = None
 ) -> Tensor:
@@ -125,6 +167,12 @@ TABLE = {
     "index_reduce.default": index_reduce,
     "pad.default": pad,
     "put.default": put,
+    "scatter.reduce": scatter_with,
+    "scatter.src": scatter,
+    "scatter.value": scatter_number,
+    "scatter.value_reduce": scatter_number_with,
+    "scatter_add.default": scatter_add,
     "scatter_reduce.two": scatter_mean,
+    "squeeze.dim": squeeze_one,
     "squeeze.dims": squeeze,
 }
