@@ -347,6 +347,15 @@ FUSIONS: dict[str, Fusion] = {
             y = BatchNormalization(c, group_ones, bias, gain, group_ones) }}""",
         {"w": (64, 64, 3, 3), "group_ones": (64,), "gain": (64,), "bias": (64,)},
     ),
+    "batch norm of averages": Fusion(
+        "affine",
+        "3x3 convolution of [1,64,56,56], averages of 2x2",
+        f"""g ({_IMAGES} x) => (float[1,64,28,28] y) {{
+            c = Conv<kernel_shape = [3, 3], pads = [1, 1, 1, 1]>(x, w)
+            a = AveragePool<kernel_shape = [2, 2], strides = [2, 2]>(c)
+            y = BatchNormalization(a, group_ones, bias, gain, group_ones) }}""",
+        {"w": (64, 64, 3, 3), "group_ones": (64,), "gain": (64,), "bias": (64,)},
+    ),
     "bias before a post-norm residual": Fusion(
         "post_norm",
         "four feed-forward layers of [1,128,768]",

@@ -204,6 +204,22 @@ class ValidConvolutions(nn.Module):
         return self.dense(x.flatten(1))
 
 
+class Subsampling(nn.Module):
+    """LeNet with batch norms, as courses have it: averages, the norm of these, and a sigmoid."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.convs = nn.ModuleList((nn.Conv2d(3, 6, 3, padding=1), nn.Conv2d(6, 8, 3, bias=False)))
+        self.norms = nn.ModuleList((nn.BatchNorm2d(6), nn.BatchNorm2d(8)))
+        self.dense = nn.Linear(8, 5)
+
+    def forward(self, x: Tensor) -> Tensor:
+        first, second = self.convs
+        x = torch.sigmoid(self.norms[0](functional.avg_pool2d(first(x), 2)))
+        x = torch.sigmoid(self.norms[1](functional.adaptive_avg_pool2d(second(x), 1)))
+        return self.dense(x.flatten(1))
+
+
 class SequenceFirst(nn.Module):
     """PyTorch's own attention over [length, batch, features], its default."""
 

@@ -192,6 +192,7 @@ REACHED: dict[str, Reach] = {
     "ValidConvolutions": Reach(
         _export(LEGACY, nets.ValidConvolutions, _images), "batch_norm_conv clip_to_relu"
     ),
+    "Subsampling": Reach(_export(OURS, nets.Subsampling, _images), "pooled_batch_norm"),
     "SequenceFirst": Reach(
         _export(LEGACY, nets.SequenceFirst, _rows),
         "linear_between_transposes linear_of_reshaped part_of_projection scaled_dot_product "

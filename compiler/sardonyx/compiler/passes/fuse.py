@@ -16,7 +16,11 @@ from sardonyx.compiler.rules.batch_norm_linear import (
     FLAT_BATCH_NORM_LINEAR,
 )
 from sardonyx.compiler.rules.constant_chain import SCALE_SCALE, SHIFT_SHIFT
-from sardonyx.compiler.rules.conv_batch_norm import CONV_BATCH_NORM, CONV_TRANSPOSE_BATCH_NORM
+from sardonyx.compiler.rules.conv_batch_norm import (
+    CONV_BATCH_NORM,
+    CONV_TRANSPOSE_BATCH_NORM,
+    POOLED_BATCH_NORM,
+)
 from sardonyx.compiler.rules.linear_batch_norm import GEMM_BATCH_NORM, MATMUL_BATCH_NORM
 from sardonyx.compiler.rules.linear_scale import CONV_SCALE, LINEAR_SCALE
 from sardonyx.compiler.rules.linear_shift import CONV_SHIFT, GEMM_SHIFT
@@ -28,6 +32,7 @@ from sardonyx.compiler.rules.shift_linear import SHIFT_CONV, SHIFT_GEMM, SHIFT_M
 AFFINE: tuple[Rule, ...] = (
     CONV_BATCH_NORM,
     CONV_TRANSPOSE_BATCH_NORM,
+    POOLED_BATCH_NORM,
     GEMM_BATCH_NORM,
     MATMUL_BATCH_NORM,
     BATCH_NORM_CONV,

@@ -1,13 +1,13 @@
-"""Convolution, then batch norm: one convolution."""
+"""Convolution, averages or not, then batch norm: the convolution alone, then averages."""
 
 from __future__ import annotations
 
 import onnx_ir as ir
 
 from sardonyx.compiler.ir.builder import Builder
-from sardonyx.compiler.rewrite import Match, No, const, maybe, rule
+from sardonyx.compiler.rewrite import Match, No, const, maybe, no, rule
 from sardonyx.compiler.rules.affine import batch_norm, is_inference, norm_affine
-from sardonyx.compiler.rules.linear import can_change, conv, fold_after
+from sardonyx.compiler.rules.linear import any_conv, can_change, conv, fold_after
 
 
 def _fold(op: Builder, m: Match) -> ir.Value | No:
@@ -33,4 +33,49 @@ CONV_TRANSPOSE_BATCH_NORM = rule(
     ),
     _fold,
     _can_fold,
+)
+
+
+# --- with averages between -----------------------------------------------------------------------
+
+
+def _fold_pooled(op: Builder, m: Match) -> ir.Value | No:
+    """BN(Pool(Conv(x))) is Pool(BN(Conv(x))): the mean of k*x + s is k times that of x, plus s."""
+    made = fold_after(op, m, norm_affine(m))
+    if isinstance(made, No):
+        return made
+    pooled: ir.Value = op.call(m.pool.node.op_type, made, attributes=m.pool)
+    return pooled
+
+
+def _can_fold_pooled(m: Match) -> bool | No:
+    return is_inference(m) and can_change(m) and _averages_elements(m)
+
+
+def _averages_elements(m: Match) -> bool | No:
+    """Each average must be of elements alone: the shift is not in the padding."""
+    if m.pool.node.op_type == "GlobalAveragePool":
+        return True
+    if m.pool.ceil_mode:
+        return no("the pool rounds its output size up (ceil_mode)")
+    is_padded = m.pool.auto_pad.startswith("SAME") or any(m.pool.pads or ())
+    if not is_padded:
+        return True
+    if m.pool.count_include_pad:
+        return no("the average pool counts its padding, which the shift does not reach")
+    if any(d != 1 for d in m.pool.dilations or ()):
+        return no("the pool is dilated")
+    window = list(m.pool.kernel_shape) * 2
+    if any(p >= k for p, k in zip(m.pool.pads or (), window, strict=False)):
+        return no("a window could lie in the padding alone")
+    return True
+
+
+POOLED_BATCH_NORM = rule(
+    "pooled_batch_norm",
+    lambda op: batch_norm(
+        op, op.call(("AveragePool", "GlobalAveragePool"), any_conv(op), attributes="pool")
+    ),
+    _fold_pooled,
+    _can_fold_pooled,
 )
