@@ -164,6 +164,131 @@ def test_a_batch_norm_that_stays_is_missed():
     assert "training" in site.reason
 
 
+PAIRED = """g (float[b,3,5,5] x) => (float[b,4,i,j] y, float[b,4,k,l] z) {
+    c = Conv(x, w) BODY z = Relu(c) }"""
+
+
+@pytest.mark.parametrize(
+    ("body", "rule_name", "said"),
+    [
+        (
+            "y = BatchNormalization(c, s, t, m, v)",
+            "conv_batch_norm",
+            "Conv + BatchNormalization",
+        ),
+        (
+            "a = AveragePool<kernel_shape=[2,2]>(c) y = BatchNormalization(a, s, t, m, v)",
+            "pooled_batch_norm",
+            "Conv + AveragePool + BatchNormalization",
+        ),
+    ],
+)
+def test_a_batch_norm_of_a_convolution_that_others_read_is_missed(body, rule_name, said):
+    given = model(PAIRED.replace("BODY", body), w=normal(4, 3, 3, 3), **batch_norm_weights(4))
+    next(n for n in given.graph if n.op_type == "Relu").metadata_props["sardonyx.source"] = "net.6"
+    explained = compiler.explain(given)
+    (site,) = explained.of("conv_block")
+    assert (site.outcome, site.nearest.rule, site.said) == ("missed", rule_name, said)
+    assert site.reason.startswith("a value in between is also read by net.6 (Relu) (c: float")
+    assert site.operators == ("Conv", "BatchNormalization")
+    assert explained.of("norm") == []
+    assert list(explained.unmet(["conv_block=all"])) == ["conv_block=all"]
+
+
+def test_a_batch_norm_of_a_convolution_that_is_an_output_is_missed():
+    given = model(
+        IMAGE.replace("y)", "y, float[b,4,3,3] c)")
+        + "{ c = Conv(x, w) y = BatchNormalization(c, s, t, m, v) }",
+        w=normal(4, 3, 3, 3),
+        **batch_norm_weights(4),
+    )
+    site = the_site(given, "conv_block")
+    assert site.outcome == "missed"
+    assert site.reason.startswith("a value in between is an output of the graph (c: float")
+
+
+@pytest.mark.parametrize(
+    ("pool", "reason"),
+    [
+        ("AveragePool<kernel_shape=[2,2]>(c)", ""),
+        ("GlobalAveragePool(c)", ""),
+        (
+            "AveragePool<kernel_shape=[2,2], pads=[1,1,1,1], count_include_pad=1>(c)",
+            "the average pool counts its padding, which the shift does not reach",
+        ),
+    ],
+)
+def test_a_batch_norm_of_averages_is_fused_or_missed(pool, reason):
+    text = f"""g (float[b,3,5,5] x) => (float[b,4,i,j] y) {{ c = Conv(x, w) a = {pool}
+        n = BatchNormalization(a, s, t, m, v) y = Relu(n) }}"""
+    explained = compiler.explain(model(text, w=normal(4, 3, 3, 3), **batch_norm_weights(4)))
+    (site,) = explained.of("conv_block")
+    operators = ("Conv", "BatchNormalization") if reason else ("Conv",)
+    assert (site.reason, site.operators) == (reason, operators)
+    assert site.rule == ("" if reason else "pooled_batch_norm")
+    assert explained.of("norm") == []
+
+
+LINEAR = "g (float[b,8] x, float[b,8] q) => (float[b,n] y, float[b,n] z) "
+
+
+@pytest.mark.parametrize(
+    ("body", "rule_name", "reason"),
+    [
+        (
+            "c = MatMul(x, w) y = BatchNormalization(c, s, t, m, v) z = Relu(c)",
+            "matmul_batch_norm",
+            "a value in between is also read by ",
+        ),
+        (
+            "c = Gemm(x, w) y = BatchNormalization(c, s, t, m, v) z = Relu(c)",
+            "gemm_batch_norm",
+            "a value in between is also read by ",
+        ),
+        (
+            "a = Tanh(x) c = BatchNormalization(a, s, t, m, v) y = MatMul(c, w) z = Neg(c)",
+            "batch_norm_matmul",
+            "a value in between is also read by ",
+        ),
+        (
+            "a = MatMul(x, w) u = Transpose(a) c = Transpose(u) z = Neg(u) "
+            "y = BatchNormalization(c, s, t, m, v)",
+            "matmul_batch_norm",
+            "a value in between is also read by ",
+        ),
+        # Beside no linear layer it stays what it is: there is nothing to do.
+        ("a = Tanh(x) y = BatchNormalization(a, s, t, m, v) z = Neg(y)", "", ""),
+        # A product of two computed values has no weight that it could go into.
+        (
+            "u = Transpose(q) a = MatMul(x, u) y = BatchNormalization(a, s, t, m, v) z = Neg(y)",
+            "",
+            "",
+        ),
+        ("c = Gemm(x, w) y = BatchNormalization(c, s, t, m, v) z = Relu(y)", "", ""),
+    ],
+)
+def test_a_batch_norm_beside_a_linear_layer_goes_into_it_or_is_missed(body, rule_name, reason):
+    given = model(LINEAR + f"{{ {body} }}", w=normal(8, 8), **batch_norm_weights(8))
+    site = the_site(given, "norm")
+    assert site.kind == "batch_norm"
+    assert site.is_fused is not bool(reason)
+    assert site.reason.startswith(reason)
+    assert (site.nearest.rule if site.nearest else "") == rule_name
+
+
+def test_a_batch_norm_before_a_convolution_that_pads_says_so():
+    given = model(
+        "g (float[b,4,5,5] x) => (float[b,4,5,5] y) { a = Relu(x) h = Mul(a, half) "
+        "n = BatchNormalization(h, s, t, m, v) y = Conv<pads=[1,1,1,1]>(n, w) }",
+        w=normal(4, 4, 3, 3),
+        half=np.float32(0.5),
+        **batch_norm_weights(4),
+    )
+    site = the_site(given, "norm")
+    assert (site.outcome, site.nearest.rule) == ("missed", "batch_norm_conv")
+    assert site.reason.startswith("the convolution pads with zeros, which the shift does not")
+
+
 def layers(body: str) -> ir.Model:
     text = "g (float[b,8] x) => (float y, float z, float w) { " + body + " }"
     weights = {name: normal(8, 5, seed=i) for i, name in enumerate("klm")}

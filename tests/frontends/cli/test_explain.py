@@ -8,7 +8,7 @@ import numpy as np
 import onnx_ir as ir
 import pytest
 
-from tests.support.models import model
+from tests.support.models import batch_norm_weights, model, normal
 
 NUMBERS = {"tall": np.full((1, 1, 1), 3, np.float32), "l": np.float32(0), "h": np.float32(6)}
 
@@ -85,6 +85,19 @@ def test_a_requirement_that_fails_explains_its_family_and_ends_with_1(sardonyx, 
     told = json.loads(sardonyx.out)
     assert told["unmet"] == {"hard_sigmoid=1": "hard_sigmoid: 0 of 1 fused, 1 missed"}
     assert [site["kind"] for site in told["sites"]] == ["hard_sigmoid"]
+
+
+def test_a_batch_norm_that_another_reader_keeps_fails_the_gate(sardonyx, tmp_path):
+    given = model(
+        """g (float[b,3,5,5] x) => (float[b,4,3,3] y, float[b,4,3,3] z) { c = Conv(x, w)
+        y = BatchNormalization(c, s, t, m, v) z = Relu(c) }""",
+        w=normal(4, 3, 3, 3),
+        **batch_norm_weights(4),
+    )
+    next(n for n in given.graph if n.op_type == "Relu").name = "shortcut"
+    ir.save(given, tmp_path / "net.onnx")
+    assert sardonyx("explain", tmp_path / "net.onnx", "--require", "conv_block=all") == 1
+    assert "also read by shortcut (Relu)" in " ".join(sardonyx.out.split())
 
 
 def test_compile_writes_nothing_where_a_requirement_fails(sardonyx, acts):

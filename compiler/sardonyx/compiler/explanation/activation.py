@@ -81,12 +81,39 @@ def _kind(node: ir.Node, flow: Flow) -> str | None:
 
 def _sigmoid(node: ir.Node, _: Flow) -> str:
     """Sigmoid(k x) times x is SiLU for k = 1, and quick GELU for k = 1.702."""
-    inner = plain(node.inputs[0])
-    factor, base = _factor(inner)
-    for value, k in ((inner, 1.0), (base, factor)):
+    for value, k in _scaled(plain(node.inputs[0])):
         if any(_times(reader, index, value) for reader, index in readers(node.outputs[0])):
             return "quick_gelu" if is_near(k, 1.702) else "silu"
     return "sigmoid"
+
+
+def _division(node: ir.Node, _: Flow) -> str | None:
+    """1 / (1 + exp(-k x)) is a sigmoid; x takes the place of one, or is multiplied in, in SiLU."""
+    exponent = _exponent_beside_one(node.inputs[-1])
+    found = _negated(exponent) if exponent is not None else []
+    if not found:
+        return None
+    above = node.inputs[0] if node.op_type == "Div" else None
+    for value, k in found:
+        is_product = any(_times(r, i, value) for r, i in readers(node.outputs[0]))
+        if is_product or (above is not None and plain(above) is value):
+            return "quick_gelu" if is_near(k, 1.702) else "silu"
+    return "sigmoid" if above is None or number(above) == 1 else None
+
+
+def _scaled(inner: ir.Value | None) -> list[tuple[ir.Value | None, float | None]]:
+    """Return the values that one may be a multiple of, itself first, with how often it is them."""
+    factor, base = _factor(inner)
+    return [(inner, 1.0), (base, factor)]
+
+
+def _negated(value: ir.Value) -> list[tuple[ir.Value | None, float | None]]:
+    """Return the values that one may be a negative multiple of, with how often."""
+    negation = made_by(value, "Neg")
+    if negation is not None:
+        return _scaled(plain(negation.inputs[0]))
+    factor, base = _factor(plain(value))
+    return [(base, -factor)] if factor is not None and factor < 0 else []
 
 
 def _hard_sigmoid(node: ir.Node, _: Flow) -> str:
@@ -141,17 +168,26 @@ def _log(node: ir.Node, flow: Flow) -> str | None:
 
 def _is_log_of_one_plus_exp(value: ir.Value | None) -> bool:
     log = made_by(value, "Log")
-    total = made_by(log.inputs[0], "Add") if log is not None else None
-    if total is None:
-        return False
-    has_one = any(is_near(number(v), 1) for v in total.inputs)
-    return has_one and any(made_by(v, "Exp") for v in total.inputs)
+    return log is not None and _exponent_beside_one(log.inputs[0]) is not None
+
+
+def _exponent_beside_one(value: ir.Value | None) -> ir.Value | None:
+    """Return x of 1 + exp(x)."""
+    total = made_by(value, "Add")
+    if total is None or not any(is_near(number(v), 1) for v in total.inputs):
+        return None
+    powers = [power for v in total.inputs if (power := made_by(v, "Exp")) is not None]
+    return powers[0].inputs[0] if powers else None
 
 
 def _relu(node: ir.Node, _: Flow) -> str | None:
-    found = readers(node.outputs[0])
-    is_limited = len(found) == 1 and _top(found[0][0]) == 6
-    return None if is_limited else "relu"
+    return None if _is_limited(node.outputs[0]) else "relu"
+
+
+def _is_limited(value: ir.Value) -> bool:
+    """Say whether a ReLU is nothing but the beginning of another activation."""
+    found = readers(value)
+    return len(found) == 1 and _top(found[0][0]) == 6 and not value.is_graph_output()
 
 
 def _top(node: ir.Node) -> float | None:
@@ -163,7 +199,10 @@ def _top(node: ir.Node) -> float | None:
 
 
 def _clip(node: ir.Node, _: Flow) -> str | None:
-    """Clip(x, 0, 6) is ReLU6; of x + 3 it is a part of a hard sigmoid, or swish."""
+    """Clip(x, 0, 6) is ReLU6; of x + 3 it is a part of a hard sigmoid, or swish.
+
+    So is Clip(x / 6 + 1 / 2, 0, 1).
+    """
     before = made_by(node.inputs[0], "Relu", "Max")
     low = 0.0 if before is not None else number(node.inputs[1]) if len(node.inputs) > 1 else None
     if low != 0:
@@ -174,7 +213,23 @@ def _clip(node: ir.Node, _: Flow) -> str | None:
         return "relu" if is_open and before is None else None
     if top == 6:
         return _shifted(node) or "relu6"
+    if top == 1:
+        return _halved(node)
     return "relu" if np.isinf(top) else None
+
+
+def _halved(clip: ir.Node) -> str | None:
+    total = made_by(clip.inputs[0], "Add")
+    if total is None or not any(is_near(number(v), 0.5) for v in total.inputs):
+        return None
+    part = next((made_by(v, "Div", "Mul") for v in total.inputs if number(v) is None), None)
+    wanted = {"Div": 6, "Mul": 1 / 6}
+    known = [v for v in part.inputs if number(v) is not None] if part is not None else []
+    if part is None or not known or not is_near(number(known[0]), wanted[part.op_type]):
+        return None
+    base = next((plain(v) for v in part.inputs if number(v) is None), None)
+    is_product = any(_times(reader, i, base) for reader, i in readers(clip.outputs[0]))
+    return "hard_swish" if is_product else "hard_sigmoid"
 
 
 def _shifted(clip: ir.Node) -> str | None:
@@ -207,8 +262,7 @@ def _max(node: ir.Node, flow: Flow) -> str | None:
     if len(node.inputs) != 2:
         return None
     if any(number(v) == 0 for v in node.inputs):
-        is_limited = any(_top(reader) == 6 for reader, _ in readers(node.outputs[0]))
-        return None if is_limited else "relu"
+        return None if _is_limited(node.outputs[0]) else "relu"
     return _leaky(node.inputs[0], node.inputs[1], flow)
 
 
@@ -242,6 +296,8 @@ def _has_exp(value: ir.Value | None) -> bool:
 
 _LOOK: dict[str, Callable[[ir.Node, Flow], str | None]] = {
     "Sigmoid": _sigmoid,
+    "Reciprocal": _division,
+    "Div": _division,
     "HardSigmoid": _hard_sigmoid,
     "Erf": _erf,
     "Tanh": _tanh,

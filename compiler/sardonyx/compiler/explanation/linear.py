@@ -18,6 +18,8 @@ FOLDED = frozenset(_CONVS) | microsoft("FusedConv")
 MERGED = frozenset({"MatMul", "Gemm", "Conv"}) | microsoft("Attention", "QAttention")
 """What linear layers that read one value merge into."""
 
+_AVERAGES = {"AveragePool", "GlobalAveragePool"}
+"""What a scale and shift of each channel can be moved over."""
 _ARITHMETIC = {"Mul", "Add", "Sub", "Div"}
 _ACTIVATIONS = {
     *("Relu", "Clip", "HardSwish", "HardSigmoid", "Sigmoid", "LeakyRelu", "PRelu", "Elu", "Gelu"),
@@ -29,31 +31,58 @@ def find_conv_blocks(flow: Flow) -> Iterator[Found]:
     """Yield the convolutions of a model, each with the batch norm or scale that follows it."""
     for node in flow.nodes:
         kind = _CONVS.get(node.op_type)
-        if kind is None or node.domain or flow.is_data(node.inputs[1]):
+        if kind is None or node.domain or not is_linear(node, flow):
             continue
-        parts, then = _followers(node, flow)
-        said = " + ".join(n.op_type for n in (node, *parts, *then))
+        parts, row = _followers(node, flow)
+        said = " + ".join(n.op_type for n in row)
         yield Found(kind, (node, *parts), FOLDED, said=said)
 
 
+def is_linear(node: ir.Node, flow: Flow) -> bool:
+    """Say whether a node is a convolution or product by a weight that is known beforehand."""
+    is_operator = not node.domain and node.op_type in {*_CONVS, "Gemm", "MatMul"}
+    return is_operator and flow.is_data(node.inputs[0]) and not flow.is_data(node.inputs[1])
+
+
 def _followers(conv: ir.Node, flow: Flow) -> tuple[list[ir.Node], list[ir.Node]]:
-    """Return what is to be folded into a convolution, and the activation or sum after that."""
+    """Return what is to be folded into a convolution, and all that is in a row with it."""
     parts: list[ir.Node] = []
+    row, pools = [conv], list[ir.Node]()
     value = conv.outputs[0]
     while True:
         found = readers(value)
         if len(found) != 1 or value.is_graph_output():
-            return parts, []
+            # A batch norm cannot go into what others read as well: that is to be told.
+            kept = _norms_of(value, pools)
+            norms = [way[-1] for way in kept]
+            return [*parts, *norms], [*row, *dict.fromkeys(n for way in kept for n in way)]
         node, index = found[0]
-        if node.domain:
-            return parts, []
-        is_norm = node.op_type == "BatchNormalization" and index == 0
-        if is_norm or (node.op_type in _ARITHMETIC and _is_affine(node, index, flow)):
+        is_affine = node.op_type in _ARITHMETIC and not pools and _is_affine(node, index, flow)
+        if _is_batch_norm(node, index) or (is_affine and not node.domain):
             parts.append(node)
+            row += [*pools, node]
+            pools = []
+        elif node.op_type in _AVERAGES and not node.domain:
+            pools.append(node)
         else:
-            is_sum = node.op_type == "Add"
-            return parts, [node] if is_sum or node.op_type in _ACTIVATIONS else []
+            ends = not pools and not node.domain and node.op_type in {"Add", *_ACTIVATIONS}
+            return parts, [*row, node] if ends else row
         value = node.outputs[0]
+
+
+def _norms_of(value: ir.Value, pools: list[ir.Node]) -> list[list[ir.Node]]:
+    """Return the batch norms of a value, and of averages of it, with the pools before each."""
+    ways: list[list[ir.Node]] = []
+    for node, index in readers(value):
+        if _is_batch_norm(node, index):
+            ways.append([*pools, node])
+        elif node.op_type in _AVERAGES and not node.domain:
+            ways += _norms_of(node.outputs[0], [*pools, node])
+    return ways
+
+
+def _is_batch_norm(node: ir.Node, index: int) -> bool:
+    return node.op_type == "BatchNormalization" and not node.domain and index == 0
 
 
 def _is_affine(node: ir.Node, index: int, flow: Flow) -> bool:

@@ -15,6 +15,7 @@ from sardonyx.compiler.explanation.flow import (
     plain,
     upstream,
 )
+from sardonyx.compiler.explanation.linear import find_conv_blocks, is_linear
 from sardonyx.compiler.explanation.site import Found, microsoft, spelled
 from sardonyx.compiler.ir import constants
 
@@ -37,6 +38,8 @@ _TO_VARIANCE = {
     *("Add", "Sub", "Mul", "Div", "Cast", "CastLike", "Identity", "Clip", "Max", "Reshape"),
     *("Unsqueeze", "Squeeze", "Expand", "Relu"),
 }
+_MOVES = {"Transpose", "Reshape", "Flatten", "Squeeze", "Unsqueeze", "Cast", "Identity", "Dropout"}
+"""What may stand between a batch norm and the linear layer that it is to go into."""
 _FROM_ROOT = {
     *("Reciprocal", "Add", "Cast", "CastLike", "Identity", "Clip", "Max", "Reshape", "Unsqueeze"),
     *("Squeeze", "Expand"),
@@ -45,12 +48,13 @@ _FROM_ROOT = {
 
 def find(flow: Flow) -> Iterator[Found]:
     """Yield the normalisations of a model; a batch norm after a convolution belongs to that."""
+    of_convs = {part for block in find_conv_blocks(flow) for part in block.anchors}
     for node in flow.nodes:
         known = _KIND.get(spelled(node))
-        if known is not None:
+        if known is not None and node not in of_convs:
             kind = _kind_of_operator(node, known)
-            if kind is not None:
-                yield Found(kind, (node,), ACCEPTED[kind])
+            goes = kind == "batch_norm" and _is_beside_linear(node, flow)
+            yield Found(kind, (node,), _LINEAR if goes else ACCEPTED[kind])
         elif _is_root(node) and flow.is_data(node.inputs[0]):
             square = _mean_of_squares(node)
             scaled = square and _scaled(node)
@@ -59,11 +63,25 @@ def find(flow: Flow) -> Iterator[Found]:
                 yield Found(kind, (node,), ACCEPTED[kind])
 
 
-def _kind_of_operator(node: ir.Node, kind: str) -> str | None:
-    if kind == "batch_norm" and made_by(node.inputs[0], "Conv", "ConvTranspose"):
-        return None
+def _kind_of_operator(node: ir.Node, kind: str) -> str:
     is_group = kind == "instance_norm" and made_by(node.inputs[0], "Reshape")
     return "group_norm" if is_group else kind
+
+
+def _is_beside_linear(norm: ir.Node, flow: Flow) -> bool:
+    """Say whether a batch norm is of what a linear layer gives, or one reads what it gives."""
+
+    def operands(node: ir.Node, _: ir.Value) -> Iterable[ir.Value | None]:
+        found = flow.data_operands(node)
+        is_shift = node.op_type in {"Add", "Sub", "Mul", "Div"} and len(found) == 1
+        return found[:1] if is_shift or node.op_type in _MOVES else ()
+
+    def goes_on(node: ir.Node, index: int) -> bool:
+        return node.op_type in _MOVES and index == 0
+
+    before = upstream(norm.inputs[0], operands, 4)
+    after = downstream(norm.outputs[0], goes_on, 4)
+    return any(is_linear(node, flow) for node in (*before, *(node for node, _ in after)))
 
 
 def _is_root(node: ir.Node) -> bool:

@@ -7,7 +7,7 @@ carries them on. They are not exported, so that a program is the same with and w
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 import onnx_ir as ir
@@ -126,7 +126,7 @@ class Tracker:
         held = _by_mark(copy.graph.all_nodes())
         for index, part in missed:
             site = self._sites[index]
-            rules = FAMILIES[site.family].rules()
+            rules = FAMILIES[site.family].rules(site.found.kind)
             wanted = held[f"{index}/{part}"]
             # A rule may stop before it comes to the node: at what stands between it and its reader.
             site.nearest[part] = nearest(rules, wanted, editor) or nearest(
@@ -164,6 +164,7 @@ def _told(tracked: _Tracked, index: int, held: dict[str, list[ir.Node]]) -> Site
         outcome = FUSED
     else:
         outcome = ALREADY if tracked.rules else DECIDED
+    names = list(dict.fromkeys(spelled(n) for p in parts for n in held[f"{index}/{p}"]))
     nearests = [n for p in missed if (n := tracked.nearest.get(p))]
     return Site(
         tracked.family,
@@ -172,13 +173,12 @@ def _told(tracked: _Tracked, index: int, held: dict[str, list[ir.Node]]) -> Site
         found.owner,
         outcome,
         ", ".join(dict.fromkeys(rules)) if outcome == FUSED else "",
-        tuple(_operators(found, (n for p in parts for n in held[f"{index}/{p}"]))),
+        tuple(names if missed else _goals(found, names)),
         max(nearests, key=lambda n: n.rank, default=None),
         found.said,
     )
 
 
-def _operators(found: Found, nodes: Iterable[ir.Node]) -> Iterator[str]:
-    """Yield the operators that a site is now: those that it was meant to be, if there are any."""
-    names = list(dict.fromkeys(spelled(node) for node in nodes))
-    yield from [name for name in names if name in found.accepted] or names
+def _goals(found: Found, names: list[str]) -> list[str]:
+    """Return, of the operators that a site is now, those that it was meant to be, if any are."""
+    return [name for name in names if name in found.accepted] or names
