@@ -8,6 +8,8 @@ import numpy as np
 import onnx_ir as ir
 import pytest
 
+from sardonyx import frontends
+from sardonyx.frontends import comparing
 from tests.compiler.divergence.networks import X, layers
 
 TORCH = """
@@ -82,6 +84,32 @@ def test_verify_a_file_against_another(sardonyx, files):
     assert sardonyx("verify", files["wrong"], "--against", files["right"]) == 1
     assert "does not agree" in sardonyx.out
     assert "first difference: 'm1'" in sardonyx.out
+
+
+def test_a_verification_prints_what_the_command_does(sardonyx, files):
+    for name, code, end in (("right", 0, "\nagrees"), ("wrong", 1, "\ndoes not agree")):
+        assert sardonyx("verify", files[name], "--against", files["right"]) == code
+        made = str(frontends.verify(files[name], files["right"]))
+        assert made.endswith(end)
+        told, head, *rows = made.splitlines()
+        assert told == f"{files[name]} against {files['right']}"
+        assert head.split("  ")[-1] == "difference"
+        assert [row.split("  ")[1] for row in rows[:4]] == [
+            f"made up, rows={n}" for n in (1, 2, 6, 4)
+        ]
+        # The line before the last tells how long it took.
+        assert sardonyx.out.splitlines()[:-2] == made.splitlines()[:-2]
+
+
+def test_a_verification_says_where_the_model_does_not_run(files):
+    made = frontends.verify(files["right"], files["right"])
+    made.cases[1:] = [
+        comparing.Case("made up", {"rows": 2}, problem="the model fails there"),
+        comparing.Case("sample 0", {}, skipped="the source does not run on it"),
+    ]
+    assert "  made up, rows=2                        the model fails there" in str(made)
+    assert "  sample 0                               the source does not run on it" in str(made)
+    assert str(made).endswith("does not agree")
 
 
 def test_verify_says_what_says_nothing(sardonyx, tmp_path):

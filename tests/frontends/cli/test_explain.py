@@ -51,6 +51,22 @@ def test_a_family_a_kind_and_misses_can_be_asked_for(sardonyx, acts):
     assert sardonyx.json("explain", acts, "--family", "attention")["sites"] == []
 
 
+def test_counts_are_of_what_is_asked_for(sardonyx, acts):
+    told = sardonyx.json("explain", acts, "--family", "hard_swish", "--family", "norm")
+    assert told["counts"] == {
+        "hard_swish": {"found": 1, "fused": 1, "decided": 0, "missed": 0},
+        "norm": {"found": 0, "fused": 0, "decided": 0, "missed": 0},
+    }
+    assert sardonyx("explain", acts, "--require", "hard_sigmoid=1", "--json") == 1
+    counts = json.loads(sardonyx.out)["counts"]
+    assert counts == {"hard_sigmoid": {"found": 1, "fused": 0, "decided": 0, "missed": 1}}
+    assert sardonyx("explain", acts, "--family", "hard_swish") == 0
+    assert "hard_swish: 1 of 1 fused" in sardonyx.out
+    assert "activation: " not in sardonyx.out
+    assert sardonyx("explain", acts, "--family", "norm") == 0
+    assert sardonyx.out.strip() == "norm: 0 of 0 fused"
+
+
 def test_a_model_without_sites_says_so(sardonyx, tmp_path):
     given = model("g (float[2] x) => (float[2] y) { y = Neg(x) }")
     ir.save(given, tmp_path / "net.onnx")

@@ -82,5 +82,5 @@ def test_what_cannot_be_shown_is_refused(sardonyx, net, tmp_path):
     said = sardonyx.refused("profile", net, "--against", other, "--by", "node")
     assert "module, operator" in said
     said = sardonyx.refused("profile", net, *QUICK, "--trace", tmp_path / "no" / "trace.json")
-    assert "The trace cannot be written." in said
+    assert "What --trace names cannot be written." in said
     assert "does not exist" in sardonyx.refused("profile", tmp_path / "none.onnx")

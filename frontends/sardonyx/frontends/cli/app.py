@@ -30,7 +30,12 @@ Dims = Annotated[
 ]
 Inputs = Annotated[
     list[str] | None,
-    typer.Option("--input", "-i", metavar="NAME=FILE.npy", help="An input; others are random."),
+    typer.Option(
+        "--input",
+        "-i",
+        metavar="NAME=FILE",
+        help="An input, from FILE.npy or FILE.npz:ARRAY; others are random.",
+    ),
 ]
 Threads = Annotated[int | None, typer.Option(help="Threads; by default what this machine gives.")]
 Provider = Annotated[

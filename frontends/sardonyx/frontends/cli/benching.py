@@ -7,12 +7,11 @@ import math
 import os
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 from sardonyx.compiler.errors import UnsupportedError
 from sardonyx.frontends.cli.feeds import make_feeds
-from sardonyx.frontends.cli.options import parse_counts, parse_dim_lists, parse_files
+from sardonyx.frontends.cli.options import Stored, parse_counts, parse_dim_lists, parse_inputs
 from sardonyx.frontends.cli.running import model_of
 from sardonyx.frontends.cli.show import print_json, status
 from sardonyx.runtime import Spec
@@ -38,7 +37,7 @@ def run_bench(
 ) -> None:
     """Measure a model, and others beside it."""
     counts = parse_counts("--clients", clients)
-    make_cases = _cases(parse_files(inputs), parse_dim_lists(dims))
+    make_cases = _cases(parse_inputs(inputs), parse_dim_lists(dims))
     with tempfile.TemporaryDirectory(prefix="sardonyx-", ignore_cleanup_errors=True) as folder:
         paths = {which: _path(which, folder, as_json) for which in (source, *against)}
         options = {} if threads is None else {"threads": threads}
@@ -85,7 +84,7 @@ def _free(name: str, taken: Mapping[str, object]) -> str:
 
 
 def _cases(
-    files: Mapping[str, Path], lengths: Mapping[str, Sequence[int]]
+    files: Mapping[str, Stored], lengths: Mapping[str, Sequence[int]]
 ) -> Callable[[Sequence[Spec]], dict[str, dict[str, Any]]]:
     """What makes the inputs of each combination of lengths: `batch=1, length=128`."""
 

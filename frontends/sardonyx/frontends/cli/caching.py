@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from sardonyx import runtime
+from sardonyx.frontends.cli.options import refuse_python
 from sardonyx.frontends.cli.show import print_json, print_rows, status
 from sardonyx.runtime.prepared import cache_folder, environment, size_limit
 from sardonyx.runtime.store import Entry, Store
@@ -19,6 +20,8 @@ def manage(models: Sequence[str], *, folder: Path | None, clear: bool, as_json: 
     Raises:
         SardonyxError: A model cannot be loaded, or the folder is no cache.
     """
+    for model in models:
+        refuse_python(model)
     cache = folder or environment() or True
     try:
         store = Store(cache_folder(cache), size_limit())

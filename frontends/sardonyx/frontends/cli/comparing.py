@@ -7,11 +7,10 @@ from typing import Any
 
 import typer
 
-from sardonyx.compiler.proof.report import blind_rows
 from sardonyx.frontends.cli.feeds import read_sample
-from sardonyx.frontends.cli.show import print_json, print_rows, status
+from sardonyx.frontends.cli.show import print_json, status
 from sardonyx.frontends.cli.source import load_any
-from sardonyx.frontends.comparing import Case, Verification, compare, verify
+from sardonyx.frontends.comparing import compare, verify
 
 DISAGREE = 1
 """Exit code where two models do not agree."""
@@ -44,32 +43,6 @@ def run_verify(
     if as_json:
         print_json(made.to_dict())
     else:
-        _print(made)
+        print(made)
     if not made.agrees:
         raise typer.Exit(DISAGREE)
-
-
-def _print(made: Verification) -> None:
-    rows = [row for case in made.cases for row in _rows(case)]
-    print_rows(f"{made.model} against {made.against}", rows)
-    if made.comparison is not None:
-        print(made.comparison)
-    for row in blind_rows(made.blind):
-        print(row)
-    agrees = "agrees, but no output says anything" if made.says_nothing else "agrees"
-    print(agrees if made.agrees else "does not agree")
-
-
-def _rows(case: Case) -> list[dict[str, Any]]:
-    failure = case.problem or case.skipped
-    if failure:
-        return [{"inputs": case.title, "output": "", "of its noise": "", "difference": failure}]
-    return [
-        {
-            "inputs": case.title,
-            "output": output.name,
-            "of its noise": output.ratio,
-            "difference": output.why,
-        }
-        for output in case.outputs
-    ]

@@ -14,6 +14,7 @@ from sardonyx.frontends.cli.options import parse_dynamic
 from sardonyx.frontends.cli.show import print_json, print_rows, status
 from sardonyx.frontends.cli.source import load_source
 from sardonyx.frontends.cli.tuning import check_tuning, tune_for
+from sardonyx.frontends.cli.writing import check_file, check_folder
 
 
 def run_compile(
@@ -32,6 +33,9 @@ def run_compile(
     **options: Any,
 ) -> None:
     """Compile a model, write it and say what was done; `options` are those of `compile`."""
+    check_file(output, "--output")
+    if options.get("repros") is not None:
+        check_folder(options["repros"], "--repros")
     wanted = parse_dynamic(dynamic)
     requirements = read_requirements(require)
     given = [read_sample(path) for path in samples]

@@ -44,18 +44,19 @@ def run_explain(
     if only_missed:
         sites = [site for site in sites if site.reason]
     if as_json:
-        print_json(_as_object(explanation, sites, {}))
+        print_json(_as_object(explanation, sites, families, {}))
     else:
-        print_sites(explanation, sites)
+        print_sites(explanation, sites, families)
 
 
 def refuse(explanation: Explanation, unmet: dict[str, str], as_json: bool) -> NoReturn:
     """Explain the families whose requirement does not hold, and end with exit code 1."""
-    sites = _about(explanation, [text.partition("=")[0].rstrip(">") for text in unmet])
+    names = list(dict.fromkeys(text.partition("=")[0].rstrip(">") for text in unmet))
+    sites = _about(explanation, names)
     if as_json:
-        print_json(_as_object(explanation, sites, unmet))
+        print_json(_as_object(explanation, sites, names, unmet))
     else:
-        print_sites(explanation, sites)
+        print_sites(explanation, sites, names)
         for requirement, instead in unmet.items():
             print(f"error: {requirement} does not hold: {instead}", file=sys.stderr)
     raise typer.Exit(UNMET)
@@ -78,27 +79,39 @@ def _about(explanation: Explanation, names: Sequence[str]) -> list[Site]:
 
 
 def _as_object(
-    explanation: Explanation, sites: Iterable[Site], unmet: dict[str, str]
+    explanation: Explanation, sites: Iterable[Site], names: Sequence[str], unmet: dict[str, str]
 ) -> dict[str, Any]:
-    """Return what programs read."""
-    told = explanation.to_dict()
-    return {**told, "sites": [site.to_dict() for site in sites], "unmet": unmet}
+    """Return what programs read: of the families and kinds that are asked for, or of all."""
+    counts = {name: explanation.count(name) for name in names} or explanation.counts()
+    return {
+        "counts": {name: vars(count) for name, count in counts.items()},
+        "sites": [site.to_dict() for site in sites],
+        "unmet": unmet,
+    }
 
 
-def print_sites(explanation: Explanation, sites: Sequence[Site]) -> None:
-    """Print a table for each family, headed by what was fused and what was not."""
-    for family in dict.fromkeys(site.family for site in sites):
-        rows = [_row(site) for site in sites if site.family == family]
+def print_sites(explanation: Explanation, sites: Sequence[Site], names: Sequence[str] = ()) -> None:
+    """Print a table for each family, headed by what was fused and what was not.
+
+    Args:
+        explanation: What became of all sites.
+        sites: Those to show.
+        names: The families and kinds to show a table for; by default the families of the sites.
+    """
+    for name in names or dict.fromkeys(site.family for site in sites):
+        rows = [_row(site) for site in sites if name in (site.family, site.kind)]
+        if not rows:
+            continue
         empty = {key for key in rows[0] if not any(row[key] for row in rows)}
         print_rows(
-            explanation.summary(family),
+            explanation.summary(name),
             [{k: v for k, v in row.items() if k not in empty} for row in rows],
         )
     if not explanation.sites:
         print("There is no attention, norm, activation, convolution or group of linear layers.")
     elif not sites:
-        for family in dict.fromkeys(site.family for site in explanation.sites):
-            print(explanation.summary(family))
+        for name in names or dict.fromkeys(site.family for site in explanation.sites):
+            print(explanation.summary(name))
 
 
 def _row(site: Site) -> dict[str, str]:

@@ -14,6 +14,7 @@ from sardonyx.compiler.export.manifest import MANIFEST
 from sardonyx.frontends import dsl
 from sardonyx.frontends.cli.show import print_json, print_rows
 from sardonyx.frontends.cli.source import load_source
+from sardonyx.frontends.cli.writing import check_file
 
 
 def run_inspect(source: str, text: bool, as_json: bool) -> None:
@@ -62,6 +63,8 @@ def run_inspect(source: str, text: bool, as_json: bool) -> None:
 
 def write_program(source: str, path: Path) -> None:
     """Write a program of the language that builds a model again; print it for the path `-`."""
+    if str(path) != "-":
+        check_file(path, "--dsl")
     program = dsl.source(load_source(source))
     if str(path) == "-":
         print(program.text, end="")

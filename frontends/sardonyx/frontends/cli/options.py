@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 
 from sardonyx.compiler.errors import UnsupportedError
@@ -77,21 +78,78 @@ def _distinct(text: str) -> list[int]:
     return list(dict.fromkeys(map(int, text.split(","))))
 
 
-def parse_files(options: Iterable[str]) -> dict[str, Path]:
-    """Read `x=file.npy`.
+@dataclass(frozen=True)
+class Stored:
+    """An array in a file.
+
+    Attributes:
+        path: The .npy or .npz file.
+        array: Its name in an .npz file; empty for the only one.
+    """
+
+    path: Path
+    array: str = ""
+
+
+def parse_inputs(options: Iterable[str]) -> dict[str, Stored]:
+    """Read `x=file.npy`, `x=file.npz` or `x=file.npz:array`.
+
+    Raises:
+        UnsupportedError: An option has another form, or the file is not there.
+    """
+    found: dict[str, Stored] = {}
+    for option in options:
+        name, text = _split("--input", option, "NAME=FILE.npy or NAME=FILE.npz:ARRAY")
+        path, _, array = text.rpartition(":")
+        is_plain = Path(text).is_file() or not path.endswith(".npz")
+        stored = Stored(Path(text)) if is_plain else Stored(Path(path), array)
+        if not stored.path.is_file():
+            raise UnsupportedError("There is no such input file.", where=str(stored.path))
+        found[name] = stored
+    return found
+
+
+def parse_variants(options: Iterable[str]) -> dict[str, Path]:
+    """Read `half=file.onnx`.
 
     Raises:
         UnsupportedError: An option has another form, or the file is not there.
     """
     found: dict[str, Path] = {}
     for option in options:
-        name, equals, path = option.partition("=")
-        if not equals or not name:
-            raise _malformed("--input", option, "NAME=FILE.npy")
+        name, path = _split("--variant", option, "NAME=FILE.onnx, another form of the model")
+        refuse_python(path)
         if not Path(path).is_file():
-            raise UnsupportedError("There is no such input file.", where=path)
+            raise UnsupportedError("There is no such model file.", where=path)
         found[name] = Path(path)
     return found
+
+
+def is_python(source: str) -> bool:
+    """Say whether SRC names a Python file rather than a model file."""
+    return source.endswith(".py") or source.rpartition(":")[0].endswith(".py")
+
+
+def refuse_python(source: str) -> None:
+    """Demand a model file, where what has to be compiled first is of no use.
+
+    Raises:
+        UnsupportedError: It is a Python file, or a callable of one.
+    """
+    if is_python(source):
+        callable_ = source if ":" in source else f"{source}:callable"
+        raise UnsupportedError(
+            "This takes a compiled model file, and no Python file.",
+            found=source,
+            remedy=f"write one first: sardonyx compile {callable_} -o net.onnx",
+        )
+
+
+def _split(option: str, text: str, form: str) -> tuple[str, str]:
+    name, equals, value = text.partition("=")
+    if not equals or not name:
+        raise _malformed(option, text, form)
+    return name, value
 
 
 def _malformed(option: str, found: str, expected: str) -> UnsupportedError:

@@ -9,9 +9,10 @@ from typing import Any
 from sardonyx import runtime
 from sardonyx.compiler.errors import ExportError, UnsupportedError
 from sardonyx.frontends.cli.feeds import make_feeds
-from sardonyx.frontends.cli.options import parse_dims, parse_files
+from sardonyx.frontends.cli.options import parse_dims, parse_inputs
 from sardonyx.frontends.cli.running import model_of
 from sardonyx.frontends.cli.show import print_json, status
+from sardonyx.frontends.cli.writing import check_file
 from sardonyx.runtime.profiling import Profile
 
 VIEWS = ("module", "operator", "node")
@@ -35,7 +36,9 @@ def run_profile(
 ) -> None:
     """Say where the time of a model goes, or of two side by side; `view` as of `Profile.rows`."""
     _check(by, against)
-    files, lengths = parse_files(inputs), parse_dims(dims)
+    if trace is not None:
+        check_file(trace, "--trace")
+    files, lengths = parse_inputs(inputs), parse_dims(dims)
     profiles: list[Profile] = []
     feeds: dict[str, Any] = {}
     for which in filter(None, (source, against)):

@@ -13,17 +13,17 @@ import numpy as np
 from sardonyx import runtime
 from sardonyx.compiler.errors import ExportError
 from sardonyx.frontends.cli.feeds import make_feeds
-from sardonyx.frontends.cli.options import parse_dims, parse_files
+from sardonyx.frontends.cli.options import is_python, parse_dims, parse_inputs
 from sardonyx.frontends.cli.show import print_json, print_rows, status
+from sardonyx.frontends.cli.writing import check_file
 
 
 def model_of(source: str, quiet: bool) -> Any:
     """Return a model file's path as it is; compile what has to be compiled first."""
-    from sardonyx.frontends.cli.source import is_python, load_source
-
     if not is_python(source):
         return source
     from sardonyx import compiler
+    from sardonyx.frontends.cli.source import load_source
 
     with status(f"compiling {source}", quiet):
         return compiler.compile(load_source(source))
@@ -47,7 +47,9 @@ def run_once(
     as_json: bool,
 ) -> None:
     """Run a model once and describe its outputs."""
-    files, lengths = parse_files(inputs), parse_dims(dims)
+    if output is not None:
+        check_file(output, "--output")
+    files, lengths = parse_inputs(inputs), parse_dims(dims)
     session = _session(source, threads, provider, as_json)
     feeds = make_feeds(session.inputs, files, lengths, seed)
     results = session.run_named(feeds)

@@ -17,11 +17,6 @@ from sardonyx.frontends.comparing.sides import is_module, split_inputs
 _FORMS = "a DSL model, an onnx_ir.Model, (torch module, inputs) or (torch module, inputs, dynamic)"
 
 
-def is_python(source: str) -> bool:
-    """Say whether SRC names a Python file rather than a model file."""
-    return source.endswith(".py") or source.rpartition(":")[0].endswith(".py")
-
-
 def load_source(source: str, dynamic: Dynamic | None = None) -> ir.Model:
     """Return the model of `file.onnx` or of `file.py:callable`.
 

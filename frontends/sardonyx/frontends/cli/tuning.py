@@ -8,8 +8,9 @@ from typing import Any
 from sardonyx import runtime
 from sardonyx.compiler.errors import UnsupportedError
 from sardonyx.frontends.cli.feeds import read_sample
-from sardonyx.frontends.cli.options import parse_dims, parse_files
+from sardonyx.frontends.cli.options import parse_dims, parse_variants, refuse_python
 from sardonyx.frontends.cli.show import print_json, status
+from sardonyx.frontends.cli.writing import check_file
 
 
 def run_tune(
@@ -22,7 +23,10 @@ def run_tune(
     **options: Any,
 ) -> None:
     """Tune a model file and say what was found; `options` are those of `runtime.tune`."""
-    lengths, files = parse_dims(dims), parse_files(variants)
+    refuse_python(model)
+    if options["store"] and Path(model).is_file():
+        check_file(Path(model), "MODEL", "add --no-store, or tune a copy that can be written")
+    lengths, files = parse_dims(dims), parse_variants(variants)
     given = [read_sample(path) for path in samples]
     with status(f"tuning {model}", as_json) as shown:
         made = runtime.tune(

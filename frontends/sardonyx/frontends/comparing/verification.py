@@ -10,6 +10,7 @@ from typing import Any
 from sardonyx.compiler import divergence
 from sardonyx.compiler.divergence import Comparison, OnnxSide, OutputDifference, Side
 from sardonyx.compiler.errors import SardonyxError, UnsupportedError
+from sardonyx.compiler.proof.report import blind_rows
 from sardonyx.compiler.proof.samples import generate
 from sardonyx.frontends.comparing.sample import (
     Sample,
@@ -109,6 +110,37 @@ class Verification:
             "comparison": self.comparison.to_dict() if self.comparison else None,
             "seconds": round(self.seconds, 3),
         }
+
+    def __str__(self) -> str:
+        rows = [row for case in self.cases for row in _rows(case)]
+        lines = [f"{self.model} against {self.against}", *map("  {}".format, _aligned(rows))]
+        if self.comparison is not None:
+            lines.append(str(self.comparison))
+        lines += blind_rows(self.blind)
+        agrees = "agrees, but no output says anything" if self.says_nothing else "agrees"
+        return "\n".join([*lines, agrees if self.agrees else "does not agree"])
+
+
+_HEAD = ("inputs", "output", "of its noise", "difference")
+
+
+def _rows(case: Case) -> Iterator[tuple[str, ...]]:
+    """Yield what to say of one set of inputs, in columns."""
+    failure = case.problem or case.skipped
+    if failure:
+        yield (case.title, "", "", failure)
+        return
+    for output in case.outputs:
+        yield (case.title, output.name, f"{output.ratio:.4g}", output.why)
+
+
+def _aligned(rows: Sequence[tuple[str, ...]]) -> Iterator[str]:
+    """Yield a head and rows, with columns that are as wide as what is in them."""
+    table = [_HEAD, *rows]
+    widths = [max(map(len, column)) for column in zip(*table, strict=True)]
+    for row in table:
+        cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
+        yield "  ".join(cells).rstrip()
 
 
 def run_cases(
