@@ -11,6 +11,7 @@ import onnx_ir as ir
 
 from sardonyx.frontends.dsl import sizes
 from sardonyx.frontends.dsl.errors import DslError
+from sardonyx.frontends.dsl.foreign import Foreign
 from sardonyx.frontends.dsl.symbol import Symbol
 
 if TYPE_CHECKING:
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 Compute = Callable[[], "Tensor"]
 
 
-class Dim:
+class Dim(Foreign):
     """A size that is known only when the model runs: `x.shape[0]`.
 
     It adds, subtracts, multiplies and divides (`//`, `%`) with ints and other Dims, and may
@@ -90,14 +91,6 @@ class Dim:
             remedy="fix it, as in dsl.f32[8, 3]; or compute with tensors: dsl.arange, dsl.where, "
             "dsl.cond, dsl.loop",
         )
-
-    def __index__(self) -> int:
-        raise self._refusal("Python needs a number here.")
-
-    __int__ = __index__
-
-    def __float__(self) -> float:
-        raise self._refusal("Python needs a number here.")
 
     def __bool__(self) -> bool:
         raise self._refusal("Python cannot decide this while the model is being built.")

@@ -13,6 +13,8 @@ from sardonyx.compiler.errors import SardonyxError
 _HERE = os.path.dirname(os.path.abspath(__file__)) + os.sep
 # A `with dsl.scope(...)` line calls into the language through contextlib.
 _BETWEEN = contextlib.__file__
+_FOREIGN = {"numpy", "torch"}
+"""Packages that ask tensors for numbers; the line that called them is meant."""
 
 
 class DslError(SardonyxError):
@@ -39,7 +41,7 @@ class UnknownNameError(DslError, AttributeError):
 def user_frame() -> FrameType | None:
     """Return the innermost frame that is not of this package: the line the user wrote."""
     frame: FrameType | None = sys._getframe(1)
-    while frame is not None and _is_own(frame.f_code.co_filename):
+    while frame is not None and _is_own(frame):
         frame = frame.f_back
     return frame
 
@@ -67,8 +69,10 @@ def source_tag() -> str:
     return f"{os.path.basename(frame.f_code.co_filename)}:{frame.f_lineno}"
 
 
-def _is_own(path: str) -> bool:
-    return path.startswith(_HERE) or path == _BETWEEN
+def _is_own(frame: FrameType) -> bool:
+    path = frame.f_code.co_filename
+    package = str(frame.f_globals.get("__name__", "")).partition(".")[0]
+    return path.startswith(_HERE) or path == _BETWEEN or package in _FOREIGN
 
 
 def _shown(path: str) -> str:

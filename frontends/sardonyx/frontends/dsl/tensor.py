@@ -11,10 +11,11 @@ from sardonyx.frontends.dsl.dims import Size, SizeLike
 from sardonyx.frontends.dsl.dtypes import DTypeLike
 from sardonyx.frontends.dsl.elementwise import Axes
 from sardonyx.frontends.dsl.errors import DslError
+from sardonyx.frontends.dsl.foreign import Foreign, unknown
 from sardonyx.frontends.dsl.symbol import Symbol, describe
 
 
-class Tensor(Symbol):
+class Tensor(Foreign, Symbol):
     """A tensor of the model that is being built; it has a type, but no numbers yet.
 
     Operators broadcast as numpy's. A Python number takes the dtype of the tensor; tensors of
@@ -22,8 +23,6 @@ class Tensor(Symbol):
     """
 
     __slots__ = ()
-    # numpy arrays on the left of an operator leave it to the methods below.
-    __array_ufunc__ = None
     __hash__ = object.__hash__
 
     @property
@@ -156,14 +155,6 @@ class Tensor(Symbol):
     def __bool__(self) -> bool:
         raise self._refusal("Python cannot decide this while the model is being built.")
 
-    def __index__(self) -> int:
-        raise self._refusal("Python needs a number here, and this is a tensor without numbers yet.")
-
-    __int__ = __index__
-
-    def __float__(self) -> float:
-        raise self._refusal("Python needs a number here, and this is a tensor without numbers yet.")
-
     def __setitem__(self, key: Any, value: Any) -> NoReturn:
         raise DslError(
             "A tensor does not change.",
@@ -171,6 +162,12 @@ class Tensor(Symbol):
             expected="a new tensor",
             remedy="make a new one: dsl.where, dsl.concat, dsl.op.ScatterND",
         )
+
+    def __delitem__(self, key: Any) -> NoReturn:
+        self[key] = None
+
+    def __getattr__(self, name: str) -> NoReturn:
+        raise unknown("tensor", name)
 
     def reshape(self, *shape: SizeLike | Sequence[SizeLike]) -> Tensor:
         """See `dsl.reshape`."""
@@ -274,6 +271,7 @@ class Tensor(Symbol):
             what,
             found=describe(self),
             expected="a Python value",
-            remedy="choose with dsl.where(condition, a, b), branch with dsl.cond, repeat with "
-            "dsl.loop; to ask for identity write `x is y`",
+            remedy="compute with functions of dsl (dsl.sqrt, not math.sqrt), choose with "
+            "dsl.where(condition, a, b), branch with dsl.cond, repeat with dsl.loop; to ask for "
+            "identity write `x is y`",
         )
