@@ -72,6 +72,53 @@ def test_arguments_that_do_not_fit() -> None:
     assert "expected: forward(x: 'torch.Tensor', y: " in str(error.value)
 
 
+@pytest.mark.parametrize(
+    ("call", "operator", "x", "found", "expected"),
+    [
+        (torch.trunc, "aten.trunc.default", torch.arange(6), "int64[6]", "float"),
+        (torch.square, "aten.pow.Tensor_Scalar", torch.ones(6, dtype=torch.uint8), "uint8", "int"),
+        (lambda x: torch.stack([x, x * 1.5]), "aten.stack.default", torch.arange(6), "float", "64"),
+    ],
+)
+def test_dtypes_that_onnx_does_not_take(call, operator, x, found, expected) -> None:
+    class Layer(nn.Module):
+        def forward(self, number: torch.Tensor) -> torch.Tensor:
+            return call(number)  # the line
+
+    with pytest.raises(CaptureError) as error:
+        from_torch(nn.Sequential(nn.Identity(), Layer()), (x,))
+    said = error.value
+    assert said.what == (
+        f"Sequential was captured, but {operator} could not be lowered to ONNX for its dtypes"
+    )
+    assert said.where == f"1, at {__file__}:{_line('the line')}"
+    assert found in said.found
+    assert expected in said.expected
+    assert said.remedy.startswith("cast what it reads")
+    program = torch.export.export(Layer(), (x,))
+    with pytest.raises(CaptureError) as error:
+        from_torch(program)
+    assert error.value.what.startswith(f"program was captured, but {operator} could not")
+
+
+def _line(mark: str) -> int:
+    lines = Path(__file__).read_text(encoding="utf-8").splitlines()
+    (found,) = [n for n, line in enumerate(lines, 1) if line.endswith(f"# {mark}")]
+    return found
+
+
+def test_what_is_not_lowered_for_complex_numbers() -> None:
+    class Sorted(nn.Module):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return torch.view_as_real(torch.cumsum(torch.fft.fft(x), -1))
+
+    with pytest.raises(CaptureError) as error:
+        from_torch(Sorted(), (X,))
+    assert error.value.what.endswith("without a lowering to ONNX: aten.cumsum.default")
+    assert error.value.found.startswith("no lowering for complex numbers; tried: ")
+    assert "torch.view_as_real" in error.value.remedy
+
+
 def test_what_is_no_module() -> None:
     with pytest.raises(CaptureError) as error:
         from_torch(lambda x: x, (X,))

@@ -100,6 +100,13 @@ TRANSFORMS = {
     "there-and-back": Function(lambda x: torch.fft.irfft(torch.fft.rfft(x), n=10)),
     "odd-back": Function(lambda x: torch.fft.irfft(torch.fft.rfft(x, n=9), n=9)),
     "hfft": Function(lambda x: torch.fft.hfft(x.to(torch.complex64), n=12)),
+    "with-an-axis": as_pairs(lambda x: torch.fft.fft(x).unsqueeze(1)),
+    "with-an-axis-at-the-end": as_pairs(lambda x: torch.fft.fft(x).unsqueeze(-1)),
+    "with-an-axis-before-the-end": as_pairs(lambda x: torch.fft.fft(x).unsqueeze(-2)),
+    "repeated": as_pairs(lambda x: torch.fft.fft(x)[None].expand(3, -1, x.shape[1])),
+    "repeated-as-often-as-there-are-rows": as_pairs(
+        lambda x: torch.fft.fft(x)[:, None].expand(-1, x.shape[0], -1)
+    ),
     "of-windows": as_pairs(
         torch.stft, n_fft=6, hop_length=2, window=torch.hann_window(6), return_complex=True,
         center=False,

@@ -36,7 +36,9 @@ def refusal(mistake: Callable[[Any], Any]) -> dsl.DslError:
 
 
 def loop(x):
-    return [row for row in x]
+    for row in x:
+        x = row
+    return x
 
 
 def assign(x):

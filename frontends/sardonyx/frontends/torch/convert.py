@@ -23,6 +23,7 @@ from sardonyx.frontends.torch.guards import branches
 from sardonyx.frontends.torch.lower import DECOMPOSED
 from sardonyx.frontends.torch.program import check_dynamic, describe_program
 from sardonyx.frontends.torch.report import capture_error, eager_error
+from sardonyx.frontends.torch.typed import check_types, origins
 
 
 def from_torch(
@@ -89,7 +90,7 @@ def from_torch(
             root=root,
             wrapper="module.",
         )
-        made = finish(lowered, program, names)
+        made = _finished(lowered, program, names)
         found = branches(call, program, decomposed)
     for branch in found:
         warnings.warn(f"{root} is not its model everywhere: {branch}", UserWarning, stacklevel=2)
@@ -122,4 +123,11 @@ def _from_program(program: ExportedProgram, dynamic: Mapping[Any, Any] | None) -
             wrapper="",
         )
         del outcome.meta[DECOMPOSED]
-        return finish(outcome, program, names)
+        return _finished(outcome, program, names)
+
+
+def _finished(lowered: ir.Model, program: ExportedProgram, names: Names) -> ir.Model:
+    known = origins(lowered)
+    made = finish(lowered, program, names)
+    check_types(made, known, names.root)
+    return made

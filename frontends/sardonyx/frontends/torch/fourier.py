@@ -84,6 +84,21 @@ def pad_with_zeros(x: Any, pad: Sequence[int], value: Any = 0) -> Any:
     return op.Pad(x, _ints(before + after))
 
 
+def unsqueeze(x: Any, dim: int) -> Any:
+    """Complex numbers with an axis of one; axes from the end are before that of the pairs."""
+    return op.Unsqueeze(x, _ints([dim if dim >= 0 else dim - 1]))
+
+
+def expand(x: Any, size: Sequence[Any], implicit: bool = False) -> Any:
+    """Complex numbers repeated along axes of one, to sizes of which -1 leaves an axis alone."""
+    given = [_ints([1 if s == -1 else s]) if isinstance(s, int) else _row(s) for s in size]
+    return op.Expand(x, op.Concat(*given, _ints([1]), axis=0))
+
+
+def _row(size: Any) -> Any:
+    return op.Reshape(size, _ints([1]))
+
+
 def _is_short(size: Any) -> bool:
     return isinstance(size, int) and 0 < size <= LARGEST
 

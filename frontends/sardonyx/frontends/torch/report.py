@@ -16,6 +16,7 @@ from sardonyx.frontends.torch.attempts import Failure
 from sardonyx.frontends.torch.dynamic import Input
 from sardonyx.frontends.torch.lower import causes, missing_operators
 
+_COMPLEX = "No decompositions registered for the complex-valued input"
 # What torch says, and what the user can do about it; the first row that matches wins.
 REMEDIES = (
     (
@@ -26,6 +27,10 @@ REMEDIES = (
         r"[Dd]ata-dependent|dynamic control flow",
         "replace Python control flow on tensor values by torch.where or torch.cond, "
         "and boolean indexing or .item() by masks",
+    ),
+    (
+        _COMPLEX,
+        "compute with real and imaginary parts: torch.view_as_real(x)",
     ),
     (r"No ONNX function found", "write the operator with other torch operators, or replace it"),
     (
@@ -39,6 +44,7 @@ DEFAULT_REMEDY = (
     "keep such code outside the module"
 )
 
+_UNKNOWN = "a line that the trace does not know"
 # Folders whose lines mean nothing to the user.
 INTERNAL = (str(Path(torch.__file__).parent), str(Path(__file__).parent), "<")
 STANDARD_LIBRARY = sysconfig.get_path("stdlib")
@@ -75,12 +81,14 @@ def _lowering_error(name: str, failure: Failure, failures: Sequence[Failure]) ->
     assert failure.program is not None
     missing = missing_operators(failure.program, failure.error)
     if missing:
+        is_complex = _COMPLEX in _texts(failure.error)
+        of_complex = " for complex numbers" if is_complex else ""
         places = [f"{op} at {_node_line(failure.program, str(op))}" for op in missing]
         return CaptureError(
             f"{name} has operators without a lowering to ONNX: "
             + ", ".join(str(op) for op in missing),
             where="; ".join(places),
-            found=f"no lowering{_tried(failures)}",
+            found=f"no lowering{of_complex}{_tried(failures)}",
             remedy=_remedy(failures),
         )
     target = re.search(r"call_function\[target=torch\.ops\.([\w.]+)\]", _texts(failure.error))
@@ -153,8 +161,14 @@ def _node_line(program: ExportedProgram, target: str) -> str:
     for module in program.graph_module.modules():
         for node in getattr(getattr(module, "graph", None), "nodes", ()):
             if str(node.target) == target and node.stack_trace:
-                told = re.findall(r'File "([^"]+)", line (\d+)', node.stack_trace)
-                places = [place for place in told if _is_users(place[0])]
-                if places:
-                    return "{}:{}".format(*places[-1])
-    return "a line that the trace does not know"
+                place = user_place(node.stack_trace)
+                if place != _UNKNOWN:
+                    return place
+    return _UNKNOWN
+
+
+def user_place(trace: str) -> str:
+    """Return file and line of the innermost line of the user's own code in a stack trace."""
+    told = re.findall(r'File "([^"]+)", line (\d+)', trace)
+    places = [place for place in told if _is_users(place[0])]
+    return "{}:{}".format(*places[-1]) if places else _UNKNOWN

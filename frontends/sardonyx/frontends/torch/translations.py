@@ -58,6 +58,8 @@ def complex_translations() -> Table:
             "_fft_c2c.default": fourier.complex_to_complex,
             "_fft_c2r.default": fourier.complex_to_real,
             "constant_pad_nd.default": fourier.pad_with_zeros,
+            "expand.default": fourier.expand,
+            "unsqueeze.default": fourier.unsqueeze,
         }
     )
 
