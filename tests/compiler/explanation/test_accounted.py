@@ -34,6 +34,10 @@ BLOCKS = {
         "c = Conv(x, w) a = AveragePool<kernel_shape=[2,2], pads=[1,1,1,1], count_include_pad=1>(c)"
         f" n = {NORM}(a, s, t, m, u) y = Relu(n)",
     ),
+    "conv, maximum, norm": (
+        IMAGE,
+        f"c = Conv(x, w) a = MaxPool<kernel_shape=[2,2]>(c) n = {NORM}(a, s, t, m, u) y = Relu(n)",
+    ),
     "transposed conv, norm": (IMAGE, f"c = ConvTranspose(x, w) y = {NORM}(c, s, t, m, u)"),
     "norm, conv": (IMAGE, f"n = {NORM}(x, s, t, m, u) y = Conv(n, w)"),
     "norm, padded conv": (IMAGE, f"n = {NORM}(x, s, t, m, u) y = Conv<pads=[1,1,1,1]>(n, w)"),
@@ -150,7 +154,7 @@ def unmarked(program: ir.Model, explanation: Explanation) -> Iterator[str]:
 
 def is_beside_linear(norm: ir.Node) -> bool:
     before = norm.inputs[0].producer()
-    if before is not None and before.op_type == "AveragePool":
+    if before is not None and before.op_type in {"AveragePool", "MaxPool"}:
         before = before.inputs[0].producer()
     if before is not None and before.op_type == "Add":
         before = before.inputs[0].producer()

@@ -213,6 +213,10 @@ def test_a_batch_norm_of_a_convolution_that_is_an_output_is_missed():
         ("AveragePool<kernel_shape=[2,2]>(c)", ""),
         ("GlobalAveragePool(c)", ""),
         (
+            "MaxPool<kernel_shape=[2,2]>(c)",
+            "a factor of the batch norm is negative, so that the largest element is another",
+        ),
+        (
             "AveragePool<kernel_shape=[2,2], pads=[1,1,1,1], count_include_pad=1>(c)",
             "the average pool counts its padding, which the shift does not reach",
         ),

@@ -18,7 +18,7 @@ FOLDED = frozenset(_CONVS) | microsoft("FusedConv")
 MERGED = frozenset({"MatMul", "Gemm", "Conv"}) | microsoft("Attention", "QAttention")
 """What linear layers that read one value merge into."""
 
-_AVERAGES = {"AveragePool", "GlobalAveragePool"}
+_POOLS = {"AveragePool", "GlobalAveragePool", "MaxPool", "GlobalMaxPool"}
 """What a scale and shift of each channel can be moved over."""
 _ARITHMETIC = {"Mul", "Add", "Sub", "Div"}
 _ACTIVATIONS = {
@@ -62,7 +62,7 @@ def _followers(conv: ir.Node, flow: Flow) -> tuple[list[ir.Node], list[ir.Node]]
             parts.append(node)
             row += [*pools, node]
             pools = []
-        elif node.op_type in _AVERAGES and not node.domain:
+        elif node.op_type in _POOLS and not node.domain:
             pools.append(node)
         else:
             ends = not pools and not node.domain and node.op_type in {"Add", *_ACTIVATIONS}
@@ -71,12 +71,12 @@ def _followers(conv: ir.Node, flow: Flow) -> tuple[list[ir.Node], list[ir.Node]]
 
 
 def _norms_of(value: ir.Value, pools: list[ir.Node]) -> list[list[ir.Node]]:
-    """Return the batch norms of a value, and of averages of it, with the pools before each."""
+    """Return the batch norms of a value, and of pools of it, with the pools before each."""
     ways: list[list[ir.Node]] = []
     for node, index in readers(value):
         if _is_batch_norm(node, index):
             ways.append([*pools, node])
-        elif node.op_type in _AVERAGES and not node.domain:
+        elif node.op_type in _POOLS and not node.domain:
             ways += _norms_of(node.outputs[0], [*pools, node])
     return ways
 

@@ -1,4 +1,4 @@
-"""Convolution, averages or not, then batch norm: the convolution alone, then averages."""
+"""Convolution, a pool or not, then batch norm: the convolution alone, then the pool."""
 
 from __future__ import annotations
 
@@ -36,11 +36,14 @@ CONV_TRANSPOSE_BATCH_NORM = rule(
 )
 
 
-# --- with averages between -----------------------------------------------------------------------
+# --- with a pool between -------------------------------------------------------------------------
 
 
 def _fold_pooled(op: Builder, m: Match) -> ir.Value | No:
-    """BN(Pool(Conv(x))) is Pool(BN(Conv(x))): the mean of k*x + s is k times that of x, plus s."""
+    """BN(Pool(Conv(x))) is Pool(BN(Conv(x))): the mean of k*x + s is k times that of x, plus s.
+
+    So is the largest, where k is not negative.
+    """
     made = fold_after(op, m, norm_affine(m))
     if isinstance(made, No):
         return made
@@ -49,19 +52,27 @@ def _fold_pooled(op: Builder, m: Match) -> ir.Value | No:
 
 
 def _can_fold_pooled(m: Match) -> bool | No:
-    return is_inference(m) and can_change(m) and _averages_elements(m)
+    verdict = is_inference(m) and can_change(m)
+    return verdict and _keeps_order(m) and _is_of_elements(m)
 
 
-def _averages_elements(m: Match) -> bool | No:
-    """Each average must be of elements alone: the shift is not in the padding."""
-    if m.pool.node.op_type == "GlobalAveragePool":
+def _keeps_order(m: Match) -> bool | No:
+    is_average = m.pool.node.op_type in {"AveragePool", "GlobalAveragePool"}
+    if is_average or not (norm_affine(m).scale < 0).any():
+        return True
+    return no("a factor of the batch norm is negative, so that the largest element is another")
+
+
+def _is_of_elements(m: Match) -> bool | No:
+    """Each window must be of elements alone: the shift is not in the padding."""
+    if m.pool.node.op_type.startswith("Global"):
         return True
     if m.pool.ceil_mode:
         return no("the pool rounds its output size up (ceil_mode)")
     is_padded = m.pool.auto_pad.startswith("SAME") or any(m.pool.pads or ())
     if not is_padded:
         return True
-    if m.pool.count_include_pad:
+    if m.pool.node.op_type == "AveragePool" and m.pool.count_include_pad:
         return no("the average pool counts its padding, which the shift does not reach")
     if any(d != 1 for d in m.pool.dilations or ()):
         return no("the pool is dilated")
@@ -71,11 +82,11 @@ def _averages_elements(m: Match) -> bool | No:
     return True
 
 
+_POOLS = ("AveragePool", "GlobalAveragePool", "MaxPool", "GlobalMaxPool")
+
 POOLED_BATCH_NORM = rule(
     "pooled_batch_norm",
-    lambda op: batch_norm(
-        op, op.call(("AveragePool", "GlobalAveragePool"), any_conv(op), attributes="pool")
-    ),
+    lambda op: batch_norm(op, op.call(_POOLS, any_conv(op), attributes="pool")),
     _fold_pooled,
     _can_fold_pooled,
 )
