@@ -140,6 +140,7 @@ CASES = [
     )),
     (aten.scatter.value_reduce, normal(4, 3), 1, torch.tensor([[0, 2], [1, 1]]), 2.5),
     (aten.linalg_vector_norm.default, torch.tensor(-3.0), 3, [0]),
+    *((aten.linalg_vector_norm.default, normal(3, 4), order, None, True) for order in (2, 3, INF)),
     (aten.sort.stable, TIES),
     (aten.add.Tensor, DOUBLES, DOUBLES.flip(0)),
     (aten.sub.Tensor, DOUBLES, DOUBLES.flip(0)),

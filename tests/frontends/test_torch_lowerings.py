@@ -56,6 +56,11 @@ FUNCTIONS = {
         torch.scatter(x, 1, torch.tensor([[1, 1, 4]]), 2.5, reduce=way)
         for way in ("add", "multiply")
     ],
+    "norms": lambda x: [
+        x.norm(keepdim=True),
+        torch.linalg.vector_norm(x, 3, keepdim=True),
+        x[0, 0].norm(2, 0),
+    ],
     "squeezed": lambda x: [x.squeeze(1), x[:, None].squeeze(1), x.squeeze(-1)],
     "stacked": lambda x: [torch.hstack([x, x[:, :3]]), torch.vstack([x[0], x])],
 }
@@ -128,6 +133,11 @@ IMAGE_FUNCTIONS = {
     ),
     "padded-transform": lambda x: torch.view_as_real(torch.fft.fft2(x, s=(10, 5))),
     "edges-and-cuts": lambda x: F.pad(x, (-2, 3, 1, -1), "replicate"),
+    "norms": lambda x: [
+        x.norm(keepdim=True),
+        torch.linalg.vector_norm(x, 3, keepdim=True),
+        x[0, 0].norm(2, 0),
+    ],
     "squeezed": lambda x: x.mean((2, 3), keepdim=True).squeeze((2, 3)),
 }
 

@@ -25,7 +25,7 @@ def _exact(number: Number, like: Tensor) -> Tensor:
     return made
 
 
-def _is_rounded(number: object, dtype: torch.dtype | None) -> bool:
+def is_rounded(number: object, dtype: torch.dtype | None) -> bool:
     """Whether a number is one that single precision lacks, and the result is in double."""
     if dtype is not torch.float64 or not isinstance(number, float):
         return False
@@ -36,7 +36,7 @@ def full(
     size: Sequence[int], fill_value: Number, *, dtype: torch.dtype | None = None, **kwargs: Any
 ) -> Tensor:
     """Full, of one number."""
-    if not _is_rounded(fill_value, dtype):
+    if not is_rounded(fill_value, dtype):
         return LEFT
     made: Tensor = torch.ops.aten.scalar_tensor.default(
         fill_value, dtype=dtype, device=kwargs.get("device")
@@ -48,7 +48,7 @@ def full_like(
     x: Tensor, fill_value: Number, *, dtype: torch.dtype | None = None, **_: Any
 ) -> Tensor:
     """Full, of the shape of a tensor, and of its dtype if none is given."""
-    if not _is_rounded(fill_value, dtype or x.dtype):
+    if not is_rounded(fill_value, dtype or x.dtype):
         return LEFT
     return _exact(fill_value, x).expand(x.shape)
 
@@ -62,7 +62,7 @@ def new_full(
     **_: Any,
 ) -> Tensor:
     """Full, of the dtype of a tensor if none is given."""
-    if not _is_rounded(fill_value, dtype or x.dtype):
+    if not is_rounded(fill_value, dtype or x.dtype):
         return LEFT
     return _exact(fill_value, x).expand(size)
 
@@ -74,35 +74,35 @@ def filled(x: Tensor, value: Number) -> Tensor:
 
 def masked_fill(x: Tensor, mask: Tensor, value: Number) -> Tensor:
     """One number where the mask is true."""
-    if not _is_rounded(value, x.dtype):
+    if not is_rounded(value, x.dtype):
         return LEFT
     return torch.where(mask, _exact(value, x), x)
 
 
 def power_of_number(base: Number, exponent: Tensor) -> Tensor:
     """A number to the power of each."""
-    if not _is_rounded(base, exponent.dtype):
+    if not is_rounded(base, exponent.dtype):
         return LEFT
     return torch.pow(_exact(base, exponent), exponent)
 
 
 def between(x: Tensor, min_val: Number = -1, max_val: Number = 1) -> Tensor:
     """Hardtanh."""
-    if not (_is_rounded(min_val, x.dtype) or _is_rounded(max_val, x.dtype)):
+    if not (is_rounded(min_val, x.dtype) or is_rounded(max_val, x.dtype)):
         return LEFT
     return torch.clamp(x, min_val, max_val)
 
 
 def add(x: Tensor, other: Tensor, *, alpha: Number = 1) -> Tensor:
     """x + alpha * other."""
-    if not _is_rounded(alpha, torch.result_type(x, other)):
+    if not is_rounded(alpha, torch.result_type(x, other)):
         return LEFT
     return x + other * alpha
 
 
 def subtract(x: Tensor, other: Tensor, *, alpha: Number = 1) -> Tensor:
     """x - alpha * other."""
-    if not _is_rounded(alpha, torch.result_type(x, other)):
+    if not is_rounded(alpha, torch.result_type(x, other)):
         return LEFT
     return x - other * alpha
 
@@ -111,7 +111,7 @@ def add_product(
     x: Tensor, left: Tensor, right: Tensor, *, beta: Number = 1, alpha: Number = 1
 ) -> Tensor:
     """beta * x + alpha * left @ right, of matrices or batches of them."""
-    if not (_is_rounded(beta, x.dtype) or _is_rounded(alpha, x.dtype)):
+    if not (is_rounded(beta, x.dtype) or is_rounded(alpha, x.dtype)):
         return LEFT
     product = left @ right * alpha
     return product if beta == 0 else x * beta + product
@@ -119,34 +119,16 @@ def add_product(
 
 def add_scaled_product(x: Tensor, left: Tensor, right: Tensor, *, value: Number = 1) -> Tensor:
     """Addcmul: x + value * left * right."""
-    if not _is_rounded(value, torch.result_type(x, left)):
+    if not is_rounded(value, torch.result_type(x, left)):
         return LEFT
     return x + left * right * value
 
 
 def add_scaled_quotient(x: Tensor, left: Tensor, right: Tensor, *, value: Number = 1) -> Tensor:
     """Addcdiv: x + value * left / right."""
-    if not _is_rounded(value, torch.result_type(x, left)):
+    if not is_rounded(value, torch.result_type(x, left)):
         return LEFT
     return x + left / right * value
-
-
-def vector_norm(
-    x: Tensor,
-    ord: Number = 2,
-    dim: Sequence[int] | None = None,
-    keepdim: bool = False,
-    *,
-    dtype: torch.dtype | None = None,
-) -> Tensor:
-    """The norm of a scalar along its only axis, or of an order whose inverse is rounded."""
-    if x.dim() == 0 and dim:
-        made: Tensor = torch.linalg.vector_norm(x.reshape(1), ord, dtype=dtype)
-        return made.reshape(())
-    if ord == 0 or not _is_rounded(1 / ord, dtype or x.dtype):
-        return LEFT
-    powers = x.to(dtype or x.dtype).abs() ** ord
-    return powers.sum(None if dim is None else [*dim], keepdim) ** (1 / ord)
 
 
 TABLE = {
@@ -159,7 +141,6 @@ TABLE = {
     "full.default": full,
     "full_like.default": full_like,
     "hardtanh.default": between,
-    "linalg_vector_norm.default": vector_norm,
     "masked_fill.Scalar": masked_fill,
     "new_full.default": new_full,
     "pow.Scalar": power_of_number,

@@ -1,10 +1,13 @@
-"""Norms of rows, normalisation by the numbers of the batch, softmax in another dtype."""
+"""Norms, normalisation by the numbers of the batch, softmax in another dtype."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
 
+from sardonyx.frontends.torch.decompositions.doubles import is_rounded
 from sardonyx.frontends.torch.decompositions.left import LEFT
 
 Three = tuple[Tensor, Tensor, Tensor]
@@ -100,11 +103,34 @@ def log_softmax(x: Tensor, dim: int, dtype: torch.dtype | None = None) -> Tensor
     return made
 
 
+def vector_norm(
+    x: Tensor,
+    ord: float = 2,
+    dim: Sequence[int] | None = None,
+    keepdim: bool = False,
+    *,
+    dtype: torch.dtype | None = None,
+) -> Tensor:
+    """The norm of all numbers with their axes kept, of a scalar, or of an order that is rounded."""
+    if x.dim() == 0 and dim:
+        made: Tensor = torch.linalg.vector_norm(x.reshape(1), ord, dtype=dtype)
+        return made.reshape(())
+    if dim is None and keepdim and x.dim() > 0:
+        axes = [*range(x.dim())]
+        kept: Tensor = torch.linalg.vector_norm(x, ord, axes, keepdim, dtype=dtype)
+        return kept
+    if ord == 0 or not is_rounded(1 / ord, dtype or x.dtype):
+        return LEFT
+    powers = x.to(dtype or x.dtype).abs() ** ord
+    return powers.sum(None if dim is None else [*dim], keepdim) ** (1 / ord)
+
+
 TABLE = {
     "_native_batch_norm_legit.default": batch_norm,
     "_native_batch_norm_legit.no_stats": batch_norm_without_statistics,
     "_native_batch_norm_legit_functional.default": batch_norm_with_new_statistics,
     "_pdist_forward.default": distances,
+    "linalg_vector_norm.default": vector_norm,
     "log_softmax.int": log_softmax,
     "native_batch_norm.default": batch_norm,
     "softmax.int": softmax,
