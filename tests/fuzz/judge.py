@@ -18,7 +18,8 @@ from sardonyx.compiler.program import Program
 from sardonyx.compiler.proof import ExecutionError
 from sardonyx.compiler.proof.compare import Difference
 from sardonyx.compiler.proof.compare import Reference as Bounds
-from sardonyx.compiler.proof.noise import EPSILON, add_noise
+from sardonyx.compiler.proof.exact import EPSILON
+from sardonyx.compiler.proof.noise import add_noise
 from sardonyx.compiler.rewrite import Rule
 from tests.fuzz.generate import Sample
 from tests.fuzz.run import Outputs, Reference, Runner

@@ -33,6 +33,17 @@ def test_noise_is_of_the_size_of_a_rounding():
     assert (moved > 0).mean() > 0.5
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("size", [1e-12, 1e-4, 1, 1e5, 1e12])
+def test_large_and_small_numbers_lose_as_many_digits(size, dtype):
+    name = {"float32": "float", "float64": "double"}[np.dtype(dtype).name]
+    x = (np.linspace(1, 3, 200) * size).astype(dtype)
+    _, (y,) = disturbed(f"g ({name}[n] x) => ({name}[n] y) {{ y = Neg(x) }}", {"x": x}, seed=1)
+    moved = np.abs(y + x) / np.abs(x) / np.finfo(dtype).eps
+    assert 1 < moved.max() <= 2.5
+    assert 0.5 < moved.mean() < 1.5
+
+
 def test_another_seed_is_another_noise_and_one_seed_is_one():
     x = normal(100, seed=4)
     text = "g (float[n] x) => (float[n] y) { y = Exp(x) }"
@@ -60,9 +71,15 @@ def test_whole_constants_stay_whole():
     text = "g (float[1] x) => (float[4] m, float[4] y) { m = Sub(one, mask) y = Mul(m, lowest) }"
     whole = {"one": np.float32(1), "mask": np.float32([1, 0, 1, 0]), "lowest": np.float32(-1e30)}
     places, (m, y) = disturbed(text, {"x": np.float32([1])}, **whole)
-    assert places == 5
-    np.testing.assert_allclose(m, [0, 1, 0, 1], atol=0, rtol=1e-6)
+    assert places == 3
+    np.testing.assert_array_equal(m, [0, 1, 0, 1])
     np.testing.assert_allclose(y, [0, -1e30, 0, -1e30], atol=0, rtol=1e-6)
+    # Also beside one that is not whole.
+    whole["mask"] = np.float32([1, 0, 1, 0.1])
+    places, (m, y) = disturbed(text, {"x": np.float32([1])}, **whole)
+    assert places == 5
+    np.testing.assert_allclose(m, [0, 1, 0, 0.9], atol=0, rtol=1e-6)
+    np.testing.assert_allclose(y, [0, -1e30, 0, -9e29], atol=0, rtol=1e-6)
 
 
 def test_outputs_that_are_left_out_are_not_disturbed():
@@ -209,6 +226,7 @@ SEEN = np.array([0, 2, 0, -3], np.float32)
         (SEEN[:0], SEEN[:0], "it has no elements"),
         (SEEN, SEEN[:3], "its shape depends on rounding"),
         (SEEN, SEEN * np.float32(1.5), "rounding explains all of it"),
+        (SEEN, SEEN * np.float32("nan"), "rounding explains all of it"),
         (np.arange(3), np.arange(3), ""),
         (np.arange(3), 1 + np.arange(3), "rounding may change all of it"),
         (np.zeros(3, bool), np.zeros(3, bool), "it is zero everywhere"),
@@ -289,6 +307,18 @@ def test_a_shape_that_depends_on_rounding_is_not_compared():
         assert difference.ratio == 0
         (difference,) = Reference(["y"], [x], [[x]]).differences([y])
         assert difference.ratio == np.inf
+
+
+def test_an_element_that_rounding_may_make_nan_is_not_compared():
+    right = normal(40, seed=8)
+    noisy = right * np.float32(1 + 1e-6)
+    noisy[3] = np.nan
+    reference = Reference(["y"], [right], [[noisy]])
+    for at, may in ((3, True), (4, False)):
+        for other in (5.0, np.inf, np.nan):
+            found = right.copy()
+            found[at] = other
+            assert (reference.differences([found])[0].ratio <= 1) == may
 
 
 def test_an_axis_that_the_table_does_not_have_is_no_limit():

@@ -10,8 +10,8 @@ import onnx_ir as ir
 from sardonyx.compiler.divergence.side import Disturbance, OnnxSide, Side, comparable, rename
 from sardonyx.compiler.ir.constants import Array
 from sardonyx.compiler.proof.compare import Difference, Reference
+from sardonyx.compiler.proof.exact import EPSILON
 from sardonyx.compiler.proof.execute import Feeds
-from sardonyx.compiler.proof.noise import EPSILON
 
 _DISTURBED_RUNS = 2
 _CLEAR = 16.0

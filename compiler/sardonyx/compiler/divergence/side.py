@@ -17,8 +17,9 @@ from sardonyx.compiler.ir.constants import Array
 from sardonyx.compiler.ir.scope import graphs_in
 from sardonyx.compiler.ir.types import Types
 from sardonyx.compiler.proof import Executor
+from sardonyx.compiler.proof.exact import EPSILON, is_exact
 from sardonyx.compiler.proof.execute import Feeds
-from sardonyx.compiler.proof.noise import EPSILON, add_noise, is_exact
+from sardonyx.compiler.proof.noise import add_noise
 from sardonyx.compiler.proof.samples import held
 
 T = TypeVar("T")

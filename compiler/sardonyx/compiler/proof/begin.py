@@ -14,7 +14,7 @@ from sardonyx.compiler.ir import constants
 from sardonyx.compiler.ir.constants import Array
 from sardonyx.compiler.ir.edit import Editor
 from sardonyx.compiler.ops import Trait, has_trait
-from sardonyx.compiler.proof.execute import ExecutionError
+from sardonyx.compiler.proof.execute import DisturbedError, ExecutionError
 from sardonyx.compiler.proof.plan import LEVELS, Plan
 from sardonyx.compiler.proof.prover import Prover
 from sardonyx.compiler.proof.report import Proof
@@ -60,7 +60,10 @@ def begin(editor: Editor, plan: Plan, given: Sequence[Mapping[str, object]] = ()
         return Proof(plan.level, unchecked=f"{random} gives other numbers each time")
     if given:
         samples = [checked(sample, model, number) for number, sample in enumerate(given)]
-        return Prover(editor, replace(plan, samples=samples))
+        try:
+            return Prover(editor, replace(plan, samples=samples))
+        except DisturbedError as error:
+            return Proof(plan.level, unchecked=f"{error.what} {error.found}")
     why = ""
     for made in _made_up(model):
         if isinstance(made, str):

@@ -80,7 +80,8 @@ def _allowed(right: Array, others: Sequence[Array]) -> Array:
 
     One or two random differences say little of one element. So it may move as far, times the
     margin, as any of those moved that are about as large as it. Where the very number of elements
-    depends on rounding, as after NonZero, nothing can be said.
+    depends on rounding, as after NonZero, nothing can be said, nor of one that rounding may make
+    NaN or infinite.
     """
     if any(y.shape != right.shape for y in others):
         return _ANY
@@ -101,6 +102,8 @@ def _allowed(right: Array, others: Sequence[Array]) -> Array:
     allowed = np.empty_like(size)
     counts = np.diff(np.append(starts, size.size))
     allowed[order] = np.repeat(per_bin, counts)
+    for other in others:
+        allowed[(np.isfinite(right) & ~np.isfinite(other)).reshape(-1)] = np.inf
     return allowed.reshape(right.shape)
 
 
@@ -146,7 +149,7 @@ def _difference(name: str, right: Array, found: Array, allowed: Array) -> Differ
         why = f"{count:.0f} of {right.size} elements differ"
         return Difference(name, why, _ratio(count, float(allowed)))
     # What the source makes no number of is nobody's fault, however it comes out.
-    made = np.isfinite(right) & ~np.isfinite(found)
+    made = np.isfinite(right) & ~np.isfinite(found) & np.isfinite(allowed)
     if made.any():
         why = f"{int(made.sum())} of {right.size} elements are NaN or infinite and were not"
         return Difference(name, why, np.inf)

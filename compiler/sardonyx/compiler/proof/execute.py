@@ -44,6 +44,26 @@ class ExecutionError(SardonyxError):
         return not is_refusal
 
 
+class DisturbedError(ExecutionError):
+    """A model runs, but not when its arithmetic is rounded otherwise.
+
+    Args:
+        error: What became of it then.
+    """
+
+    def __init__(self, error: ExecutionError) -> None:
+        super().__init__(
+            "The model does not run when its arithmetic is rounded otherwise.",
+            found=error.found or error.what,
+        )
+        self._is_final = error.is_final
+
+    @property
+    def is_final(self) -> bool:
+        """Whether the process died or went beyond a limit: it would on larger inputs too."""
+        return self._is_final
+
+
 @dataclass(frozen=True)
 class Limits:
     """What one model may take.

@@ -10,33 +10,19 @@ Computers in Simulation 35, 1993), with ONNX Runtime as the arithmetic.
 from __future__ import annotations
 
 import itertools
+import math
+from dataclasses import dataclass, replace
 
 import numpy as np
 import onnx_ir as ir
 
 from sardonyx.compiler.ir.scope import graphs_in
 from sardonyx.compiler.proof.centred import scaled_input
-
-EPSILON = {
-    ir.DataType.FLOAT: 2.0**-23,
-    ir.DataType.DOUBLE: 2.0**-52,
-    ir.DataType.FLOAT16: 2.0**-10,
-    ir.DataType.BFLOAT16: 2.0**-7,
-}
-"""The distance from one to the next number of a dtype."""
+from sardonyx.compiler.proof.exact import EPSILON, computed_exactly, digits, is_exact, is_rounded
+from sardonyx.compiler.proof.terms import terms
 
 _LARGE = 1e30
 _GOLDEN = 0.6180339887498949
-
-_EXACT = frozenset(
-    {
-        *("Cast", "Concat", "Expand", "Flatten", "Gather", "GatherElements", "GatherND"),
-        *("Identity", "Max", "Min", "Neg", "Pad", "Relu", "Reshape", "Slice", "Split"),
-        *("Squeeze", "Tile", "Transpose", "Unsqueeze", "Where", "MaxPool", "Constant"),
-        *("ConstantOfShape", "Abs", "Sign", "Floor", "Ceil", "Round", "Clip", "Range"),
-    }
-)
-"""Operators that do not round."""
 
 _SUMS = frozenset(
     {
@@ -51,8 +37,8 @@ def add_noise(model: ir.Model, seed: int, rounding: ir.DataType | None = None) -
     """Disturb each value that a model rounds; it is changed. Returns how many there were.
 
     The factors are at most one, so that no number becomes infinite by them. Constants stay, but for
-    those that are summed with nothing else, so that nothing disturbed cancels there; of these whole
-    numbers stay, for masks are made of them.
+    those that are summed with nothing else, so that nothing disturbed cancels there; of these short
+    numbers stay, for masks are made of them, and so do those that are computed exactly.
 
     Args:
         model: The model, its types inferred.
@@ -61,15 +47,18 @@ def add_noise(model: ir.Model, seed: int, rounding: ir.DataType | None = None) -
     """
     inputs = [v for v in model.graph.inputs if not v.is_initializer()]
     nodes = [node for graph in graphs_in(model.graph) for node in graph]
+    exact = computed_exactly(nodes)
     # An output without a name is left out.
     made = [v for node in nodes if not is_exact(node) for v in node.outputs if v.name != ""]
-    constants = _only_constants(model, nodes)
-    places = [*filter(_is_rounded, (*inputs, *made)), *constants]
-    seeds = itertools.count(seed * (len(places) + len(nodes)))
+    constants = _only_constants(model, nodes, exact)
+    places = dict.fromkeys([*filter(is_rounded, (*inputs, *made)), *constants])
+    seeds = itertools.count(seed * (len(places) + 2 * len(nodes)))
     numbers = _Numbers()
     first = next(iter(model.graph), None)
     for value in places:
-        disturbed = _disturbed(value, next(seeds), rounding, numbers, value in constants)
+        draw = _Draw(next(seeds), _unit(value, rounding))
+        keeps = value in exact or value in constants
+        disturbed = _disturbed(value, str(value.name), draw, numbers, keeps)
         after = value.producer()
         graph = after.graph if after is not None else model.graph
         assert graph is not None
@@ -82,34 +71,29 @@ def add_noise(model: ir.Model, seed: int, rounding: ir.DataType | None = None) -
         _read_instead(graph, value, disturbed)
     for node in nodes:
         _disturb_centred(node, next(seeds), rounding, numbers)
+        if exact.isdisjoint(node.outputs):
+            _disturb_terms(node, next(seeds), rounding, numbers)
     start = next(iter(model.graph), None)
     if start is not None:
         model.graph.insert_before(start, numbers.nodes)
     return len(places)
 
 
-def _is_rounded(value: ir.Value) -> bool:
-    return isinstance(value.type, ir.TensorType) and value.dtype in EPSILON
-
-
-def _only_constants(model: ir.Model, nodes: list[ir.Node]) -> dict[ir.Value, None]:
-    """Return what is summed by nodes that read constants and nothing else."""
+def _only_constants(
+    model: ir.Model, nodes: list[ir.Node], exact: set[ir.Value]
+) -> dict[ir.Value, None]:
+    """Return what is summed by nodes that read constants, or what is exact, and nothing else."""
     moved = {v for graph in graphs_in(model.graph) for v in graph.inputs if not v.is_initializer()}
     found: dict[ir.Value, None] = {}
     for node in nodes:
-        read = [v for v in node.inputs if v is not None and _is_rounded(v)]
+        read = [v for v in node.inputs if v is not None and is_rounded(v)]
         if not moved.isdisjoint(read):
             moved.update(node.outputs)
-        elif not is_exact(node):
+        elif not is_exact(node) and exact.isdisjoint(node.outputs):
             moved.update(node.outputs)
             if node.op_type in _SUMS and not node.domain:
                 found.update(dict.fromkeys(read))
     return {v: None for v in found if v.producer() is not None or v.graph is model.graph}
-
-
-def is_exact(node: ir.Node) -> bool:
-    """Say whether an operator gives the very numbers that it is given."""
-    return not node.domain and node.op_type in _EXACT
 
 
 class _Numbers:
@@ -137,42 +121,92 @@ def _constant(dtype: ir.DataType, number: float, name: str) -> ir.Node:
     return node
 
 
+@dataclass(frozen=True)
+class _Draw:
+    """Random numbers that values are multiplied by.
+
+    Attributes:
+        seed: Of them.
+        unit: The distance from one to the next number.
+        times: How many such they are off at most.
+    """
+
+    seed: int
+    unit: float
+    times: float = 2.0
+
+
+def _unit(value: ir.Value, rounding: ir.DataType | None) -> float:
+    assert value.dtype is not None
+    return max(EPSILON[value.dtype], EPSILON[rounding] if rounding is not None else 0.0)
+
+
 def _disturbed(
-    value: ir.Value,
-    seed: int,
-    rounding: ir.DataType | None,
-    numbers: _Numbers,
-    keeps_whole: bool = False,
+    value: ir.Value, name: str, draw: _Draw, numbers: _Numbers, keeps_short: bool = False
 ) -> list[ir.Node]:
     """Return the nodes that multiply a value by one minus a little; the last one gives it."""
     dtype = value.dtype
     assert dtype is not None
-    epsilon = 2 * max(EPSILON[dtype], EPSILON[rounding] if rounding is not None else 0.0)
     computed = dtype if dtype == ir.DataType.DOUBLE else ir.DataType.FLOAT
     nodes: list[ir.Node] = []
 
     def apply(op_type: str, *operands: ir.Value, **attributes: int | float) -> ir.Value:
         node = ir.node(op_type, operands, attributes)
-        node.outputs[0].name = f"{value.name}.noise{len(nodes)}"
+        node.outputs[0].name = f"{name}.noise{len(nodes)}"
         nodes.append(node)
         return node.outputs[0]
 
+    def number(of: float) -> ir.Value:
+        return numbers.of(computed, of)
+
     wide = value if dtype == computed else apply("Cast", value, to=int(computed))
-    # The last digits of a number are as good as random, and no operator for random numbers has a
-    # kernel at every opset.
-    low, high, one = (numbers.of(computed, number) for number in (-_LARGE, _LARGE, 1.0))
-    nodes.append(_constant(computed, _factor(seed), f"{value.name}.factor"))
+    # The last digits of a logarithm are as good as random, however large the number is, and no
+    # operator for random numbers has a kernel at every opset.
+    size = apply("Clip", apply("Abs", wide), number(1 / _LARGE), number(_LARGE))
+    nodes.append(_constant(computed, _factor(draw.seed), f"{name}.factor"))
     factor = nodes[-1].outputs[0]
-    spread = apply("Mul", apply("Clip", wide, low, high), factor)
-    drawn = apply("Mod", apply("Abs", spread), one, fmod=1)
-    if keeps_whole:
-        fraction = apply("Mod", apply("Abs", wide), one, fmod=1)
-        drawn = apply("Mul", drawn, apply("Sign", fraction))
-    little = apply("Mul", drawn, numbers.of(computed, epsilon))
-    product = apply("Mul", wide, apply("Sub", one, little))
+    # The logarithm of one is zero.
+    spread = apply("Mul", apply("Add", apply("Log", size), number(_GOLDEN)), factor)
+    drawn = apply("Mod", apply("Abs", spread), number(1.0), fmod=1)
+    if keeps_short:
+        before, after = digits(draw.unit)
+        fraction = apply("Mod", apply("Mul", size, number(2.0**after)), number(1.0), fmod=1)
+        beyond = apply("Floor", apply("Mul", size, number(2.0**-before)))
+        drawn = apply("Mul", drawn, apply("Sign", apply("Add", fraction, beyond)))
+    little = apply("Mul", drawn, number(draw.times * draw.unit))
+    product = apply("Mul", wide, apply("Sub", number(1.0), little))
     if dtype != computed:
         apply("Cast", product, to=int(dtype))
     return nodes
+
+
+def _disturb_terms(
+    node: ir.Node, seed: int, rounding: ir.DataType | None, numbers: _Numbers
+) -> None:
+    """Move a sum of many products as far as another order of them does.
+
+    It is the exact sum for slightly other factors: n products move them by n units of rounding at
+    most, and by about the square root of that where errors are independent (N. J. Higham, "Accuracy
+    and Stability of Numerical Algorithms", 2nd ed., 2002, 3.1; N. J. Higham and T. Mary, "A new
+    approach to probabilistic rounding error analysis", SIAM J. Sci. Comput. 41, 2019). What is of
+    half precision is summed in single.
+    """
+    count = terms(node)
+    if count == 1:
+        return
+    factor, graph = node.inputs[0], node.graph
+    assert factor is not None
+    assert graph is not None
+    if factor.dtype not in EPSILON:
+        return
+    draw = _Draw(seed, _unit(factor, rounding))
+    rounded_by = min(EPSILON[factor.dtype], EPSILON[ir.DataType.FLOAT]) / 2
+    times = math.sqrt(count) * rounded_by / draw.unit
+    if times > draw.times:
+        name = f"{node.outputs[0].name}.terms"
+        more = _disturbed(factor, name, replace(draw, times=times), numbers)
+        graph.insert_before(node, more)
+        node.replace_input_with(0, more[-1].outputs[0])
 
 
 def _disturb_centred(
@@ -185,7 +219,8 @@ def _disturb_centred(
         return
     assert graph is not None
     product = scaled[-1].outputs[0]
-    disturbed = _disturbed(product, seed, rounding, numbers)
+    draw = _Draw(seed, _unit(product, rounding))
+    disturbed = _disturbed(product, str(product.name), draw, numbers)
     lost = ir.node("Sub", [disturbed[-1].outputs[0], product])
     narrow = ir.node("Cast", [lost.outputs[0]], {"to": int(output.dtype)})
     moved = ir.node("Add", [output, narrow.outputs[0]])
@@ -198,7 +233,7 @@ def _disturb_centred(
 
 def _factor(seed: int) -> float:
     """Another number of about a thousand for each seed; the fractions are spread evenly."""
-    return 1000.0 * (1.0 + seed * _GOLDEN % 1.0)
+    return 1000.0 * (1.0 + (seed + 0.5) * _GOLDEN % 1.0)
 
 
 def _read_instead(graph: ir.Graph | ir.Function, value: ir.Value, nodes: list[ir.Node]) -> None:

@@ -17,7 +17,7 @@ from sardonyx.compiler.passes.base import Pass, PassReport
 from sardonyx.compiler.passes.convert_precision import PRECISIONS, ConvertPrecision
 from sardonyx.compiler.proof.blame import Halt, Suspect, first_bad, replay
 from sardonyx.compiler.proof.compare import Difference, Reference
-from sardonyx.compiler.proof.execute import ExecutionError
+from sardonyx.compiler.proof.execute import DisturbedError, ExecutionError
 from sardonyx.compiler.proof.noise import add_noise
 from sardonyx.compiler.proof.plan import Plan
 from sardonyx.compiler.proof.report import Check, Incident, Proof
@@ -41,7 +41,8 @@ class Prover:
         plan: How to do it.
 
     Raises:
-        ExecutionError: The source cannot be run on the samples.
+        DisturbedError: The source cannot be run on the samples when it is rounded otherwise.
+        ExecutionError: It cannot be run on them.
     """
 
     def __init__(self, editor: Editor, plan: Plan) -> None:
@@ -70,7 +71,8 @@ class Prover:
         report = each.run(self._editor)
         self._since.append(each)
         self._follow(each)
-        if self._editor.changes == changes or self.proof.level == "end":
+        is_compared = self.proof.level != "end" and not self.proof.unchecked
+        if self._editor.changes == changes or not is_compared:
             return report
         return self._settle(each.name) or report
 
@@ -108,8 +110,8 @@ class Prover:
         """Expect what a pass was asked for: half precision rounds more."""
         if isinstance(each, ConvertPrecision):
             self._rounding = PRECISIONS[each.precision]
-            self._references = self._refer(_NOISE_RUNS)
             self._has_more_noise = False
+            self._refer_anew(_NOISE_RUNS, f"after {each.name}: ")
 
     def finish(self, final: ir.Model) -> None:
         """Compare what is exported, as ONNX Runtime optimises it.
@@ -151,6 +153,8 @@ class Prover:
 
     def _check(self, after: str, outputs: Callable[[], list[list[Array]]]) -> Difference | None:
         """Compare outputs with the source's and note it; returns the worst difference, if bad."""
+        if self.proof.unchecked:
+            return None
         started = time.perf_counter()
         worst = self._worst(outputs)
         seconds = time.perf_counter() - started
@@ -173,8 +177,8 @@ class Prover:
         worst = self._farthest(results)
         if worst.ratio > 1 and not self._has_more_noise:
             # A few draws of the noise may have missed what it can do.
-            self._references = self._refer(_MORE_NOISE_RUNS)
             self._has_more_noise = True
+            self._refer_anew(_MORE_NOISE_RUNS)
             worst = self._farthest(results)
         return worst
 
@@ -231,6 +235,13 @@ class Prover:
     def _report_only(self, pass_name: str, difference: str, action: str) -> None:
         self.proof.incidents.append(Incident(pass_name, "", "the model", difference, action))
 
+    def _refer_anew(self, draws: int, when: str = "") -> None:
+        """Run the source again; where rounding decides whether it runs, end comparing."""
+        try:
+            self._references = self._refer(draws)
+        except DisturbedError as error:
+            self.proof.unchecked = f"{when}{error.what} {error.found}"
+
     def _refer(self, draws: int) -> list[Reference]:
         """Run the source, as it is and with its arithmetic disturbed."""
         names = [str(v.name) for v in self._source.graph.outputs]
@@ -240,7 +251,10 @@ class Prover:
             noisy = legalise(self._source, self._plan.target)
             Types.inferred(noisy)
             add_noise(noisy, seed, self._rounding)
-            disturbed.append(self._plan.executor.run(noisy, self._plan.samples))
+            try:
+                disturbed.append(self._plan.executor.run(noisy, self._plan.samples))
+            except ExecutionError as error:
+                raise DisturbedError(error) from error
         references = [
             Reference(names, outputs, [run[index] for run in disturbed])
             for index, outputs in enumerate(right)

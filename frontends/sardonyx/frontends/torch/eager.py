@@ -18,7 +18,7 @@ from sardonyx.compiler.divergence.match import Pairs, can_be_equal
 from sardonyx.compiler.divergence.origins import Origins
 from sardonyx.compiler.divergence.side import rename
 from sardonyx.compiler.errors import CaptureError
-from sardonyx.compiler.proof.noise import EPSILON
+from sardonyx.compiler.proof.exact import EPSILON
 from sardonyx.frontends.torch import tree
 from sardonyx.frontends.torch.capture import FlatModule, describe_call, inference_state
 from sardonyx.frontends.torch.disturb import DisturbedArithmetic
