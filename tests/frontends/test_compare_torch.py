@@ -288,6 +288,47 @@ def test_views_and_copies_are_exact():
         assert not is_exact(func)
 
 
+class CountsOfExperts(nn.Module):
+    """Chooses two of five experts for each row, as mixtures do, and splits by their numbers."""
+
+    def __init__(self):
+        super().__init__()
+        self.router = nn.Linear(4, 5)
+        self.experts = nn.ModuleList(nn.Linear(4, 3) for _ in range(5))
+
+    def forward(self, x):
+        _, chosen = self.router(x).topk(2, dim=1)
+        gates = x.new_zeros(x.shape[0], 5).scatter(1, chosen, 1)
+        counts = (gates.cumsum(0)[-1] * 3 / 3).floor().long()
+        order = chosen.flatten().argsort(stable=True).div(2, rounding_mode="trunc")
+        rows = x[order].split(counts.tolist())
+        made = torch.cat([expert(row) for expert, row in zip(self.experts, rows, strict=True)])
+        return x.new_zeros(x.shape[0], 3).index_add(0, order, made)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_counts_in_floating_point_are_exact(seed):
+    torch.manual_seed(seed)
+    net, x = CountsOfExperts().eval(), torch.randn(9, 4)
+    with torch.no_grad(), DisturbedArithmetic(seed, 0.0):
+        found = net(x)
+    torch.testing.assert_close(found, net(x), rtol=1e-5, atol=1e-6)
+    assert not torch.equal(found, net(x))
+
+
+def test_what_is_not_short_is_disturbed_though_it_is_computed_from_short_numbers():
+    x = torch.arange(1.0, 13.0)
+    with DisturbedArithmetic(0, 0.0):
+        thirds, ones, by_tenths, means = x / 3, x / x, x * 0.1, x.mean()
+        added = torch.zeros(2).scatter_reduce(0, torch.tensor([0, 0]), x[:2] / 7, "sum")
+    assert torch.equal(ones, torch.ones(12))
+    assert torch.equal(thirds[2::3], x[:4])
+    assert (thirds != x / 3).any()
+    assert (by_tenths != x * 0.1).any()
+    assert means != 6.5
+    assert added[0] != (x[:2] / 7).sum()
+
+
 def test_half_precision_of_a_module_is_allowed_for():
     torch.manual_seed(2)
     net = nn.Sequential(nn.Linear(8, 8), nn.Tanh(), nn.Linear(8, 8)).eval()

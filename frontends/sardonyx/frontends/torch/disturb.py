@@ -9,6 +9,8 @@ import torch
 from torch.utils import _pytree as pytree
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from sardonyx.compiler.proof.exact import digits
+
 _EXACT = frozenset(
     {
         *("_to_copy", "cat", "clone", "constant_pad_nd", "embedding", "gather", "index"),
@@ -17,9 +19,21 @@ _EXACT = frozenset(
         *("full", "full_like", "zeros", "zeros_like", "ones", "ones_like", "arange", "empty"),
         *("empty_like", "new_zeros", "new_ones", "new_full", "scalar_tensor", "tril", "triu"),
         *("_unsafe_index", "repeat_interleave", "amax", "amin", "max", "min", "lift_fresh_copy"),
+        *("scatter", "slice_scatter", "select_scatter", "diagonal_scatter", "index_fill", "fill"),
+        *("floor", "ceil", "round", "trunc", "sign", "eye"),
     }
 )
 """Operators of ATen that do not round."""
+
+_SHORT_STAYS_SHORT = frozenset(
+    {
+        *("add", "sub", "rsub", "mul", "div", "sqrt", "sum", "cumsum", "prod", "fmod", "mm"),
+        *("bmm", "scatter", "scatter_add", "index_add", "index_put", "floor_divide"),
+    }
+)
+"""Operators of ATen that round numbers, but no short ones (`sardonyx.compiler.proof.exact`)."""
+
+_FIRST = 64
 
 
 class DisturbedArithmetic(TorchDispatchMode):
@@ -49,15 +63,18 @@ class DisturbedArithmetic(TorchDispatchMode):
         made = func(*args, **(kwargs or {}))
         if is_exact(func):
             return made
-        return pytree.tree_map_only(torch.Tensor, self.disturbed, made)
+        keeps = _name(func) in _SHORT_STAYS_SHORT and _all_short((args, kwargs))
+        return pytree.tree_map_only(torch.Tensor, lambda x: self.disturbed(x, keeps), made)
 
-    def disturbed(self, tensor: torch.Tensor) -> torch.Tensor:
-        """Return a tensor whose numbers are off in their last digits."""
+    def disturbed(self, tensor: torch.Tensor, keeps_short: bool = False) -> torch.Tensor:
+        """Return a tensor whose numbers are off in their last digits, or its short ones not."""
         if not tensor.is_floating_point() or tensor.device.type == "meta":
             return tensor
         epsilon = 2 * max(torch.finfo(tensor.dtype).eps, self._epsilon)
         computed = torch.promote_types(tensor.dtype, torch.float32)
         drawn = torch.rand(tensor.shape, generator=self._random, dtype=computed)
+        if keeps_short:
+            drawn = drawn * ~_short(tensor)
         factor = 1 - epsilon * drawn.to(tensor.device)
         return (tensor.to(computed) * factor).to(tensor.dtype)
 
@@ -66,4 +83,23 @@ def is_exact(func: Any) -> bool:
     """Say whether an operator gives the very numbers it is given, or a view of them."""
     schema: Any = func._schema
     is_view = any(result.alias_info is not None for result in schema.returns)
-    return is_view or schema.name.rpartition("::")[2] in _EXACT
+    return is_view or (_name(func) in _EXACT and "reduce" not in schema.overload_name)
+
+
+def _name(func: Any) -> str:
+    return str(func._schema.name.rpartition("::")[2])
+
+
+def _all_short(operands: Any) -> bool:
+    """Say whether all numbers that an operator of floating point is given are short."""
+    leaves = pytree.tree_leaves(operands)
+    given = [torch.as_tensor(x) for x in leaves if isinstance(x, (torch.Tensor, float))]
+    numbers = [x.reshape(-1) for x in given if x.is_floating_point()]
+    # Of weights the first ones tell.
+    return all(bool(_short(x[:_FIRST]).all()) and bool(_short(x).all()) for x in numbers)
+
+
+def _short(tensor: torch.Tensor) -> torch.Tensor:
+    before, after = digits(torch.finfo(tensor.dtype).eps)
+    wide = tensor.double()
+    return (wide.abs() < 2.0**before) & (wide * 2.0**after % 1 == 0)
