@@ -134,6 +134,7 @@ def test_the_manifest_and_the_session_settings():
             "SkipLayerNormFusion",
             "BiasSkipLayerNormFusion",
             "MatMulAddFusion",
+            "Pad_Fusion",
         ],
         "graph_optimization": "all",
     }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 
@@ -40,6 +41,30 @@ def test_compile_tells_people_what_was_done(sardonyx, net, tmp_path):
     for text in ("nodes_before", "nodes_after", "cpu", "neg_of_neg"):
         assert text in sardonyx.out
     assert sardonyx.err == ""
+
+
+def test_compile_ends_with_1_where_the_program_does_not_agree(sardonyx, tmp_path):
+    """ONNX Runtime takes zeros before a max pool for its padding, which is below any number."""
+    given = model(
+        """g (float[1,2,6,6] x) => (float[1,2,3,3] y) { a = Abs(x) b = Neg(a)
+            p = Pad(b, pads, zero) y = MaxPool<kernel_shape = [3, 3], strides = [2, 2]>(p) }""",
+        pads=np.int64([0, 0, 1, 1, 0, 0, 1, 1]),
+        zero=np.float32(0),
+    )
+    ir.save(given, tmp_path / "net.onnx")
+    asked = ("compile", tmp_path / "net.onnx", "-o", tmp_path / "made.onnx", "--proof", "pass")
+    assert sardonyx(*asked, "--target", "portable") == 1
+    assert 'load it with disabled_optimizers=["Pad_Fusion"]' in sardonyx.out
+    assert (
+        sardonyx.err
+        == f"error: {tmp_path / 'made.onnx'} does not agree with its source: see the proof\n"
+    )
+    assert (tmp_path / "made.onnx").exists()
+    assert sardonyx(*asked, "--target", "portable", "--json") == 1
+    proof = json.loads(sardonyx.out)["proof"]
+    assert not proof["holds"]
+    assert proof["worst"] > 1
+    assert sardonyx(*asked) == 0
 
 
 @pytest.mark.parametrize("opset", [18, 20, 23])

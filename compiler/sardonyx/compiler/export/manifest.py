@@ -77,6 +77,22 @@ def stamp(model: ir.Model, target: Target, made: Mapping[str, Any]) -> None:
     model.producer_version = _version(_PRODUCER)
 
 
+def disabled_optimizers(model: ir.Model) -> list[str]:
+    """Return which optimisers of ONNX Runtime a file asks its session to switch off."""
+    try:
+        said = json.loads(model.metadata_props.get(SESSION, "{}"))["disabled_optimizers"]
+    except (ValueError, KeyError, TypeError):
+        return []
+    return [str(name) for name in said] if isinstance(said, list) else []
+
+
+def switch_off(model: ir.Model, optimizers: Sequence[str]) -> None:
+    """Let a file ask its session to switch off these optimisers of ONNX Runtime too."""
+    said = json.loads(model.metadata_props.get(SESSION, "{}"))
+    said["disabled_optimizers"] = [*disabled_optimizers(model), *optimizers]
+    model.metadata_props[SESSION] = json.dumps(said, sort_keys=True)
+
+
 def count_nodes(model: ir.Model) -> int:
     """Return how many nodes a model has, those of subgraphs included."""
     return sum(1 for _ in model.graph.all_nodes())

@@ -20,6 +20,7 @@ import numpy as np
 import onnx_ir as ir
 
 from sardonyx.compiler.errors import SardonyxError
+from sardonyx.compiler.export import disabled_optimizers
 from sardonyx.compiler.ir.constants import Array
 from sardonyx.compiler.proof.runnable import WeightStore, write_runnable
 
@@ -116,7 +117,8 @@ class Executor:
         Args:
             model: A model at stage target; it is changed.
             samples: Inputs by name.
-            level: How far ONNX Runtime optimises it: "off", "basic", "extended" or "all".
+            level: How far ONNX Runtime optimises it: "off", "basic", "extended" or "all"; without
+                the optimisers that the model's own metadata switch off.
             provider: Where it runs, "cpu" or "cuda".
 
         Raises:
@@ -140,6 +142,7 @@ class Executor:
             "inputs": [str(file) for file in fed],
             "outputs": [str(file) for file in made],
             "level": level,
+            "disabled": disabled_optimizers(model),
             "provider": provider,
             "threads": self.limits.threads,
             "memory": memory + self._store.size if memory is not None else None,

@@ -9,7 +9,7 @@ from collections.abc import Callable
 import onnx_ir as ir
 
 from sardonyx.compiler.errors import RewriteError, SardonyxError
-from sardonyx.compiler.export import legalise
+from sardonyx.compiler.export import SESSION, legalise, switch_off
 from sardonyx.compiler.ir.constants import Array
 from sardonyx.compiler.ir.edit import Change, Editor
 from sardonyx.compiler.ir.types import Types
@@ -19,8 +19,9 @@ from sardonyx.compiler.proof.blame import Halt, Suspect, first_bad, replay
 from sardonyx.compiler.proof.compare import Difference, Reference
 from sardonyx.compiler.proof.execute import DisturbedError, ExecutionError
 from sardonyx.compiler.proof.noise import add_noise
+from sardonyx.compiler.proof.optimizers import culprit
 from sardonyx.compiler.proof.plan import Plan
-from sardonyx.compiler.proof.report import Check, Incident, Proof
+from sardonyx.compiler.proof.report import EXPORT, Check, Incident, Proof
 from sardonyx.compiler.proof.repro import write_repro
 
 _NOISE_RUNS, _MORE_NOISE_RUNS = 2, 8
@@ -31,6 +32,9 @@ _MOST_SITES = 3
 
 _MOST_INCIDENTS = 50
 """After so many of them it is given up."""
+
+_PASSES = "the passes keep the answer, the export or ONNX Runtime's own optimisations do not"
+_LOAD = 'load it with graph_optimization="off", and report it'
 
 
 class Prover:
@@ -116,16 +120,27 @@ class Prover:
     def finish(self, final: ir.Model) -> None:
         """Compare what is exported, as ONNX Runtime optimises it.
 
+        An optimiser of ONNX Runtime that changes the answer is switched off, where the file has
+        settings for its session.
+
         Args:
-            final: The model at stage target.
+            final: The model at stage target; its metadata may be changed.
         """
-        if self.proof.unchecked:
+        worst = self._check(EXPORT, lambda: self._optimised(final))
+        if worst is None:
             return
-        executor, samples = self._plan.executor, self._plan.samples
-        worst = self._check("export", lambda: executor.run(final.clone(), samples, level="all"))
-        if worst is not None:
-            action = "nothing was undone: the passes keep the answer, the export or ONNX Runtime's"
-            self._report_only("export", str(worst), f"{action} own optimisations do not")
+        wrong = culprit(final, lambda tried: self._worst(lambda: self._optimised(tried)).ratio <= 1)
+        did = f"{wrong} of ONNX Runtime did it" if wrong else _PASSES
+        if wrong and SESSION in final.metadata_props:
+            switch_off(final, [wrong])
+            self._report_only(str(worst), f"{did}; the file has its session leave it out")
+            self._check(EXPORT, lambda: self._optimised(final))
+        else:
+            load = f'load it with disabled_optimizers=["{wrong}"]' if wrong else _LOAD
+            self._report_only(str(worst), f"{did}; nothing was undone: {load}")
+
+    def _optimised(self, final: ir.Model) -> list[list[Array]]:
+        return self._plan.executor.run(final.clone(), self._plan.samples, level="all")
 
     def settle(self) -> None:
         """Compare the model as the passes left it, and undo what changed the answer."""
@@ -232,8 +247,8 @@ class Prover:
         action = "the pass was undone, and is not run again"
         self.proof.incidents.append(Incident(pass_name, rule, site, str(worst), action))
 
-    def _report_only(self, pass_name: str, difference: str, action: str) -> None:
-        self.proof.incidents.append(Incident(pass_name, "", "the model", difference, action))
+    def _report_only(self, difference: str, action: str) -> None:
+        self.proof.incidents.append(Incident(EXPORT, "", "the model", difference, action))
 
     def _refer_anew(self, draws: int, when: str = "") -> None:
         """Run the source again; where rounding decides whether it runs, end comparing."""

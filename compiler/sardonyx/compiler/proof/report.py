@@ -7,6 +7,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+EXPORT = "export"
+"""What incidents call the way from the passes to a session; nothing of it can be undone."""
+
 
 @dataclass(frozen=True)
 class Check:
@@ -93,13 +96,20 @@ class Proof:
         is_compared = bool(self.checks) and not self.unchecked
         return is_compared and self.checks[-1].ratio <= 1.0 and len(self.blind) < self.outputs
 
+    @property
+    def is_wrong(self) -> bool:
+        """Whether the program that came out was compared with its source, and does not agree."""
+        return bool(self.checks) and not self.unchecked and self.checks[-1].ratio > 1.0
+
     def summary(self) -> dict[str, Any]:
         """Return what an artifact says of it: nothing that depends on time or place."""
         return {
             "level": self.level,
             "samples": self.samples,
             "holds": self.holds,
-            "undone": sorted({i.rule or i.pass_name for i in self.incidents}),
+            "undone": sorted(
+                {i.rule or i.pass_name for i in self.incidents if i.pass_name != EXPORT}
+            ),
             "blind": sorted(self.blind),
         }
 
@@ -140,7 +150,10 @@ class Proof:
         if self.unchecked:
             rows.append(f"not checked any further: {self.unchecked}")
         rows += blind_rows(self.blind)
-        rows += [f"undone: {incident}" for incident in self.incidents]
+        for incident in self.incidents:
+            rows.append(f"{'changed' if incident.pass_name == EXPORT else 'undone'}: {incident}")
+        if self.is_wrong:
+            rows.append("the program does not agree with its source")
         return "\n".join(rows)
 
 

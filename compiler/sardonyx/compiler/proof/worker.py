@@ -34,11 +34,19 @@ LEVELS = {
     "extended": "ORT_ENABLE_EXTENDED",
     "all": "ORT_ENABLE_ALL",
 }
+DISABLED = "optimization.disable_specified_optimizers"
 PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
 
 
 def run(
-    model: str, inputs: list[str], outputs: list[str], *, level: str, provider: str, threads: int
+    model: str,
+    inputs: list[str],
+    outputs: list[str],
+    *,
+    level: str,
+    disabled: list[str],
+    provider: str,
+    threads: int,
 ) -> None:
     """Run a model on the arrays of some files, and write what it gives to others."""
     import onnxruntime
@@ -50,6 +58,8 @@ def run(
     options.graph_optimization_level = getattr(onnxruntime.GraphOptimizationLevel, LEVELS[level])
     options.intra_op_num_threads = threads
     options.log_severity_level = 4
+    if disabled:
+        options.add_session_config_entry(DISABLED, ";".join(disabled))
     if level == "off":
         # Reordered weights would be a copy of all of them for a single run.
         options.add_session_config_entry("session.disable_prepacking", "1")

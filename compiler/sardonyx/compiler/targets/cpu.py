@@ -37,6 +37,8 @@ CPU = Target(
             "BiasSkipLayerNormFusion",
             # Gemm adds its bias on one thread, and its Reshapes block further fusion.
             "MatMulAddFusion",
+            # It takes the zeros before a MaxPool for its own padding, which is below any number.
+            "Pad_Fusion",
         ),
     ),
 )

@@ -125,6 +125,8 @@ CUDA = Target(
             "MatMulAddFusion",
             # Where the CPU takes over, it dies of a MatMul of a Transpose in half precision.
             "NchwcTransformer",
+            # It takes the zeros before a MaxPool for its own padding, which is below any number.
+            "Pad_Fusion",
         ),
     ),
     precisions=("fp16", "bf16"),

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import typer
+
 from sardonyx import compiler
+from sardonyx.frontends.cli.comparing import DISAGREE
 from sardonyx.frontends.cli.explaining import print_sites, read_requirements, refuse
 from sardonyx.frontends.cli.feeds import read_sample
 from sardonyx.frontends.cli.options import parse_dynamic
@@ -67,10 +71,26 @@ def run_compile(
         evidence = {"report": report.to_dict(), "proof": program.proof.to_dict()}
         tuned = {"tuning": tuning.to_dict()} if tuning else {}
         print_json({**summary, **evidence, **tuned, **told})
-        return
-    print_rows(str(path), [{"fact": name, "value": value} for name, value in summary.items()])
-    _print_rewrites(report.rules)
-    if explain and explanation:
+    else:
+        _print(summary, program, tuning, explains=explain)
+    if program.proof.is_wrong:
+        print(f"error: {path} does not agree with its source: see the proof", file=sys.stderr)
+        raise typer.Exit(DISAGREE)
+
+
+def _print(
+    summary: Mapping[str, Any],
+    program: compiler.Program,
+    tuning: object,
+    *,
+    explains: bool,
+) -> None:
+    explanation = program.explanation
+    print_rows(
+        str(summary["file"]), [{"fact": name, "value": value} for name, value in summary.items()]
+    )
+    _print_rewrites(program.report.rules)
+    if explains and explanation:
         print_sites(explanation, explanation.sites)
     print(f"proof: {program.proof}")
     if tuning:
