@@ -290,14 +290,19 @@ def test_linear_algebra(case):
     check(operator, args, rtol=1e-4, atol=1e-5)
 
 
+OF_SYMBOLIC_SIZES = {aten._adaptive_avg_pool2d.default}
+"""Tested in test_torch_pooling.py: there is nothing else that they do."""
+
+
 def test_every_decomposition_is_tested():
-    tested = {case[0] for case in (*CASES, *LINEAR)}
+    tested = {case[0] for case in (*CASES, *LINEAR)} | OF_SYMBOLIC_SIZES
     assert TABLE.keys() == tested
 
 
 @pytest.mark.parametrize(
     ("operator", "args"),
     [
+        (aten._adaptive_avg_pool2d.default, (normal(*WIDE), [2, 5])),
         (aten.avg_pool2d.default, (normal(*WIDE), [3])),
         (aten.amax.default, (normal(3, 4), [1])),
         (aten.softmax.int, (normal(3, 4), 1)),

@@ -38,6 +38,7 @@ def parts(x, split):
         ),
         (lambda x: x * 2 if x.shape[1] < 64 else x, "at b=2, t=64 .*other numbers.* where t < 64"),
         (lambda x: parts(x, lambda x: x.tensor_split(3, 1)), r"at b=2, t=3 .*where \(t % 3\) > 0"),
+        (lambda x: parts(x, lambda x: x.split(4, 1)), r"at b=2, t=9 .* where .*// 4\) == 2"),
     ],
 )
 def test_a_branch_on_sizes_is_told(function, said):

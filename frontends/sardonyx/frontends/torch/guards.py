@@ -8,7 +8,6 @@ gives there either is what the trace gives (many guards are about strides only),
 from __future__ import annotations
 
 import contextlib
-import itertools
 import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -89,14 +88,22 @@ def _broken(call: Call, program: ExportedProgram) -> dict[str, list[dict[str, in
     found: dict[str, list[dict[str, int]]] = {}
     for guard in getattr(program, "_guards_code", ()):
         condition = _SIZE.sub(lambda m: names.get((int(m[1]), int(m[2])), m[0]), guard)
-        broken = (sizes for sizes in every if not _holds(condition, sizes))
-        breaking = list(itertools.islice(broken, MOST_SIZES))
+        broken = [sizes for sizes in every if not _holds(condition, sizes)]
+        larger = [sizes for sizes in broken if any(sizes[n] > example[n] for n in example)]
+        breaking = _few(broken, larger)
         if breaking:
             found[condition] = breaking
             every = [sizes for sizes in every if sizes not in breaking]
         if len(found) == MOST_GUARDS:
             break
     return found
+
+
+def _few(broken: list[dict[str, int]], larger: list[dict[str, int]]) -> list[dict[str, int]]:
+    """The first of some sizes, and one that is larger than what was traced, if there is any."""
+    first = broken[: MOST_SIZES - 1]
+    rest = [sizes for sizes in (*larger, *broken) if sizes not in first]
+    return first + rest[:1]
 
 
 def _holds(condition: str, sizes: Mapping[str, int]) -> bool:

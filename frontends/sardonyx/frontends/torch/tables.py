@@ -14,6 +14,8 @@ import sys
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
+from sardonyx.frontends.torch.decompositions.left import LEFT
+
 # Operators of these are in the table only once they have been imported.
 DEFINE_OPERATORS = ("torchvision", "torch.ao.quantization.fx._decomposed")
 
@@ -54,10 +56,25 @@ def tables_kept(decompositions: Table, of_complex: Table) -> Iterator[bool]:
         if create is not None:
 
             def with_ours(*args: Any, **kwargs: Any) -> dict[Any, Any]:
-                return {**create(*args, **kwargs), **decompositions}
+                theirs = create(*args, **kwargs)
+                ours = {
+                    operator: _either(made, theirs[operator]) if operator in theirs else made
+                    for operator, made in decompositions.items()
+                }
+                return {**theirs, **ours}
 
             stack.enter_context(_replaced(exporter, create.__name__, with_ours))
         yield create is not None
+
+
+def _either(ours: Callable[..., Any], theirs: Callable[..., Any]) -> Callable[..., Any]:
+    """Our decomposition, or PyTorch's of what that leaves."""
+
+    def decompose(*args: Any, **kwargs: Any) -> Any:
+        made = ours(*args, **kwargs)
+        return theirs(*args, **kwargs) if made is LEFT else made
+
+    return decompose
 
 
 @contextlib.contextmanager
