@@ -5,10 +5,11 @@ from __future__ import annotations
 import copy
 import math
 
+import numpy as np
 import onnx
 import pytest
 
-from sardonyx import compiler, frontends
+from sardonyx import compiler, frontends, runtime
 from sardonyx.compiler.errors import UnsupportedError
 
 torch = pytest.importorskip("torch")
@@ -183,13 +184,14 @@ def test_the_module_is_left_as_it_was(encoder, program):
 def test_sizes_are_tried(encoder, program):
     made = frontends.verify(program, (encoder, inputs()))
     assert made.agrees
-    assert [case.inputs for case in made.cases] == ["the examples"] + ["made up"] * 4
+    assert [case.inputs for case in made.cases] == ["the examples"] + ["made up"] * 5
     assert made.cases[0].sizes == {"batch": 2, "seq": 5}
     assert [case.sizes for case in made.cases[1:]] == [
         {"batch": 1, "seq": 1},
         {"batch": 2, "seq": 5},
         {"batch": 6, "seq": 2},
         {"batch": 4, "seq": 4},
+        {"batch": 4, "seq": 6},
     ]
     assert all(0 <= output.ratio <= 1 for case in made.cases for output in case.outputs)
 
@@ -213,9 +215,37 @@ def test_a_size_that_was_taken_for_a_constant_is_found():
     assert frontends.compare((Wide(), example), model).agrees
     made = frontends.verify(model, (Wide(), example))
     assert not made.agrees
-    assert [case.agrees for case in made.cases] == [True, False, False, False, False]
+    assert [case.agrees for case in made.cases] == [True, False, False, False, False, False]
     assert made.comparison is not None
     assert made.comparison.outputs[0].ratio > 1
+
+
+class Cut(nn.Module):
+    """Takes sizes from 4 to 9, as its model does."""
+
+    def forward(self, x):
+        table = torch.linspace(0, 1, 9)
+        return torch.nn.functional.avg_pool1d(x[None] + table[: x.shape[1]], 4)
+
+
+def test_limits_that_were_found_are_tried_and_kept():
+    example = torch.randn(12, 8)
+    model = frontends.from_torch(Cut(), (example,), dynamic={"x": {0: "rows", 1: "length"}})
+    program = compiler.compile(model, target="cpu")
+    tried = [case.sizes for case in frontends.verify(program, (Cut(), example)).cases]
+    assert tried[-3:] == [
+        {"rows": 12, "length": 4},
+        {"rows": 12, "length": 9},
+        {"rows": 16, "length": 9},
+    ]
+    assert all(4 <= sizes["length"] <= 9 for sizes in tried)
+    session = runtime.load(program)
+    for length in (4, 9):
+        x = torch.randn(1, length)
+        np.testing.assert_allclose(session(x)[0], Cut()(x).numpy(), rtol=1e-6, atol=1e-6)
+    for length in (3, 10):
+        with pytest.raises(runtime.InputError, match="a size in axis 1 that the model is not"):
+            session(torch.randn(1, length))
 
 
 def test_sizes_that_the_source_refuses_say_nothing():

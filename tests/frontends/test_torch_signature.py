@@ -7,7 +7,9 @@ import dataclasses
 import json
 import subprocess
 import sys
-from collections.abc import Mapping
+import warnings
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import numpy as np
 import onnx_ir as ir
@@ -202,6 +204,23 @@ def test_limits_of_a_dim_are_recorded() -> None:
     module = Echo(lambda x, y, rest, z: x + table[: x.shape[1]])
     model = from_torch(module, tensor(2, 5, 4), dynamic={"x": {0: "n", 1: "seq"}})
     assert json.loads(model.metadata_props["sardonyx.dims"]) == {"seq": {"max": 16}}
+
+
+@pytest.mark.parametrize(
+    ("function", "limits"),
+    [
+        (lambda x: nn.functional.avg_pool2d(x, 4), {"min": 4}),
+        (lambda x: x * 2 if x.shape[2] > 6 else x, {"min": 7}),
+        (lambda x: x * 2 if x.shape[2] > 6 else x + x, None),
+        (lambda x: x[:, :, 1].sum() + (x * 2 if x.shape[2] > 6 else x + x), {"min": 2}),
+    ],
+)
+def test_lower_limits_are_those_of_the_module(function: Callable[..., Any], limits: object) -> None:
+    images = nn.Sequential(Echo(lambda x, y, rest, z: function(x)))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        model = from_torch(images, tensor(2, 3, 17, 19), dynamic={"input": {2: "h"}})
+    assert json.loads(model.metadata_props.get("sardonyx.dims", "{}")).get("h") == limits
 
 
 class Block(nn.Module):

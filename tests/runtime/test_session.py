@@ -2,6 +2,7 @@
 
 import concurrent.futures
 import copy
+import json
 import pickle
 
 import numpy as np
@@ -438,3 +439,46 @@ def test_what_cuda_s_libraries_say_is_understood(said, kind, remedy):
     error = session._failed(RuntimeError(said), {})
     assert (type(error).__name__, error.found) == (kind, said)
     assert error.remedy is None if remedy is None else remedy in error.remedy
+
+
+LIMITED = {
+    "at least": ({"n": {"min": 3}}, [2], [3, 90], "n of at least 3"),
+    "at most": ({"n": {"max": 5}}, [6, 7], [0, 5], "n of at most 5"),
+    "between": ({"n": {"min": 3, "max": 5}, "m": {"min": 99}}, [2, 6], [3, 5], "n from 3 to 5"),
+}
+
+
+@pytest.mark.parametrize("name", LIMITED)
+def test_sizes_that_a_model_was_not_made_for(name):
+    limits, wrong, right, said = LIMITED[name]
+    text = "g (float[2, n] x) => (float[2, n] y) { y = Neg(x) }"
+    session = runtime.load(model(text, metadata={"sardonyx.dims": json.dumps(limits)}))
+    assert [axis for axis, *_ in session.inputs[0].limits] == [1]
+    for size in [*right, *right[:1]]:
+        x = np.full((2, size), 1.5, np.float32)
+        np.testing.assert_array_equal(session(x)[0], -x)
+    for size in wrong:
+        x = np.zeros((2, size), np.float32)
+        for call in (session, session.run, session.run_async, session.bind):
+            with pytest.raises(runtime.InputError) as caught:
+                call(x)
+            assert (caught.value.kind, caught.value.input) == ("dim", "x")
+    assert str(caught.value) == (
+        f"""input 'x' has a size in axis 1 that the model is not made for
+  where: {session._where}
+  found: float32[2, {wrong[-1]}]
+  expected: float32[2, n], {said}
+  try: capture the model with an example of that size"""
+    )
+    assert session.release_memory() >= 0  # with inputs that are made up
+
+
+@pytest.mark.parametrize(
+    "carried",
+    ["{", "[]", '{"n": 3}', '{"n": {"min": -1}}', '{"n": {"max": 2.5}}', '{"n": {"min": true}}',
+     '{"n": {"min": 4, "max": 3}}', '{"n": {"max": 1e400}}', "[" * 100_000],
+)  # fmt: skip
+def test_limits_that_are_not_of_their_form(carried):
+    text = "g (float[n] x) => (float[n] y) { y = Neg(x) }"
+    with pytest.raises(runtime.LoadError, match=r"sardonyx\.dims in the model's metadata"):
+        runtime.load(model(text, metadata={"sardonyx.dims": carried}))

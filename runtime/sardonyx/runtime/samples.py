@@ -21,7 +21,7 @@ _NARROW_LIMITS = {"int4": 8, "uint4": 16, "int2": 2, "uint2": 4}
 def random_inputs(
     specs: Sequence[Spec], dims: Mapping[str, int], seed: int = 0
 ) -> dict[str, NDArray[Any]]:
-    """A value for each required input; symbolic dimensions that ``dims`` lacks are 1.
+    """A value for each required input; dimensions that ``dims`` lacks are the least.
 
     Raises:
         InputError: A dimension is not one of the model's, or an input cannot be made up.
@@ -53,7 +53,11 @@ def random_input(spec: Spec, dims: Mapping[str, int], rng: np.random.Generator) 
             expected="a tensor of known rank",
             remedy="give samples",
         )
-    shape = [d if isinstance(d, int) else dims.get(str(d), 1) for d in spec.shape]
+    least = {axis: max(size, 1) for axis, size, _ in spec.limits}
+    shape = [
+        d if isinstance(d, int) else dims.get(str(d), least.get(axis, 1))
+        for axis, d in enumerate(spec.shape)
+    ]
     if spec.dtype == "string":
         return np.full(shape, "text", dtype=object)
     if spec.dtype == "bool":

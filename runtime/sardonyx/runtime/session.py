@@ -21,6 +21,7 @@ from .errors import (
     ort_words,
 )
 from .inputs import Binder
+from .limits import Limits, read_limits
 from .memory import Memory, read_memory, shrink
 from .narrow import NARROW, run_as_values
 from .pending import start, wait
@@ -70,15 +71,16 @@ class Session:
     def __init__(
         self, raw: Any, where: str, settings: Settings, scalars: set[str], renew: Renew
     ) -> None:
+        self.metadata: dict[str, str] = dict(raw.get_modelmeta().custom_metadata_map)
+        limits = read_limits(self.metadata, where)
         defaults = [
-            spec_of(arg, is_scalar=arg.name in scalars, has_default=True)
+            spec_of(arg, is_scalar=arg.name in scalars, has_default=True, limits=limits)
             for arg in raw.get_overridable_initializers()
         ]
-        self.inputs = (*_specs(raw.get_inputs(), scalars), *defaults)
+        self.inputs = (*_specs(raw.get_inputs(), scalars, limits), *defaults)
         self.outputs = _specs(raw.get_outputs(), scalars)
         self.settings = settings
         self.providers = used_providers(raw)
-        self.metadata: dict[str, str] = dict(raw.get_modelmeta().custom_metadata_map)
         self.prepared = Prepared()
         self._where = where
         self._recipe: Recipe | None = None
@@ -388,5 +390,7 @@ def _captures_graphs(options: Mapping[str, str]) -> bool:
     return options.get("enable_cuda_graph", "0") == "1"
 
 
-def _specs(args: Iterable[Any], scalars: set[str]) -> tuple[Spec, ...]:
-    return tuple(spec_of(arg, is_scalar=arg.name in scalars) for arg in args)
+def _specs(
+    args: Iterable[Any], scalars: set[str], limits: Limits | None = None
+) -> tuple[Spec, ...]:
+    return tuple(spec_of(arg, is_scalar=arg.name in scalars, limits=limits) for arg in args)

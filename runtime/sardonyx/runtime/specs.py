@@ -6,6 +6,8 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
+from .limits import Limits
+
 # ONNX Runtime's element names where they differ from numpy's (or ml_dtypes') names.
 DTYPES = {
     "float": "float32",
@@ -33,6 +35,8 @@ class Spec:
             None as a whole means that the rank is unknown.
         required: False for an optional value, or for an input that has a default in the model.
         ort_type: The type as ONNX Runtime writes it.
+        limits: Axis, least and largest size (None: any) of each symbolic dimension that the model
+            was captured for some sizes of; calls with others are refused.
     """
 
     name: str
@@ -41,6 +45,7 @@ class Spec:
     shape: tuple[Dim, ...] | None
     required: bool
     ort_type: str
+    limits: tuple[tuple[int, int, int | None], ...] = ()
 
     @property
     def type(self) -> str:
@@ -61,19 +66,24 @@ def dim_text(dim: Dim) -> str:
     return "?" if dim is None else str(dim)
 
 
-def spec_of(arg: Any, *, is_scalar: bool = False, has_default: bool = False) -> Spec:
+def spec_of(
+    arg: Any, *, is_scalar: bool = False, has_default: bool = False, limits: Limits | None = None
+) -> Spec:
     """The spec of an ONNX Runtime ``NodeArg``; it reports a scalar's shape as an unknown one's."""
     kind = _kind(arg.type)
     element = ELEMENT.search(arg.type)
     dtype = element.group(1) if element else arg.type
     shape = tuple(arg.shape) if arg.shape or is_scalar else None
+    shape = None if "sequence" in kind else shape
+    known = limits or {}
     return Spec(
         name=arg.name,
         kind=kind,
         dtype=DTYPES.get(dtype, dtype),
-        shape=None if "sequence" in kind else shape,
+        shape=shape,
         required=not (has_default or kind.startswith("optional")),
         ort_type=arg.type,
+        limits=tuple((axis, *known[dim]) for axis, dim in enumerate(shape or ()) if dim in known),
     )
 
 

@@ -8,6 +8,7 @@ array is never cast. In a list each item is treated so.
 from __future__ import annotations
 
 from collections.abc import Callable
+from math import inf
 from typing import Any, NoReturn, TypeVar
 
 import numpy as np
@@ -16,6 +17,7 @@ from numpy.typing import NDArray
 from .arrays import OnDeviceError, as_array, cast, describe, is_literal, is_torch
 from .device_tensors import device_of, is_ort_value, to_value
 from .errors import InputError, SardonyxError
+from .limits import limits_text
 from .narrow import NARROW, narrow_dtype, to_ort
 from .specs import Spec
 
@@ -97,8 +99,11 @@ class TensorCheck:
         self._taken_as_is = None if self._is_text else dtype
         self._is_narrow = spec.dtype in NARROW
         self._rank = None if spec.shape is None else len(spec.shape)
-        dims = enumerate(spec.shape or ())
-        self._fixed = tuple((axis, dim) for axis, dim in dims if isinstance(dim, int))
+        fixed = [(axis, dim, dim) for axis, dim in enumerate(spec.shape or ()) if type(dim) is int]
+        limited = [
+            (axis, least, inf if most is None else most) for axis, least, most in spec.limits
+        ]
+        self._sizes = (*fixed, *limited)
 
     def __call__(self, value: Any) -> Any:
         """An array (an ``OrtValue`` for a narrow dtype) that ONNX Runtime reads right."""
@@ -114,9 +119,9 @@ class TensorCheck:
             shape = array.shape if type(array) is np.ndarray else shape_of(array)
             if len(shape) != self._rank:
                 self._wrong_rank(array, len(shape))
-            for axis, size in self._fixed:
-                if shape[axis] != size:
-                    self._fail("dim", f"has the wrong size in axis {axis}", describe(array))
+            for axis, least, most in self._sizes:
+                if not least <= shape[axis] <= most:
+                    self._wrong_size(array, axis)
         if self._is_narrow and isinstance(array, np.ndarray):
             return to_ort(array, self._spec.dtype)
         return array
@@ -197,6 +202,21 @@ class TensorCheck:
         remedy = "add the leading axis: x[None]" if rank + 1 == self._rank else None
         found = f"{describe(array)}, which has rank {rank}"
         self._fail("rank", "has the wrong rank", found, remedy)
+
+    def _wrong_size(self, array: Any, axis: int) -> NoReturn:
+        found = [(least, most) for limited, least, most in self._spec.limits if limited == axis]
+        if not found:
+            self._fail("dim", f"has the wrong size in axis {axis}", describe(array))
+        name = str((self._spec.shape or ())[axis])
+        raise InputError(
+            f"input '{self._spec.name}' has a size in axis {axis} that the model is not made for",
+            kind="dim",
+            input=self._spec.name,
+            where=self._where,
+            found=describe(array),
+            expected=f"{self._spec.type}, {limits_text(name, *found[0])}",
+            remedy="capture the model with an example of that size",
+        )
 
     def _wrong_dtype(self, value: Any, array: NDArray[Any]) -> NoReturn:
         name = self._spec.dtype

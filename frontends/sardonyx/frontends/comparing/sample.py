@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -20,6 +21,10 @@ Sample = dict[str, Array]
 
 _PATTERNS = ((1,), (2, 5, 3, 7), (6, 2, 9, 4), (4,))
 """Sizes of dynamic dims, in the order of their names, used in turn: all one, unequal, equal."""
+
+_SOME, _MOST = 3, 2**14
+_STEP = 32
+"""By which sizes grow at most: it keeps what they are divided by, such as patches and strides."""
 
 
 def checked_samples(
@@ -93,8 +98,13 @@ def symbols(side: OnnxSide) -> list[str]:
     return list(dict.fromkeys(name for dim in dims for name in symbols_of(dim)))
 
 
-def size_cases(side: OnnxSide) -> list[dict[str, int]]:
-    """Return sizes of the dynamic dims to try: all one, unequal, equal; within known limits."""
+def size_cases(side: OnnxSide, traced: Mapping[str, int]) -> list[dict[str, int]]:
+    """Return sizes of the dynamic dims to try: all one, unequal, equal; at limits, above traced.
+
+    Args:
+        side: The model; it may carry the limits of dims.
+        traced: The sizes that it was captured with, as far as they are known.
+    """
     names = symbols(side)
     limits = json.loads(side.model.metadata_props.get("sardonyx.dims", "{}"))
     cases: list[dict[str, int]] = []
@@ -103,9 +113,15 @@ def size_cases(side: OnnxSide) -> list[dict[str, int]]:
             name: _within(limits.get(name, {}), pattern[index % len(pattern)])
             for index, name in enumerate(names)
         }
-        if case not in cases:
-            cases.append(case)
-    return cases
+        cases.append(case)
+    for end in ("min", "max"):
+        at_end = {n: limits[n][end] for n in names if limits.get(n, {}).get(end, _MOST) < _MOST}
+        if at_end:
+            cases.append({n: at_end.get(n, traced.get(n, _SOME)) for n in names})
+    if traced:
+        larger = {name: size + math.gcd(size, _STEP) for name, size in traced.items()}
+        cases.append({n: _within(limits.get(n, {}), larger.get(n, _SOME)) for n in names})
+    return [case for index, case in enumerate(cases) if case not in cases[:index]]
 
 
 def _within(limits: Mapping[str, int], size: int) -> int:

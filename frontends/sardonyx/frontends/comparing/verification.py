@@ -176,9 +176,10 @@ def _inputs(
     for number, given in enumerate(checked_samples(samples, source, model)):
         yield f"sample {number}", lengths_in(given, model), given
     held = examples(source, model)
+    traced = {} if held is None else lengths_in(held, model)
     if held is not None:
-        yield "the examples", lengths_in(held, model), held
-    for seed, sizes in enumerate(size_cases(model)):
+        yield "the examples", traced, held
+    for seed, sizes in enumerate(size_cases(model, traced)):
         yield "made up", sizes, generate(model.model, (2,), seed, sizes)
 
 

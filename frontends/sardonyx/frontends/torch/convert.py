@@ -20,6 +20,7 @@ from sardonyx.frontends.torch.capture import describe_call, eager_failure, infer
 from sardonyx.frontends.torch.dynamic import check_sizes, resolve
 from sardonyx.frontends.torch.finish import Names, finish
 from sardonyx.frontends.torch.guards import branches
+from sardonyx.frontends.torch.limits import loosen_limits
 from sardonyx.frontends.torch.lower import DECOMPOSED
 from sardonyx.frontends.torch.program import check_dynamic, describe_program
 from sardonyx.frontends.torch.report import capture_error, eager_error
@@ -92,6 +93,7 @@ def from_torch(
         )
         made = _finished(lowered, program, names)
         found = branches(call, program, decomposed)
+        loosen_limits(made, call, decomposed)
     for branch in found:
         warnings.warn(f"{root} is not its model everywhere: {branch}", UserWarning, stacklevel=2)
     made.meta[SAMPLES] = [{item.name: _array(item.example) for item in call.inputs}]

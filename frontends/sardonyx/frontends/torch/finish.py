@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ast
 import dataclasses
-import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 
@@ -15,6 +14,7 @@ from torch.export import ExportedProgram
 
 from sardonyx.compiler.ir.provenance import set_source
 from sardonyx.frontends.torch.dynamic import Axes
+from sardonyx.frontends.torch.limits import record_limits
 
 IR_VERSION = 11  # the ONNX format version that goes with opset 23
 
@@ -45,7 +45,7 @@ def finish(model: ir.Model, program: ExportedProgram, names: Names) -> ir.Model:
     _share_tied_weights(model)
     symbols = _symbol_names(model, names)
     _name_dims(model, symbols, names)
-    _record_limits(model, program, symbols)
+    record_limits(model, program, symbols)
     _name_outputs(model, names)
     _name_inputs(model, names)
     passes.NameFixPass()(model)
@@ -183,25 +183,6 @@ def _readable(text: str) -> ir.SymbolicDim:
     except ValueError:  # a function of torch's own, such as CeilToInt
         return ir.SymbolicDim(None)
     return dim
-
-
-def _record_limits(model: ir.Model, program: ExportedProgram, symbols: Mapping[str, str]) -> None:
-    """Note the sizes between which the trace holds, for the dims that have limits.
-
-    ``sardonyx.dims`` is JSON: ``{"seq": {"max": 512}}``.
-    """
-    limits: dict[str, dict[str, int]] = {}
-    for symbol, bounds in program.range_constraints.items():
-        name = symbols.get(str(symbol))
-        if name is None:
-            continue
-        # torch assumes at least 2 for every dynamic dim: that says nothing about the model.
-        if bounds.lower.is_Integer and int(bounds.lower) > 2:
-            limits.setdefault(name, {})["min"] = int(bounds.lower)
-        if bounds.upper.is_Integer:
-            limits.setdefault(name, {})["max"] = int(bounds.upper)
-    if limits:
-        model.metadata_props["sardonyx.dims"] = json.dumps(limits, sort_keys=True)
 
 
 def _name_outputs(model: ir.Model, names: Names) -> None:

@@ -80,10 +80,7 @@ def _broken(call: Call, program: ExportedProgram) -> dict[str, list[dict[str, in
         for index, item in enumerate(call.inputs)
         for axis, name in item.axes.items()
     }
-    example = {
-        name: max(2, call.inputs[index].example.shape[axis])
-        for (index, axis), name in names.items()
-    }
+    example = traced_sizes(call)
     every = [{**example, name: size} for size in SIZES for name in example]
     found: dict[str, list[dict[str, int]]] = {}
     for guard in getattr(program, "_guards_code", ()):
@@ -97,6 +94,15 @@ def _broken(call: Call, program: ExportedProgram) -> dict[str, list[dict[str, in
         if len(found) == MOST_GUARDS:
             break
     return found
+
+
+def traced_sizes(call: Call) -> dict[str, int]:
+    """The sizes of the dynamic dims in the examples; that of 1 is traced as another."""
+    return {
+        name: max(2, item.example.shape[axis])
+        for item in call.inputs
+        for axis, name in item.axes.items()
+    }
 
 
 def _few(broken: list[dict[str, int]], larger: list[dict[str, int]]) -> list[dict[str, int]]:
@@ -130,6 +136,21 @@ def _difference(
     call: Call, decomposed: ExportedProgram, inputs: Sequence[torch.Tensor]
 ) -> str | None:
     """How the two differ; None where they agree, one of them fails, or the module varies."""
+    results = _both(call, decomposed, inputs)
+    return None if results is None else _apart(*results)
+
+
+def agree(call: Call, decomposed: ExportedProgram, sizes: Mapping[str, int]) -> bool:
+    """Whether a module and what was traced of it both run at some sizes, and give the same."""
+    inputs = [_resized(item.example, item.axes, sizes) for item in call.inputs]
+    results = _both(call, decomposed, inputs)
+    return results is not None and _apart(*results) is None
+
+
+def _both(
+    call: Call, decomposed: ExportedProgram, inputs: Sequence[torch.Tensor]
+) -> tuple[Mapping[str, Any], Mapping[str, Any]] | None:
+    """What the trace and the module give; None where one fails, or the module varies."""
     try:
         traced = decomposed.module(check_guards=False)
     except TypeError:  # an older PyTorch, which always checks them
@@ -140,12 +161,11 @@ def _difference(
     with _buffers_kept(call.module):
         try:
             wanted, made = (run(*map(torch.clone, inputs)) for run in (module, traced))
-            found = _apart(made, wanted)
             # It may be random.
-            again = wanted if found is None else module(*map(torch.clone, inputs))
+            again = wanted if _apart(made, wanted) is None else module(*map(torch.clone, inputs))
         except Exception:
             return None
-    return None if _apart(again, wanted) is not None else found
+    return None if _apart(again, wanted) is not None else (made, wanted)
 
 
 def _apart(made: Mapping[str, Any], wanted: Mapping[str, Any]) -> str | None:

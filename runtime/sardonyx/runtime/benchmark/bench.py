@@ -148,7 +148,10 @@ class Racer:
         rows = self._facts["specs"]
         self._names = [row[0] for row in rows]
         full = [row for row in rows if len(row) > 1]
-        self.inputs = [Spec(n, k, d, s and tuple(s), r, t) for n, k, d, s, r, t in full]
+        self.inputs = [
+            Spec(n, k, d, s and tuple(s), r, t, tuple(map(tuple, limits)))
+            for n, k, d, s, r, t, limits in full
+        ]
         self._first_s: list[float] = []
         self.difference = 0.0
 

@@ -45,7 +45,8 @@ class BenchWorker:
             self._call = lambda feed: own(**feed)
             facts = {"threads": own.settings.threads, "providers": list(own.providers)}
             facts["specs"] = [
-                [s.name, s.kind, s.dtype, s.shape, s.required, s.ort_type] for s in own.inputs
+                [s.name, s.kind, s.dtype, s.shape, s.required, s.ort_type, s.limits]
+                for s in own.inputs
             ]
         return {"load_s": time.perf_counter() - started, **facts}
 

@@ -223,8 +223,8 @@ def _does_not_run(path: str, error: ChildError) -> LoadError:
 
 
 def _spec(fields: Mapping[str, Any]) -> Spec:
-    shape = fields["shape"]
-    return Spec(**{**fields, "shape": None if shape is None else tuple(shape)})
+    shape, limits = fields["shape"], tuple(map(tuple, fields["limits"]))
+    return Spec(**{**fields, "shape": None if shape is None else tuple(shape), "limits": limits})
 
 
 def _tuning(path: str, baseline: Choice, found: Found, here: Mapping[str, Any]) -> Tuning:

@@ -1,0 +1,68 @@
+"""The sizes between which a model holds, which it carries for the dims that have limits.
+
+``sardonyx.dims`` of its metadata is JSON: ``{"seq": {"max": 512}}``. Sessions refuse other sizes.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+
+import onnx_ir as ir
+from torch.export import ExportedProgram
+
+from sardonyx.frontends.torch.capture import Call
+from sardonyx.frontends.torch.guards import agree, traced_sizes
+
+DIMS = "sardonyx.dims"
+
+
+def record_limits(model: ir.Model, program: ExportedProgram, symbols: Mapping[str, str]) -> None:
+    """Note the sizes between which a trace holds.
+
+    Args:
+        model: The model that is made of it.
+        program: What was captured.
+        symbols: The names of dynamic dims, by the program's symbols.
+    """
+    limits: dict[str, dict[str, int]] = {}
+    for symbol, bounds in program.range_constraints.items():
+        name = symbols.get(str(symbol))
+        if name is None:
+            continue
+        # torch assumes at least 2 for every dynamic dim: that says nothing about the model.
+        if bounds.lower.is_Integer and int(bounds.lower) > 2:
+            limits.setdefault(name, {})["min"] = int(bounds.lower)
+        if bounds.upper.is_Integer:
+            limits.setdefault(name, {})["max"] = int(bounds.upper)
+    _note(model, limits)
+
+
+def loosen_limits(model: ir.Model, call: Call, decomposed: ExportedProgram) -> None:
+    """Take away lower limits below which the trace does what the module does.
+
+    torch assumes at least 2 for sizes that are computed too, such as the height of an image after
+    five convolutions: that says nothing about the model either.
+    """
+    limits: dict[str, dict[str, int]] = json.loads(model.metadata_props.get(DIMS, "{}"))
+    for name, held in limits.items():
+        for size in _smaller(held.get("min", 1)):
+            if not agree(call, decomposed, {**traced_sizes(call), name: size}):
+                break
+            held["min"] = size
+        if held.get("min") == 1:
+            del held["min"]
+    _note(model, {name: held for name, held in limits.items() if held})
+
+
+def _smaller(least: int) -> Iterator[int]:
+    """Some sizes below a limit, from it down to 1."""
+    tried = {least - 1, least // 2, 2, 1}
+    yield from sorted((size for size in tried if 1 <= size < least), reverse=True)
+
+
+def _note(model: ir.Model, limits: Mapping[str, Mapping[str, int]]) -> None:
+    if limits:
+        model.metadata_props[DIMS] = json.dumps(limits, sort_keys=True)
+    else:
+        model.metadata_props.pop(DIMS, None)
