@@ -6,6 +6,7 @@ import math
 
 import pytest
 import torch
+from torch import nn
 
 from sardonyx.frontends.torch.decompositions import decompositions
 
@@ -46,7 +47,13 @@ CHANNELS = (normal(3), normal(3), normal(3), normal(3).abs() + 0.5)
 
 VOLUMES = (normal(2, 3, 4), normal(2, 3, 4))
 
+LAYER = nn.LSTM(4, 5, 2, proj_size=3, bidirectional=True)
+STEPS = (normal(6, 2, 4), [normal(4, 2, 3), normal(4, 2, 5)])
+OF_LAYER = (True, 2, 0.0, False, True, False)
+"""With biases, layers, no dropout, not trained, in two directions, time first."""
+
 CASES = [
+    (aten.lstm.input, *STEPS, [p.detach() for p in LAYER.parameters()], *OF_LAYER),
     (aten.copysign.Tensor, SPECIAL, SPECIAL.flip(0).nan_to_num(0.5)),
     (aten.copysign.Tensor, INTEGERS, torch.tensor(-1)),
     (aten.copysign.Scalar, SPECIAL, -0.0),
@@ -277,6 +284,7 @@ def check(operator, args, rtol, atol):
 
 
 @pytest.mark.filterwarnings("ignore:The reduce argument of torch.scatter")
+@pytest.mark.filterwarnings("ignore:LSTM with projections")
 @pytest.mark.parametrize("case", CASES, ids=lambda case: str(case[0]).removeprefix("aten."))
 def test_decompositions(case):
     operator, *args = case
@@ -312,6 +320,7 @@ def test_every_decomposition_is_tested():
         (aten.pad.default, (normal(2, 3), (1, 1), "constant")),
         (aten.pad.default, (normal(1, 2, 3), (1, 1), "replicate")),
         (aten.linalg_inv.default, (normal(200, 200),)),
+        (aten.lstm.input, (normal(6, 2, 4), [normal(4, 2, 3)] * 2, [], *OF_LAYER)),
         (aten.linalg_qr.default, (normal(2, 2).to(torch.complex64),)),
         (aten.stft.default, (normal(40).to(torch.complex64), 10)),
         (aten.arange.start_step, (1, 9, 2)),

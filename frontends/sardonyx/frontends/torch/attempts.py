@@ -16,6 +16,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from sardonyx.frontends.torch.capture import Call, capture
 from sardonyx.frontends.torch.dynamic import widen
 from sardonyx.frontends.torch.lower import lower
+from sardonyx.frontends.torch.recurrence import dynamic_recurrence
 
 
 @dataclasses.dataclass(frozen=True)
@@ -110,21 +111,6 @@ STRATEGIES = (
     ),
     Strategy("torch.export(strict=True)", around=_plain_attention, strict=True),
 )
-
-
-@contextlib.contextmanager
-def dynamic_recurrence() -> Iterator[None]:
-    """Trace LSTM and GRU without a step per element, which would fix the sequence length."""
-    try:
-        from torch.export import _patches  # what torch.onnx itself uses for modules
-    except ImportError:  # older than 2.11: sequence lengths are fixed, and reported as such
-        yield
-        return
-    with (
-        _patches.register_lstm_while_loop_decomposition(),
-        _patches.register_gru_while_loop_decomposition(),
-    ):
-        yield
 
 
 def attempt(call: Call) -> tuple[ir.Model, ExportedProgram] | list[Failure]:

@@ -20,6 +20,7 @@ from sardonyx.frontends.torch.decompositions import (
     ordering,
     pooling,
     ranges,
+    recurrent,
     reductions,
     special,
 )
@@ -36,6 +37,7 @@ _PARTS = (
     ordering,
     pooling,
     ranges,
+    recurrent,
     reductions,
     special,
 )
