@@ -283,6 +283,21 @@ def test_axes_that_are_computed_are_not_taken_for_left_out(node: str, known: int
     assert found.shape == ((1, 4) if known is None else (1, 4, 4))
 
 
+def test_an_operand_of_unknown_rank_may_have_more_axes_than_it_is_expanded_to():
+    text = """g (float[2,1,n] x, int64[k] axes, int64[1] whole) => (float[a] y, float[m] z) {
+        s = Squeeze(x, axes)  y = Expand(s, one)
+        r = Reshape(x, whole)  z = Expand(r, one) }"""
+    given = model(text, one=np.array([1]))
+    for value in given.graph.outputs:
+        value.shape = None
+    Types.inferred(given)
+    y, z = given.graph.outputs
+    assert y.shape is None
+    assert len(z.shape) == 1
+    feeds = {"x": normal(2, 1, 3), "axes": np.array([1]), "whole": np.array([6])}
+    assert [found.shape for found in run_ort(given, feeds)] == [(2, 3), (6,)]
+
+
 def test_lengths_that_are_computed_are_not_taken_for_equal_ones():
     given = model(
         """g (float[4,5] x, int64[2] lengths, float[n,3] z) => (float[a,5] u, float[b,5] v,

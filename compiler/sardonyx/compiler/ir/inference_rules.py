@@ -1,8 +1,9 @@
 """Sound inference for single operators, where onnx-shape-inference 0.4 guesses.
 
 It takes different symbols that are broadcast for equal, slices for being in range, symbols for not
-being 1 where Squeeze removes ones, axes of an Einsum for as long as in the first operand, and axes
-and lengths that are computed for left out; and it knows the elements of comparisons of shapes not.
+being 1 where Squeeze removes ones, axes of an Einsum for as long as in the first operand, axes and
+lengths that are computed for left out, and unknown operands of Expand for scalars; and it knows the
+elements of comparisons of shapes not.
 """
 
 from __future__ import annotations
@@ -51,6 +52,8 @@ def register() -> None:
     registry.register("", "Split", since_version=13)(_with_lengths_known(split))
     mel = registry.get("", "MelWeightMatrix", 23)
     registry.register("", "MelWeightMatrix", since_version=17)(_with_its_sizes(mel))
+    expand = registry.get("", "Expand", 23)
+    registry.register("", "Expand", since_version=8)(_with_operand_known(expand))
     cast_like = registry.get("", "CastLike", 23)
     registry.register("", "CastLike", since_version=15)(_with_elements(cast_like))
     einsum = registry.get("", "Einsum", 23)
@@ -529,6 +532,19 @@ def _with_lengths_known(infer: Any) -> Any:
             types.set_shape_and_dtype(output, ir.Shape(dims), data.dtype)
 
     return infer_split
+
+
+def _with_operand_known(infer: Any) -> Any:
+    """The library takes an operand of unknown rank for a scalar."""
+
+    def infer_expand(types: ShapeInferenceContext, node: ir.Node) -> None:
+        data = node.inputs[0]
+        if data is None or data.shape is not None:
+            infer(types, node)
+        else:
+            types.set_shape_and_dtype(node.outputs[0], None, data.dtype)
+
+    return infer_expand
 
 
 def _is_computed(node: ir.Node, index: int) -> bool:
