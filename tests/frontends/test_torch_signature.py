@@ -223,6 +223,18 @@ def test_lower_limits_are_those_of_the_module(function: Callable[..., Any], limi
     assert json.loads(model.metadata_props.get("sardonyx.dims", "{}")).get("h") == limits
 
 
+def test_a_limit_that_follows_from_two_others_is_none() -> None:
+    def step(x: torch.Tensor, past: torch.Tensor, rest: object, mask: torch.Tensor) -> torch.Tensor:
+        row = torch.cat([past, x], 1)
+        torch._check(row.shape[1] <= mask.shape[1])
+        return row.sum(1) * mask.sum(1)
+
+    dynamic = {"x": {1: "new"}, "y": {1: "past"}, "z": {1: "total"}}
+    arguments = (tensor(2, 3, 4), tensor(2, 6, 4)), {"z": tensor(2, 9, 1)}
+    model = from_torch(Echo(step), *arguments, dynamic=dynamic)
+    assert "sardonyx.dims" not in model.metadata_props
+
+
 class Block(nn.Module):
     def __init__(self) -> None:
         super().__init__()

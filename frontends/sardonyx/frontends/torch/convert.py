@@ -93,7 +93,7 @@ def from_torch(
         )
         made = _finished(lowered, program, names)
         found = branches(call, program, decomposed)
-        loosen_limits(made, call, decomposed)
+        loosen_limits(made, call, program, decomposed)
     for branch in found:
         warnings.warn(f"{root} is not its model everywhere: {branch}", UserWarning, stacklevel=2)
     made.meta[SAMPLES] = [{item.name: _array(item.example) for item in call.inputs}]

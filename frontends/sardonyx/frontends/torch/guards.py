@@ -75,17 +75,11 @@ def _broken(call: Call, program: ExportedProgram) -> dict[str, list[dict[str, in
 
     Sizes that another guard has are not tried again for it.
     """
-    names = {
-        (index, axis): name
-        for index, item in enumerate(call.inputs)
-        for axis, name in item.axes.items()
-    }
     example = traced_sizes(call)
     every = [{**example, name: size} for size in SIZES for name in example]
     found: dict[str, list[dict[str, int]]] = {}
-    for guard in getattr(program, "_guards_code", ()):
-        condition = _SIZE.sub(lambda m: names.get((int(m[1]), int(m[2])), m[0]), guard)
-        broken = [sizes for sizes in every if not _holds(condition, sizes)]
+    for condition in conditions(call, program):
+        broken = [sizes for sizes in every if not holds(condition, sizes)]
         larger = [sizes for sizes in broken if any(sizes[n] > example[n] for n in example)]
         breaking = _few(broken, larger)
         if breaking:
@@ -94,6 +88,19 @@ def _broken(call: Call, program: ExportedProgram) -> dict[str, list[dict[str, in
         if len(found) == MOST_GUARDS:
             break
     return found
+
+
+def conditions(call: Call, program: ExportedProgram) -> list[str]:
+    """The guards of a program, in the names of dims."""
+    names = {
+        (index, axis): name
+        for index, item in enumerate(call.inputs)
+        for axis, name in item.axes.items()
+    }
+    return [
+        _SIZE.sub(lambda m: names.get((int(m[1]), int(m[2])), m[0]), guard)
+        for guard in getattr(program, "_guards_code", ())
+    ]
 
 
 def traced_sizes(call: Call) -> dict[str, int]:
@@ -112,7 +119,7 @@ def _few(broken: list[dict[str, int]], larger: list[dict[str, int]]) -> list[dic
     return first + rest[:1]
 
 
-def _holds(condition: str, sizes: Mapping[str, int]) -> bool:
+def holds(condition: str, sizes: Mapping[str, int]) -> bool:
     """Whether a guard holds; one that is about more than named dims does."""
     known = {"math": math, "max": max, "min": min, "__builtins__": {}}
     try:

@@ -5,16 +5,20 @@
 
 from __future__ import annotations
 
+import itertools
 import json
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Iterator, Mapping, Sequence
 
 import onnx_ir as ir
 from torch.export import ExportedProgram
 
 from sardonyx.frontends.torch.capture import Call
-from sardonyx.frontends.torch.guards import agree, traced_sizes
+from sardonyx.frontends.torch.guards import agree, conditions, holds, traced_sizes
 
 DIMS = "sardonyx.dims"
+
+_MOST_RELATED = 4
 
 
 def record_limits(model: ir.Model, program: ExportedProgram, symbols: Mapping[str, str]) -> None:
@@ -38,21 +42,41 @@ def record_limits(model: ir.Model, program: ExportedProgram, symbols: Mapping[st
     _note(model, limits)
 
 
-def loosen_limits(model: ir.Model, call: Call, decomposed: ExportedProgram) -> None:
+def loosen_limits(
+    model: ir.Model, call: Call, program: ExportedProgram, decomposed: ExportedProgram
+) -> None:
     """Take away lower limits below which the trace does what the module does.
 
     torch assumes at least 2 for sizes that are computed too, such as the height of an image after
     five convolutions: that says nothing about the model either.
     """
     limits: dict[str, dict[str, int]] = json.loads(model.metadata_props.get(DIMS, "{}"))
+    guards = conditions(call, program)
     for name, held in limits.items():
         for size in _smaller(held.get("min", 1)):
-            if not agree(call, decomposed, {**traced_sizes(call), name: size}):
+            if not agree(call, decomposed, _with_size(name, size, traced_sizes(call), guards)):
                 break
             held["min"] = size
         if held.get("min") == 1:
             del held["min"]
     _note(model, {name: held for name, held in limits.items() if held})
+
+
+def _with_size(
+    name: str, size: int, traced: Mapping[str, int], guards: Sequence[str]
+) -> dict[str, int]:
+    """Sizes of which one is given, such that as many guards that relate it to others hold as can.
+
+    The length of a mask goes with those of a cache and of what is new, for example.
+    """
+    words = [(guard, {*re.findall(r"[A-Za-z_]\w*", guard)} & traced.keys()) for guard in guards]
+    relating = [(guard, names) for guard, names in words if name in names and len(names) > 1]
+    related = sorted(set().union(*(names for _, names in relating)) - {name})[:_MOST_RELATED]
+    made = [
+        {**traced, **dict(zip(related, chosen, strict=True)), name: size}
+        for chosen in itertools.product(*((traced[n], 2, 1, 0) for n in related))
+    ]
+    return max(made, key=lambda sizes: sum(holds(guard, sizes) for guard, _ in relating))
 
 
 def _smaller(least: int) -> Iterator[int]:
