@@ -12,7 +12,7 @@ from sardonyx.compiler.ir.scope import Scope, scopes
 from sardonyx.compiler.ir.text import STAGE
 from sardonyx.compiler.ir.types import all_values
 from sardonyx.compiler.ir.verify import verify
-from sardonyx.compiler.opset import lower_opset, raise_opset
+from sardonyx.compiler.opset import lower_opset, raise_opset, write_out
 from sardonyx.compiler.targets.kernel_gaps import highest_opset
 from sardonyx.compiler.targets.target import Target
 
@@ -44,7 +44,8 @@ def legalise(model: ir.Model, target: Target, opset: int | None = None) -> ir.Mo
     says the lowest IR version that carries it; it has no dead nodes, no outputs that nobody reads
     and may be left out, no trailing empty operands; its names are legal; of the notes on nodes it
     keeps the provenance. Contrib operators have a body in standard operators wherever one is known;
-    where the target does not accept the operator itself, the body stands in its place.
+    where the target does not accept the operator itself, the body stands in its place. So it does
+    for operators of the standard that the target has no kernel for in the types they are used with.
 
     Args:
         model: A model at stage core; not changed.
@@ -56,7 +57,7 @@ def legalise(model: ir.Model, target: Target, opset: int | None = None) -> ir.Mo
         VerifyError: It is not well formed.
     """
     target.check_opset(opset)
-    legal = _at_opset(model, target, opset)
+    legal = _at_opset(_with_kernels(model, target), target, opset)
     ir.passes.common.RemoveUnusedNodesPass()(legal)
     _restore_caches(legal)
     _write_defaults(legal)
@@ -71,6 +72,17 @@ def legalise(model: ir.Model, target: Target, opset: int | None = None) -> ir.Mo
     legal.metadata_props[STAGE] = "target"
     verify(legal, "target", target)
     return legal
+
+
+def _with_kernels(model: ir.Model, target: Target) -> ir.Model:
+    """Return a model whose operators are written out where the target has no kernel for them."""
+    opset = model.opset_imports.get("", 0)
+    nodes = (node for scope in scopes(model) for node in scope.nodes)
+    if target.needs_body is None or not any(target.needs_body(node, opset) for node in nodes):
+        return model
+    made = model.clone()
+    write_out(made, target.needs_body)
+    return made
 
 
 def _write_defaults(model: ir.Model) -> None:

@@ -5,3 +5,4 @@ from sardonyx.compiler.opset.down import newer_nodes as newer_nodes
 from sardonyx.compiler.opset.up import raise_opset as raise_opset
 from sardonyx.compiler.opset.up import raise_stamped as raise_stamped
 from sardonyx.compiler.opset.up import stamp_versions as stamp_versions
+from sardonyx.compiler.opset.write_out import write_out as write_out

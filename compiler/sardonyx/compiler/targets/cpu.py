@@ -1,7 +1,7 @@
 """ONNX Runtime on a CPU."""
 
 from sardonyx.compiler.targets.kernel_gaps import ONNXRUNTIME_CPU
-from sardonyx.compiler.targets.kernels import missing_kernel
+from sardonyx.compiler.targets.kernels import missing_kernel, needs_body
 from sardonyx.compiler.targets.target import SessionSettings, Target
 
 CPU = Target(
@@ -14,6 +14,7 @@ CPU = Target(
     },
     kernel_gaps=ONNXRUNTIME_CPU,
     missing_kernel=missing_kernel,
+    needs_body=needs_body,
     selections=(
         "group_norm_by_instance_norm",
         "flat_softmax",

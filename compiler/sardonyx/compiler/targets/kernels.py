@@ -74,13 +74,32 @@ def missing_kernel(node: ir.Node, version: int) -> str | None:
     if has_function(node.op_type, version):
         # Whether all that the function needs has kernels, nobody looks up.
         return None
-    kernels = [k for k in cpu_kernels("", node.op_type) if k.serves(known.since)]
+    kernels = _serving(node, known)
     if not kernels:
         return f"ONNX Runtime has no CPU kernel for {node.op_type} of opset {known.since}"
     if any(_takes(kernel, node, known) for kernel in kernels):
         return None
     kinds = sorted({k for v in (*node.inputs, *node.outputs) if v and (k := _kind(v))})
     return f"ONNX Runtime has no CPU kernel for {node.op_type} of {', '.join(kinds)}"
+
+
+def needs_body(node: ir.Node, version: int) -> bool:
+    """Say whether an operator is to be written out by its function, for want of a kernel.
+
+    ONNX Runtime does that itself, but not where the function is written in another opset, and not
+    where an operator of the function wants for a kernel too, as several do in double precision.
+    """
+    known = operator(node.domain, node.op_type, version)
+    if known is None or node.domain or not has_function(node.op_type, version):
+        return False
+    kernels = _serving(node, known)
+    if any(_takes(kernel, node, known) for kernel in kernels):
+        return False
+    return bool(kernels) or any(v is not None and _kind(v) == "double" for v in node.inputs)
+
+
+def _serving(node: ir.Node, known: Operator) -> list[Kernel]:
+    return [kernel for kernel in cpu_kernels("", node.op_type) if kernel.serves(known.since)]
 
 
 @functools.cache

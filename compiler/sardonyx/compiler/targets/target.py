@@ -59,6 +59,8 @@ class Target:
             it runs them at.
         missing_kernel: Says why it cannot run a node of the standard at a version, None where it
             can or nobody knows; by default nobody does.
+        needs_body: Says of a node at a version whether it is to be written out by the function
+            that ONNX defines its operator by; by default none is.
         selections: Names of the rule sets (`rules.select.SELECTIONS`) that put operators into the
             form that it runs fastest, in the order in which they are applied.
         session: How ONNX Runtime is to be set up; None leaves it alone.
@@ -80,6 +82,7 @@ class Target:
     newest_ir_version: int = 13
     kernel_gaps: Mapping[str, int] = field(default_factory=dict)
     missing_kernel: Callable[[ir.Node, int], str | None] | None = None
+    needs_body: Callable[[ir.Node, int], bool] | None = None
     selections: tuple[str, ...] = ()
     session: SessionSettings | None = None
     precisions: tuple[str, ...] = ()
