@@ -268,7 +268,8 @@ def test_a_mel_matrix_has_a_row_for_each_frequency_and_a_column_for_each_bin():
 
 
 @pytest.mark.parametrize(
-    ("node", "known"), [("Squeeze(x, axes)", None), ("Pad(x, both, , axes)", 3)]
+    ("node", "known"),
+    [("Squeeze(x, axes)", None), ("Unsqueeze(x, axes)", 4), ("Pad(x, both, , axes)", 3)],
 )
 def test_axes_that_are_computed_are_not_taken_for_left_out(node: str, known: int | None):
     """One axis of length 1 of two goes, or another one than the first is padded."""
@@ -280,7 +281,7 @@ def test_axes_that_are_computed_are_not_taken_for_left_out(node: str, known: int
     assert (None if result.shape is None else len(result.shape)) == known
     assert not any(isinstance(dim, int) for dim in result.shape or ())
     (found,) = run_ort(given, {"x": np.zeros((1, 1, 4), np.float32), "axes": np.array([1])})
-    assert found.shape == ((1, 4) if known is None else (1, 4, 4))
+    assert found.shape == {None: (1, 4), 3: (1, 4, 4), 4: (1, 1, 1, 4)}[known]
 
 
 def test_an_operand_of_unknown_rank_may_have_more_axes_than_it_is_expanded_to():

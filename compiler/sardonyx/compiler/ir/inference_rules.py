@@ -46,6 +46,8 @@ def register() -> None:
     squeeze = registry.get("", "Squeeze", 23)
     registry.register("", "Squeeze", since_version=1)(_with_all_axes_known(squeeze))
     registry.register("", "Unique", since_version=11)(_infer_unique)
+    unsqueeze = registry.get("", "Unsqueeze", 23)
+    registry.register("", "Unsqueeze", since_version=13)(_with_rank_known(unsqueeze))
     pad = registry.get("", "Pad", 23)
     registry.register("", "Pad", since_version=11)(_with_axes_known(pad))
     split = registry.get("", "Split", 23)
@@ -493,6 +495,22 @@ def _with_all_axes_known(infer: Any) -> Any:
             types.set_shape_and_dtype(node.outputs[0], None, data.dtype)
 
     return infer_squeeze
+
+
+def _with_rank_known(infer: Any) -> Any:
+    """Where the new axes are computed, the library does not say how many axes there are then."""
+
+    def infer_unsqueeze(types: ShapeInferenceContext, node: ir.Node) -> None:
+        infer(types, node)
+        data, axes = (*node.inputs, None)[:2]
+        count = _count(axes) if axes is not None else None
+        if data is None or data.shape is None or count is None or node.outputs[0].shape is not None:
+            return
+        if len(data.shape) + count <= _MOST_AXES:
+            dims = [types.new_symbolic_dim() for _ in range(len(data.shape) + count)]
+            types.set_shape_and_dtype(node.outputs[0], ir.Shape(dims), data.dtype)
+
+    return infer_unsqueeze
 
 
 def _is_static(data: ir.Value) -> bool:

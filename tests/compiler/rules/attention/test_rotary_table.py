@@ -86,7 +86,7 @@ def test_tables_of_neighbours_that_get_two_axes():
             "Reshape",
         ),
         (
-            "@2 = Unsqueeze(f_@, at_@) @3 = Expand(@2, doubled) @ = Reshape(@3, copied)",
+            "@2 = Unsqueeze(f_@, at_@) @3 = Expand(@2, doubled) @ = Reshape(@3, whole)",
             "float[2,1,5,3] f_@, int64[1] at_@",
             PAIRS,
             "",
@@ -95,7 +95,8 @@ def test_tables_of_neighbours_that_get_two_axes():
     ],
 )
 def test_what_may_make_other_angles(table, inputs, body, x, operator):
-    given = rotary(table, inputs, body, x or "2,4,5,6", doubled=np.array([2, 1, 5, 3, 2]))
+    shapes = {"doubled": np.array([2, 1, 5, 3, 2]), "whole": np.array([2, 1, 5, 6])}
+    given = rotary(table, inputs, body, x or "2,4,5,6", **shapes)
     check_miss(ROTARY, given, f"{operator} may give the two halves of a head other angles (cos")
 
 
