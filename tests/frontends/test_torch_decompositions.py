@@ -52,7 +52,29 @@ STEPS = (normal(6, 2, 4), [normal(4, 2, 3), normal(4, 2, 5)])
 OF_LAYER = (True, 2, 0.0, False, True, False)
 """With biases, layers, no dropout, not trained, in two directions, time first."""
 
+IMAGES = [normal(2, 2, 40), normal(1, 2, 40, 31), normal(1, 1, 5, 40, 31)]
+RESIZED = [
+    case
+    for n, x in enumerate(IMAGES, start=1)
+    for name in (f"upsample_nearest{n}d", f"_upsample_nearest_exact{n}d")
+    for case in (
+        (getattr(aten, name).default, x, [11, 92, 71][3 - n :] if n > 1 else [92], *[None] * n),
+        (getattr(aten, name).vec, x, None, [2.3] * n),
+    )
+]
+SHRUNK = [
+    case
+    for operator in (aten._upsample_bilinear2d_aa, aten._upsample_bicubic2d_aa)
+    for case in (
+        (operator.default, normal(2, 3, 9, 8), [4, 5], True, None, None),
+        (operator.default, normal(2, 3, 9, 8), [4, 8], False, 0.5, 1.1),
+        (operator.vec, normal(2, 3, 9, 8), None, False, [0.6, 1.4]),
+    )
+]
+
 CASES = [
+    *RESIZED,
+    *SHRUNK,
     (aten.lstm.input, *STEPS, [p.detach() for p in LAYER.parameters()], *OF_LAYER),
     (aten.copysign.Tensor, SPECIAL, SPECIAL.flip(0).nan_to_num(0.5)),
     (aten.copysign.Tensor, INTEGERS, torch.tensor(-1)),
@@ -319,6 +341,9 @@ def test_every_decomposition_is_tested():
         (aten.cross_entropy_loss.default, (TIES, torch.tensor([1, 2]))),
         (aten.pad.default, (normal(2, 3), (1, 1), "constant")),
         (aten.pad.default, (normal(1, 2, 3), (1, 1), "replicate")),
+        (aten.upsample_nearest2d.vec, (normal(*WIDE), None, [2.0, 3.0])),
+        (aten.upsample_nearest2d.vec, (normal(*WIDE), [14, 27], None)),
+        (aten._upsample_bilinear2d_aa.vec, (normal(*WIDE), [4, 5], False, None)),
         (aten.linalg_inv.default, (normal(200, 200),)),
         (aten.lstm.input, (normal(6, 2, 4), [normal(4, 2, 3)] * 2, [], *OF_LAYER)),
         (aten.linalg_qr.default, (normal(2, 2).to(torch.complex64),)),

@@ -22,6 +22,7 @@ from sardonyx.frontends.torch.decompositions import (
     ranges,
     recurrent,
     reductions,
+    resizing,
     special,
 )
 
@@ -39,6 +40,7 @@ _PARTS = (
     ranges,
     recurrent,
     reductions,
+    resizing,
     special,
 )
 
