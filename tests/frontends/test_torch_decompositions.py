@@ -320,8 +320,8 @@ def test_linear_algebra(case):
     check(operator, args, rtol=1e-4, atol=1e-5)
 
 
-OF_SYMBOLIC_SIZES = {aten._adaptive_avg_pool2d.default}
-"""Tested in test_torch_pooling.py: there is nothing else that they do."""
+OF_SYMBOLIC_SIZES = {aten._adaptive_avg_pool2d.default, aten.roll.default}
+"""Tested in models: there is nothing else that they do."""
 
 
 def test_every_decomposition_is_tested():
@@ -334,6 +334,7 @@ def test_every_decomposition_is_tested():
     [
         (aten._adaptive_avg_pool2d.default, (normal(*WIDE), [2, 5])),
         (aten.avg_pool2d.default, (normal(*WIDE), [3])),
+        (aten.roll.default, (normal(*WIDE), [3, -1], [1, 2])),
         (aten.amax.default, (normal(3, 4), [1])),
         (aten.softmax.int, (normal(3, 4), 1)),
         (aten.log_softmax.int, (normal(3, 4), 1, torch.float32)),

@@ -176,6 +176,18 @@ def test_one_number_written_over_many():
     check(Function(write), (torch.randn(3, 4), torch.tensor(2.0)), rtol=0)
 
 
+def test_numbers_are_shifted_by_sizes():
+    def shift(x):
+        return (
+            torch.fft.fftshift(x, 1),
+            torch.roll(x, (-x.shape[1] - 1, 1), (1, 0)),
+            x.roll(x.shape[0]),
+        )
+
+    rows = ([torch.randn(*size)] for size in ((3, 8), (2, 5), (4, 1), (1, 12)))
+    check(Function(shift), *rows, rtol=0, dynamic={0: {0: "b", 1: "t"}})
+
+
 @pytest.mark.parametrize("number", [0.0, 2.0])
 def test_a_scalar_that_is_not_zero_has_an_empty_place(number):
     check(Function(torch.nonzero), (torch.tensor(number),), rtol=0)

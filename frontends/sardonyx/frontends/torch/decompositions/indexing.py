@@ -153,6 +153,18 @@ def pad(
     return x
 
 
+def roll(x: Tensor, shifts: Sequence[int], dims: Sequence[int] = ()) -> Tensor:
+    """The numbers along axes shifted, by what sizes give; by numbers the exporter does it."""
+    if all(isinstance(shift, int) for shift in shifts):
+        return LEFT
+    if not dims:
+        return roll(x.reshape(-1), shifts, (0,)).reshape(x.shape)
+    for shift, axis in zip(shifts, dims, strict=True):
+        at = torch.arange(x.shape[axis], device=x.device) - shift
+        x = x.index_select(axis, at % torch.full((), x.shape[axis], device=x.device))
+    return x
+
+
 def copy(x: Tensor, source: Tensor, non_blocking: bool = False) -> Tensor:
     """Numbers written over all of another tensor, which may have more of them."""
     if source.shape == x.shape:
@@ -172,6 +184,7 @@ TABLE = {
     "scatter.value": scatter_number,
     "scatter.value_reduce": scatter_number_with,
     "scatter_add.default": scatter_add,
+    "roll.default": roll,
     "scatter_reduce.two": scatter_mean,
     "squeeze.dim": squeeze_one,
     "squeeze.dims": squeeze,
