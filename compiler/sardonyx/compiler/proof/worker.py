@@ -58,6 +58,8 @@ def run(
     options.graph_optimization_level = getattr(onnxruntime.GraphOptimizationLevel, LEVELS[level])
     options.intra_op_num_threads = threads
     options.log_severity_level = 4
+    # Planning it takes time that grows with the square of the number of nodes of unknown shape.
+    options.enable_mem_reuse = False
     if disabled:
         options.add_session_config_entry(DISABLED, ";".join(disabled))
     if level == "off":
