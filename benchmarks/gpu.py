@@ -73,7 +73,6 @@ def main() -> int:
         call("pytest", "-n", at_once, *SUITES, SARDONYX_TEST_DEVICE="cuda"),
     ]
     cuda = ["--device", "cuda", "--at-once", at_once]
-    codes += [call("benchmarks.fusions", *cuda, *variant) for variant in VARIANTS]
     problem = torch_problem()
     contenders = [n for n, row in CONTENDERS.items() if "cuda" in row.devices]
     if problem:
@@ -82,6 +81,7 @@ def main() -> int:
     for precision in ("fp32", "fp16"):
         chosen = ["--precision", precision, "--models", *MODELS, "--contenders", *contenders]
         codes.append(call("benchmarks.run", *cuda, *chosen))
+    codes += [call("benchmarks.fusions", *cuda, *variant) for variant in VARIANTS]
     return max(map(abs, codes))
 
 
