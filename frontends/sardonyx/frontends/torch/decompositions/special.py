@@ -85,9 +85,9 @@ def polygamma(n: int, x: Tensor) -> Tensor:
     is_reflected = x <= 0
     sign = 1.0 if n % 2 else -1.0
     made = sign * math.factorial(n) * hurwitz_zeta(n + 1.0, torch.where(is_reflected, 1 - x, x))
-    # The cotangent has period one in this scale.
-    part = math.pi * (x - torch.round(x))
-    cotangent = torch.cos(part) / torch.sin(part)
+    # The cotangent has period one in this scale; a cosine near zero is exact as a sine.
+    part = x - torch.round(x)
+    cotangent = torch.sin(math.pi * (0.5 - part.abs())) / torch.sin(math.pi * part)
     highest, *lower = _derivative_of_cotangent(n)
     derivative = torch.full_like(x, highest)
     for coefficient in lower:
