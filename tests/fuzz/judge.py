@@ -362,6 +362,7 @@ def _refuses_nothing(error: ExecutionError, sample: Sample, program: Program) ->
     said = ["ReduceMin is not defined for empty set", "ReduceMax is not defined for empty set"]
     if any(node.op_type == "Attention" for node in program.model.graph.all_nodes()):
         said += ["running Attention node", "zero-size array to reduction operation maximum"]
+        said += ["cannot reshape array of size 0"]
     return is_empty and any(words in (error.found or "") for words in said)
 
 
