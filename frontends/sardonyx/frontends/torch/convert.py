@@ -19,7 +19,7 @@ from sardonyx.frontends.torch.attempts import attempt, attempt_lowering
 from sardonyx.frontends.torch.capture import describe_call, eager_failure, inference_state, silence
 from sardonyx.frontends.torch.dynamic import check_sizes, resolve
 from sardonyx.frontends.torch.finish import Names, finish
-from sardonyx.frontends.torch.guards import branches
+from sardonyx.frontends.torch.guards import Trial, branches
 from sardonyx.frontends.torch.limits import loosen_limits
 from sardonyx.frontends.torch.lower import DECOMPOSED
 from sardonyx.frontends.torch.program import check_dynamic, describe_program
@@ -92,8 +92,9 @@ def from_torch(
             wrapper="module.",
         )
         made = _finished(lowered, program, names)
-        found = branches(call, program, decomposed)
-        loosen_limits(made, call, program, decomposed)
+        trial = Trial(call, decomposed)
+        found = branches(trial, program)
+        loosen_limits(made, trial, program)
     for branch in found:
         warnings.warn(f"{root} is not its model everywhere: {branch}", UserWarning, stacklevel=2)
     made.meta[SAMPLES] = [{item.name: _array(item.example) for item in call.inputs}]

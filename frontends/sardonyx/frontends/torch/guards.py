@@ -8,9 +8,10 @@ gives there either is what the trace gives (many guards are about strides only),
 from __future__ import annotations
 
 import contextlib
+import functools
 import math
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -51,19 +52,68 @@ class Branch:
         return f"at {at} {self.found}: it was traced where {self.condition}"
 
 
-def branches(call: Call, program: ExportedProgram, decomposed: ExportedProgram) -> list[Branch]:
-    """The sizes at which a module, called again, differs from what was traced of it.
+class Trial:
+    """A module beside what was traced of it, at sizes other than traced.
 
     Args:
         call: The module and its example arguments.
+        decomposed: What was captured, in the operators that have a lowering.
+    """
+
+    def __init__(self, call: Call, decomposed: ExportedProgram) -> None:
+        self.call = call
+        self._decomposed = decomposed
+
+    def difference(self, sizes: Mapping[str, int]) -> str | None:
+        """How the two differ; None where they agree, one of them fails, or the module varies."""
+        results = self._results(sizes)
+        return None if results is None else _apart(*results)
+
+    def agrees(self, sizes: Mapping[str, int]) -> bool:
+        """Whether both run at some sizes, and give the same."""
+        results = self._results(sizes)
+        return results is not None and _apart(*results) is None
+
+    @functools.cached_property
+    def _traced(self) -> torch.nn.Module | None:
+        try:
+            traced = self._decomposed.module(check_guards=False)
+        except TypeError:  # an older PyTorch, which always checks them
+            return None
+        # It checks the ranges of sizes, which the model of ONNX does not.
+        traced._forward_pre_hooks.clear()
+        return traced
+
+    def _results(
+        self, sizes: Mapping[str, int]
+    ) -> tuple[Mapping[str, Any], Mapping[str, Any]] | None:
+        """What the trace and the module give; None where one fails, or the module varies."""
+        traced, module = self._traced, FlatModule(self.call)
+        if traced is None:
+            return None
+        inputs = [_resized(item.example, item.axes, sizes) for item in self.call.inputs]
+        with _buffers_kept(self.call.module), _buffers_kept(traced):
+            try:
+                wanted, made = (run(*map(torch.clone, inputs)) for run in (module, traced))
+                is_clear = _apart(made, wanted) is None
+                # It may be random.
+                again = wanted if is_clear else module(*map(torch.clone, inputs))
+            except Exception:
+                return None
+        return None if _apart(again, wanted) is not None else (made, wanted)
+
+
+def branches(trial: Trial, program: ExportedProgram) -> list[Branch]:
+    """The sizes at which a module, called again, differs from what was traced of it.
+
+    Args:
+        trial: The two.
         program: What was captured, with its guards.
-        decomposed: The same in the operators that have a lowering.
     """
     found = []
-    for condition, tries in _broken(call, program).items():
+    for condition, tries in _broken(trial.call, program).items():
         for sizes in tries:
-            inputs = [_resized(item.example, item.axes, sizes) for item in call.inputs]
-            differs = _difference(call, decomposed, inputs)
+            differs = trial.difference(sizes)
             if differs is not None:
                 found.append(Branch(sizes, condition, differs))
                 break
@@ -137,42 +187,6 @@ def _resized(example: torch.Tensor, axes: Axes, sizes: Mapping[str, int]) -> tor
         at = torch.arange(sizes[name], device=made.device) % made.shape[axis]
         made = made.index_select(axis, at)
     return made
-
-
-def _difference(
-    call: Call, decomposed: ExportedProgram, inputs: Sequence[torch.Tensor]
-) -> str | None:
-    """How the two differ; None where they agree, one of them fails, or the module varies."""
-    results = _both(call, decomposed, inputs)
-    return None if results is None else _apart(*results)
-
-
-def agree(call: Call, decomposed: ExportedProgram, sizes: Mapping[str, int]) -> bool:
-    """Whether a module and what was traced of it both run at some sizes, and give the same."""
-    inputs = [_resized(item.example, item.axes, sizes) for item in call.inputs]
-    results = _both(call, decomposed, inputs)
-    return results is not None and _apart(*results) is None
-
-
-def _both(
-    call: Call, decomposed: ExportedProgram, inputs: Sequence[torch.Tensor]
-) -> tuple[Mapping[str, Any], Mapping[str, Any]] | None:
-    """What the trace and the module give; None where one fails, or the module varies."""
-    try:
-        traced = decomposed.module(check_guards=False)
-    except TypeError:  # an older PyTorch, which always checks them
-        return None
-    # It checks the ranges of sizes, which the model of ONNX does not.
-    traced._forward_pre_hooks.clear()
-    module = FlatModule(call)
-    with _buffers_kept(call.module):
-        try:
-            wanted, made = (run(*map(torch.clone, inputs)) for run in (module, traced))
-            # It may be random.
-            again = wanted if _apart(made, wanted) is None else module(*map(torch.clone, inputs))
-        except Exception:
-            return None
-    return None if _apart(again, wanted) is not None else (made, wanted)
 
 
 def _apart(made: Mapping[str, Any], wanted: Mapping[str, Any]) -> str | None:

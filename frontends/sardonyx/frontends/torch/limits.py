@@ -13,10 +13,8 @@ from collections.abc import Iterator, Mapping, Sequence
 import onnx_ir as ir
 from torch.export import ExportedProgram
 
-from sardonyx.frontends.torch.capture import Call
-from sardonyx.frontends.torch.guards import agree, conditions, holds, traced_sizes
-
-DIMS = "sardonyx.dims"
+from sardonyx.frontends.torch.guards import Trial, conditions, holds, traced_sizes
+from sardonyx.runtime.limits import KEY
 
 _MOST_RELATED = 4
 
@@ -42,19 +40,17 @@ def record_limits(model: ir.Model, program: ExportedProgram, symbols: Mapping[st
     _note(model, limits)
 
 
-def loosen_limits(
-    model: ir.Model, call: Call, program: ExportedProgram, decomposed: ExportedProgram
-) -> None:
+def loosen_limits(model: ir.Model, trial: Trial, program: ExportedProgram) -> None:
     """Take away lower limits below which the trace does what the module does.
 
     torch assumes at least 2 for sizes that are computed too, such as the height of an image after
     five convolutions: that says nothing about the model either.
     """
-    limits: dict[str, dict[str, int]] = json.loads(model.metadata_props.get(DIMS, "{}"))
-    guards = conditions(call, program)
+    limits: dict[str, dict[str, int]] = json.loads(model.metadata_props.get(KEY, "{}"))
+    guards, traced = conditions(trial.call, program), traced_sizes(trial.call)
     for name, held in limits.items():
         for size in _smaller(held.get("min", 1)):
-            if not agree(call, decomposed, _with_size(name, size, traced_sizes(call), guards)):
+            if not trial.agrees(_with_size(name, size, traced, guards)):
                 break
             held["min"] = size
         if held.get("min") == 1:
@@ -87,6 +83,6 @@ def _smaller(least: int) -> Iterator[int]:
 
 def _note(model: ir.Model, limits: Mapping[str, Mapping[str, int]]) -> None:
     if limits:
-        model.metadata_props[DIMS] = json.dumps(limits, sort_keys=True)
+        model.metadata_props[KEY] = json.dumps(limits, sort_keys=True)
     else:
-        model.metadata_props.pop(DIMS, None)
+        model.metadata_props.pop(KEY, None)
