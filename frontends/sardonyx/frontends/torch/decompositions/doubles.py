@@ -18,13 +18,6 @@ from sardonyx.frontends.torch.decompositions.left import LEFT
 Number = float | int
 
 
-def _exact(number: Number, like: Tensor) -> Tensor:
-    made: Tensor = torch.ops.aten.scalar_tensor.default(
-        number, dtype=torch.float64, device=like.device
-    )
-    return made
-
-
 def is_rounded(number: object, dtype: torch.dtype | None) -> bool:
     """Whether a number is one that single precision lacks, and the result is in double."""
     if dtype is not torch.float64 or not isinstance(number, float):
@@ -33,14 +26,17 @@ def is_rounded(number: object, dtype: torch.dtype | None) -> bool:
 
 
 def full(
-    size: Sequence[int], fill_value: Number, *, dtype: torch.dtype | None = None, **kwargs: Any
+    size: Sequence[int],
+    fill_value: Number,
+    *,
+    dtype: torch.dtype | None = None,
+    device: torch.device | None = None,
+    **_: Any,
 ) -> Tensor:
     """Full, of one number."""
     if not is_rounded(fill_value, dtype):
         return LEFT
-    made: Tensor = torch.ops.aten.scalar_tensor.default(
-        fill_value, dtype=dtype, device=kwargs.get("device")
-    )
+    made: Tensor = torch.ops.aten.scalar_tensor.default(fill_value, dtype=dtype, device=device)
     return made.expand(size)
 
 
@@ -48,9 +44,7 @@ def full_like(
     x: Tensor, fill_value: Number, *, dtype: torch.dtype | None = None, **_: Any
 ) -> Tensor:
     """Full, of the shape of a tensor, and of its dtype if none is given."""
-    if not is_rounded(fill_value, dtype or x.dtype):
-        return LEFT
-    return _exact(fill_value, x).expand(x.shape)
+    return full(x.shape, fill_value, dtype=dtype or x.dtype, device=x.device)
 
 
 def new_full(
@@ -62,9 +56,7 @@ def new_full(
     **_: Any,
 ) -> Tensor:
     """Full, of the dtype of a tensor if none is given."""
-    if not is_rounded(fill_value, dtype or x.dtype):
-        return LEFT
-    return _exact(fill_value, x).expand(size)
+    return full(size, fill_value, dtype=dtype or x.dtype, device=x.device)
 
 
 def filled(x: Tensor, value: Number) -> Tensor:
@@ -76,14 +68,14 @@ def masked_fill(x: Tensor, mask: Tensor, value: Number) -> Tensor:
     """One number where the mask is true."""
     if not is_rounded(value, x.dtype):
         return LEFT
-    return torch.where(mask, _exact(value, x), x)
+    return torch.where(mask, new_full(x, (), value), x)
 
 
 def power_of_number(base: Number, exponent: Tensor) -> Tensor:
     """A number to the power of each."""
     if not is_rounded(base, exponent.dtype):
         return LEFT
-    return torch.pow(_exact(base, exponent), exponent)
+    return torch.pow(new_full(exponent, (), base), exponent)
 
 
 def between(x: Tensor, min_val: Number = -1, max_val: Number = 1) -> Tensor:
