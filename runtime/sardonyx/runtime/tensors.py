@@ -208,15 +208,9 @@ class TensorCheck:
         if not found:
             self._fail("dim", f"has the wrong size in axis {axis}", describe(array))
         name = str((self._spec.shape or ())[axis])
-        raise InputError(
-            f"input '{self._spec.name}' has a size in axis {axis} that the model is not made for",
-            kind="dim",
-            input=self._spec.name,
-            where=self._where,
-            found=describe(array),
-            expected=f"{self._spec.type}, {limits_text(name, *found[0])}",
-            remedy="capture the model with an example of that size",
-        )
+        what = f"has a size in axis {axis} that the model is not made for"
+        remedy = "capture the model with an example of that size"
+        self._fail("dim", what, describe(array), remedy, limits_text(name, *found[0]))
 
     def _wrong_dtype(self, value: Any, array: NDArray[Any]) -> NoReturn:
         name = self._spec.dtype
@@ -226,7 +220,9 @@ class TensorCheck:
             remedy = f"x.astype({'ml_dtypes' if self._is_narrow else 'numpy'}.{name})"
         self._fail("dtype", "has the wrong dtype", describe(array), remedy)
 
-    def _fail(self, kind: str, what: str, found: str, remedy: str | None = None) -> NoReturn:
+    def _fail(
+        self, kind: str, what: str, found: str, remedy: str | None = None, limits: str = ""
+    ) -> NoReturn:
         item = "an item of " if "sequence" in self._spec.kind else ""
         raise InputError(
             f"{item}input '{self._spec.name}' {what}",
@@ -234,6 +230,6 @@ class TensorCheck:
             input=self._spec.name,
             where=self._where,
             found=found,
-            expected=self._spec.type,
+            expected=f"{self._spec.type}, {limits}" if limits else self._spec.type,
             remedy=remedy,
         )
