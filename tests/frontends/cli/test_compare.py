@@ -86,6 +86,31 @@ def test_verify_a_file_against_another(sardonyx, files):
     assert "first difference: 'm1'" in sardonyx.out
 
 
+@pytest.mark.parametrize(
+    ("carried", "sizes"),
+    [
+        ('{"rows": {"min": 3}}', [3, 6, 4]),
+        ('{"rows": {"max": 5}}', [1, 2, 5, 4]),
+        ('{"rows": {"min": 3, "max": 40}}', [3, 6, 4, 40]),
+    ],
+)
+def test_verify_stays_within_the_limits_that_a_model_carries(sardonyx, files, carried, sizes):
+    model = ir.load(files["right"])
+    model.metadata_props["sardonyx.dims"] = carried
+    ir.save(model, files["right"])
+    said = sardonyx.json("verify", files["right"], "--against", files["right"])
+    assert [case["sizes"] for case in said["cases"]] == [{"rows": n} for n in sizes]
+
+
+@pytest.mark.parametrize("carried", ["[1]", '{"rows": {"min": "3"}}', "{"])
+def test_verify_refuses_limits_that_are_none(sardonyx, files, carried):
+    model = ir.load(files["right"])
+    model.metadata_props["sardonyx.dims"] = carried
+    ir.save(model, files["right"])
+    assert sardonyx("verify", files["right"], "--against", files["right"]) == 2
+    assert "sardonyx.dims in the model's metadata is not valid" in sardonyx.err
+
+
 def test_a_verification_prints_what_the_command_does(sardonyx, files):
     for name, code, end in (("right", 0, "\nagrees"), ("wrong", 1, "\ndoes not agree")):
         assert sardonyx("verify", files[name], "--against", files["right"]) == code

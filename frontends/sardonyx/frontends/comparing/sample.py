@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -15,6 +14,7 @@ from sardonyx.compiler.divergence import OnnxSide, Side
 from sardonyx.compiler.divergence.side import rename
 from sardonyx.compiler.errors import SardonyxError, UnsupportedError
 from sardonyx.compiler.proof.samples import SIZES, generate, symbols_of
+from sardonyx.runtime.limits import read_limits
 
 Array = npt.NDArray[Any]
 Sample = dict[str, Array]
@@ -106,26 +106,28 @@ def size_cases(side: OnnxSide, traced: Mapping[str, int]) -> list[dict[str, int]
         traced: The sizes that it was captured with, as far as they are known.
     """
     names = symbols(side)
-    limits = json.loads(side.model.metadata_props.get("sardonyx.dims", "{}"))
+    limits = read_limits(side.model.metadata_props, "the model")
     cases: list[dict[str, int]] = []
     for pattern in _PATTERNS:
         case = {
-            name: _within(limits.get(name, {}), pattern[index % len(pattern)])
+            name: _within(limits.get(name), pattern[index % len(pattern)])
             for index, name in enumerate(names)
         }
         cases.append(case)
-    for end in ("min", "max"):
-        at_end = {n: limits[n][end] for n in names if limits.get(n, {}).get(end, _MOST) < _MOST}
+    for end in (0, 1):
+        ends = {name: limits[name][end] for name in names if name in limits}
+        at_end = {name: size for name, size in ends.items() if size and size < _MOST}
         if at_end:
             cases.append({n: at_end.get(n, traced.get(n, _SOME)) for n in names})
     if traced:
         larger = {name: size + math.gcd(size, _STEP) for name, size in traced.items()}
-        cases.append({n: _within(limits.get(n, {}), larger.get(n, _SOME)) for n in names})
+        cases.append({n: _within(limits.get(n), larger.get(n, _SOME)) for n in names})
     return [case for index, case in enumerate(cases) if case not in cases[:index]]
 
 
-def _within(limits: Mapping[str, int], size: int) -> int:
-    return max(limits.get("min", 1), min(size, limits.get("max", size)))
+def _within(limits: tuple[int, int | None] | None, size: int) -> int:
+    least, most = limits or (1, None)
+    return max(least, 1, size if most is None else min(size, most))
 
 
 def lengths_in(sample: Mapping[str, Array], side: OnnxSide) -> dict[str, int]:
