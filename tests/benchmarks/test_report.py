@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import re
+import statistics
 
-from benchmarks.report import MARK, write
+from benchmarks.machine import REPOSITORY
+from benchmarks.report import MARK, RESULTS, write
 
 
 def result():
@@ -56,3 +59,15 @@ def test_without_results_the_page_says_so(tmp_path):
     page.write_text("# Head\n")
     write(page, tmp_path)
     assert "No results are stored yet" in page.read_text()
+
+
+def test_the_figures_of_the_readme_are_those_of_the_results():
+    read = (REPOSITORY / "README.md").read_text(encoding="utf-8")
+    row = next(line for line in read.splitlines() if line.startswith("| five models"))
+    told = [float(cell) for cell in re.findall(r"\| ([\d.]+)", row)]
+    models = json.loads((RESULTS / "cuda-fp16.json").read_text(encoding="utf-8"))["models"]
+    assert len(models) == 5
+    contenders = ("export_graphs", "torch_graphs", "sardonyx", "sardonyx_graphs")
+    for name, figure in zip(contenders, told, strict=True):
+        ratios = [records[name]["ratio"]["median"] for records in models.values()]
+        assert abs(statistics.geometric_mean(ratios) - figure) < 0.005
