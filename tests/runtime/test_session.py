@@ -468,7 +468,7 @@ def test_sizes_that_a_model_was_not_made_for(name):
   where: {session._where}
   found: float32[2, {wrong[-1]}]
   expected: float32[2, n], {said}
-  try: capture the model with an example of that size"""
+  try: give it a size within, or capture the model with an example of that size"""
     )
     assert session.release_memory() >= 0  # with inputs that are made up
 

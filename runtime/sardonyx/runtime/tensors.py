@@ -209,7 +209,7 @@ class TensorCheck:
             self._fail("dim", f"has the wrong size in axis {axis}", describe(array))
         name = str((self._spec.shape or ())[axis])
         what = f"has a size in axis {axis} that the model is not made for"
-        remedy = "capture the model with an example of that size"
+        remedy = "give it a size within, or capture the model with an example of that size"
         self._fail("dim", what, describe(array), remedy, limits_text(name, *found[0]))
 
     def _wrong_dtype(self, value: Any, array: NDArray[Any]) -> NoReturn:
